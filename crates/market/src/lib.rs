@@ -1,0 +1,1 @@
+//! The market: a pure, deterministic state machine of books, pools, accounts and leases.
