@@ -1,1 +1,48 @@
 //! The market: a pure, deterministic state machine of books, pools, accounts and leases.
+//!
+//! [`Market::apply`] takes a command and the instant at which it was stamped, and gives the events
+//! that follow. It reads no clock, no random number and no hash order, does no I/O and counts in
+//! integers only: the same commands in the same order give the same events, byte for byte.
+//! It owns every balance and every hour of capacity, so holds, escrow, fills and settlements are
+//! decided in one place in one order.
+//!
+//! docs/MARKET_RULES.md has the rules in numbered clauses, each with the scenario that shows it.
+
+mod admission;
+pub mod catalogue;
+pub mod command;
+mod depth;
+mod due;
+pub mod event;
+mod id;
+mod lease;
+mod ledger;
+mod matching;
+mod money;
+mod order;
+mod pool;
+mod rejection;
+mod rules;
+mod settlement;
+mod snapshot;
+mod state;
+mod time;
+
+pub use command::{
+    Command, Delivered, ListInstrument, OpenPool, PlaceOrder, Side, Target, TimeInForce, Weekly,
+};
+pub use depth::{Depth, Level};
+pub use event::{DoneWhy, Event, EventKind, Settled, Trade};
+pub use id::{
+    ClientId, EntryId, InstrumentId, LeaseId, OrderId, ParticipantId, PoolId, TradeId, UnknownId,
+};
+pub use lease::Lease;
+pub use ledger::{Account, AccountKind, Entry, Ledger, Posting, Reason};
+pub use money::{Money, MoneyError, WHOLE_BPS, YUAN, decimal};
+pub use order::Order;
+pub use pool::Pool;
+pub use rejection::Rejection;
+pub use rules::{BadRules, CreditStep, Fees, Rules, ServiceLevel};
+pub use snapshot::{KnownOrder, KnownPool, Snapshot};
+pub use state::{Instrument, Market};
+pub use time::{HORIZON_HOURS, HOUR_MICROS, HOUR_MINUTES, Hour, Period, Timestamp};

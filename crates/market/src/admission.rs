@@ -1,0 +1,258 @@
+//! Orders at the door: what is checked, in which order, before one is accepted or replaced.
+
+use crate::command::{PlaceOrder, Side, Target, TimeInForce};
+use crate::event::{DoneWhy, Event, EventKind};
+use crate::id::{InstrumentId, OrderId};
+use crate::ledger::{Account, AccountKind, Reason};
+use crate::money::Money;
+use crate::order::Order;
+use crate::rejection::Rejection;
+use crate::state::{Market, is_lots};
+use crate::time::Period;
+
+impl Market {
+    /// Accepts an order and lets it trade, or says why not.
+    pub(crate) fn place(
+        &mut self,
+        placed: &PlaceOrder,
+        out: &mut Vec<Event>,
+    ) -> Result<(), Rejection> {
+        if let Some(order) = self.order_of(placed.participant, &placed.client_id) {
+            if self.order(order).placed != *placed {
+                return Err(Rejection::DuplicateId);
+            }
+            self.emit(out, EventKind::Accepted { order, again: true });
+            return Ok(());
+        }
+        let mut order = self.admit(placed)?;
+        let held = if order.is_bid() {
+            self.affordable(&order, Money::ZERO)?
+        } else {
+            Money::ZERO
+        };
+        if placed.post_only && self.would_trade(&order) {
+            return Err(Rejection::WouldTrade);
+        }
+        order.acceptance = self.next_acceptance();
+        let (hold, cash) = self.hold_and_cash(placed.participant);
+        let id = order.id;
+        order.held = held;
+        self.client_ids
+            .insert((placed.participant, placed.client_id.clone()), id);
+        self.enter_books(&order);
+        self.orders.push(order);
+        self.emit(
+            out,
+            EventKind::Accepted {
+                order: id,
+                again: false,
+            },
+        );
+        self.post(out, Reason::Hold(id), &[(cash, -held), (hold, held)]);
+        self.arrive(id, out);
+        Ok(())
+    }
+
+    /// The order that these terms would make, every check made but that of funds and post-only.
+    fn admit(&self, placed: &PlaceOrder) -> Result<Order, Rejection> {
+        let (instruments, lot, tick) = self.admit_target(placed)?;
+        let mut min_fill = lot;
+        if let Side::Buy {
+            min_fill: Some(units),
+            ..
+        } = placed.side
+        {
+            min_fill = units;
+        }
+        if !is_lots(placed.units, lot) || !is_lots(min_fill, lot) {
+            return Err(Rejection::NotALot);
+        }
+        if min_fill > placed.units {
+            return Err(Rejection::MinFillOverUnits);
+        }
+        if !is_lots(placed.price.0, tick) {
+            return Err(Rejection::NotATick);
+        }
+        let period =
+            Period::try_new(placed.start, placed.end, self.now).ok_or(Rejection::BadPeriod)?;
+        let order = Order {
+            id: OrderId(i64::try_from(self.orders.len()).expect("orders are counted") + 1),
+            placed: placed.clone(),
+            instruments,
+            lot,
+            period,
+            units: placed.units,
+            price: placed.price,
+            acceptance: 0,
+            accepted_at: self.now,
+            filled: 0,
+            held: Money::ZERO,
+            sold: Vec::new(),
+            first_hour: period.start.max(self.now.hour()),
+            done: None,
+        };
+        self.admit_period(&order)?;
+        if matches!(placed.tif, TimeInForce::Gtd { until } if until <= self.now) {
+            return Err(Rejection::UntilPassed);
+        }
+        Ok(order)
+    }
+
+    /// The instruments in whose books an order would stand, its lot (of a bid over several: the
+    /// least common multiple of theirs) and the tick of its price (likewise).
+    fn admit_target(
+        &self,
+        placed: &PlaceOrder,
+    ) -> Result<(Vec<InstrumentId>, i64, i64), Rejection> {
+        let instruments = match &placed.side {
+            Side::Buy {
+                target: Target::Instruments(instruments),
+                ..
+            } => {
+                let mut instruments = instruments.clone();
+                instruments.sort_unstable();
+                instruments.dedup();
+                instruments
+            }
+            Side::Buy {
+                target: Target::Pool(pool),
+                ..
+            } => {
+                vec![self.pool(*pool).ok_or(Rejection::UnknownPool)?.instrument]
+            }
+            Side::Sell {
+                pool, min_hours, ..
+            } => {
+                let pool = self
+                    .pool(*pool)
+                    .filter(|pool| pool.participant == placed.participant)
+                    .ok_or(Rejection::UnknownPool)?;
+                if placed.tif == TimeInForce::Fok || *min_hours < 1 {
+                    return Err(Rejection::NotSupported);
+                }
+                vec![pool.instrument]
+            }
+        };
+        let (mut lot, mut tick) = (1, 1);
+        for id in &instruments {
+            let listed = &self.instrument(*id).ok_or(Rejection::UnknownSymbol)?.listed;
+            lot = least_common_multiple(lot, listed.lot).ok_or(Rejection::NotALot)?;
+            tick = least_common_multiple(tick, listed.tick.0).ok_or(Rejection::NotATick)?;
+        }
+        if instruments.is_empty() {
+            return Err(Rejection::UnknownSymbol);
+        }
+        Ok((instruments, lot, tick))
+    }
+
+    fn admit_period(&self, order: &Order) -> Result<(), Rejection> {
+        let Side::Sell { pool, .. } = order.placed.side else {
+            let started = order.placed.start < self.now;
+            return if started {
+                Err(Rejection::PeriodStarted)
+            } else {
+                Ok(())
+            };
+        };
+        if order.placed.end <= self.now {
+            return Err(Rejection::PeriodOver);
+        }
+        let pool = self.pool(pool).ok_or(Rejection::UnknownPool)?;
+        if !pool.period.covers(order.period) {
+            return Err(Rejection::OutsidePool);
+        }
+        if order.units > pool.units {
+            return Err(Rejection::OverPool);
+        }
+        Ok(())
+    }
+
+    /// What a bid must hold for what remains of it, if cash and what it holds already cover that.
+    fn affordable(&self, bid: &Order, held: Money) -> Result<Money, Rejection> {
+        let need = bid.price.times(bid.remaining(), bid.period.hours());
+        let cash = self
+            .ledger
+            .balance(Account::of(bid.participant(), AccountKind::Cash));
+        let missing = need.saturating_sub(i128::from(cash.0 + held.0));
+        if missing > 0 {
+            return Err(Rejection::InsufficientFunds { missing });
+        }
+        Ok(Money::exact(need))
+    }
+
+    /// Changes an open order's units, price or both (MATCHING, Replace).
+    pub(crate) fn replace(
+        &mut self,
+        id: OrderId,
+        units: Option<i64>,
+        price: Option<Money>,
+        out: &mut Vec<Event>,
+    ) -> Result<(), Rejection> {
+        let old = self.order(id).clone();
+        let mut new = old.clone();
+        new.units = units.unwrap_or(old.units);
+        new.price = price.unwrap_or(old.price);
+        let (_, _, tick) = self.admit_target(&old.placed)?;
+        if !is_lots(new.units, new.lot) {
+            return Err(Rejection::NotALot);
+        }
+        if new.min_fill() > new.units {
+            return Err(Rejection::MinFillOverUnits);
+        }
+        if !is_lots(new.price.0, tick) {
+            return Err(Rejection::NotATick);
+        }
+        self.admit_capacity(&new)?;
+        let keeps_place = new.price == old.price && new.units < old.units;
+        let rest_is_cancelled = new.units <= old.least_sold();
+        if old.is_bid() && !rest_is_cancelled {
+            new.held = self.affordable(&new, old.held)?;
+        }
+        if !keeps_place && !rest_is_cancelled {
+            new.accepted_at = self.now;
+            if new.placed.post_only && self.would_trade(&new) {
+                return Err(Rejection::WouldTrade);
+            }
+            new.acceptance = self.next_acceptance();
+        }
+        self.leave_books(&old);
+        self.enter_books(&new);
+        let more = new.held - old.held;
+        *self.order_mut(id) = new;
+        self.emit(
+            out,
+            EventKind::Accepted {
+                order: id,
+                again: false,
+            },
+        );
+        let (hold, cash) = self.hold_and_cash(old.participant());
+        self.post(out, Reason::Hold(id), &[(cash, -more), (hold, more)]);
+        if rest_is_cancelled {
+            self.finish(id, DoneWhy::Cancelled, out);
+        } else if !keeps_place {
+            self.arrive(id, out);
+        }
+        Ok(())
+    }
+
+    fn admit_capacity(&self, order: &Order) -> Result<(), Rejection> {
+        let pool = order
+            .pool()
+            .filter(|_| !order.is_bid())
+            .and_then(|pool| self.pool(pool));
+        match pool {
+            Some(pool) if order.units > pool.units => Err(Rejection::OverPool),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// `None` when it does not fit.
+pub(crate) fn least_common_multiple(a: i64, b: i64) -> Option<i64> {
+    let (mut divisor, mut rest) = (a, b);
+    while rest != 0 {
+        (divisor, rest) = (rest, divisor.rem_euclid(rest));
+    }
+    a.checked_mul(b.div_euclid(divisor))
+}

@@ -1,0 +1,215 @@
+//! Everything that the market can be asked.
+
+use crate::id::{ClientId, InstrumentId, LeaseId, ParticipantId, PoolId};
+use crate::money::Money;
+use crate::time::Timestamp;
+
+/// What the market is asked, by whom is said inside where it matters.
+///
+/// Quantities, times and prices come as they were written: the market checks them and rejects
+/// what does not fit. The command log keeps each as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum Command {
+    /// Puts an instrument on the list; the same again does nothing.
+    ListInstrument(ListInstrument),
+    /// Credits cleared money to a participant's `cash`.
+    Deposit {
+        /// Whose cash.
+        participant: ParticipantId,
+        /// How much, in 1/10,000 yuan; positive.
+        amount: Money,
+    },
+    /// Opens a pool, or adds units to one.
+    OpenPool(OpenPool),
+    /// Places an order.
+    PlaceOrder(PlaceOrder),
+    /// Cancels what remains of an order.
+    CancelOrder {
+        /// Whose order.
+        participant: ParticipantId,
+        /// Its client id.
+        client_id: ClientId,
+    },
+    /// Changes the units, the price or both of an open order.
+    ReplaceOrder {
+        /// Whose order.
+        participant: ParticipantId,
+        /// Its client id.
+        client_id: ClientId,
+        /// The new total, in units.
+        units: Option<i64>,
+        /// The new price, per unit-hour.
+        price: Option<Money>,
+    },
+    /// Settles one hour of a lease by what was delivered in it.
+    Deliver {
+        /// Which lease.
+        lease: LeaseId,
+        /// The beginning of the hour.
+        hour: Timestamp,
+        /// What the units got in it.
+        delivered: Delivered,
+    },
+    /// Only lets happen what is due.
+    Tick,
+}
+
+/// An instrument's terms.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ListInstrument {
+    /// The number under which commands name it.
+    pub instrument: InstrumentId,
+    /// Its symbol, as in `A100-80GB.GUZ-GAN.SILVER`; the part after the last point is the service
+    /// level.
+    pub symbol: String,
+    /// The smallest number of units that trade; positive.
+    pub lot: i64,
+    /// The step of its prices, per unit-hour; positive.
+    pub tick: Money,
+}
+
+/// A pool's terms.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct OpenPool {
+    /// The number under which commands name it.
+    pub pool: PoolId,
+    /// The provider.
+    pub participant: ParticipantId,
+    /// What a unit of it is.
+    pub instrument: InstrumentId,
+    /// How many units it has in each hour.
+    pub units: i64,
+    /// Its first hour begins here.
+    pub start: Timestamp,
+    /// It is over here.
+    pub end: Timestamp,
+}
+
+/// An order's terms.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct PlaceOrder {
+    /// Whose order.
+    pub participant: ParticipantId,
+    /// The participant's own name for it.
+    pub client_id: ClientId,
+    /// Bid or ask, and what only one of them has.
+    pub side: Side,
+    /// How many units, in each hour of the period.
+    pub units: i64,
+    /// The limit, per unit-hour.
+    pub price: Money,
+    /// The delivery period begins here.
+    pub start: Timestamp,
+    /// The delivery period is over here.
+    pub end: Timestamp,
+    /// How long it stands.
+    pub tif: TimeInForce,
+    /// Rejected when it could trade at once.
+    pub post_only: bool,
+}
+
+/// Which side of the book, with that side's own terms.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "side", rename_all = "snake_case")]
+pub enum Side {
+    /// A bid: wants units.
+    Buy {
+        /// Of which instruments, or of which pool.
+        target: Target,
+        /// No fill is smaller; the lot when not given.
+        min_fill: Option<i64>,
+    },
+    /// An ask: offers a pool's units.
+    Sell {
+        /// Which pool.
+        pool: PoolId,
+        /// No shorter period is sold.
+        min_hours: i64,
+        /// The hours of the week in which it holds; all when not given.
+        weekly: Option<Weekly>,
+    },
+}
+
+/// What a bid can be filled from.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// Any of these instruments.
+    Instruments(Vec<InstrumentId>),
+    /// One pool.
+    Pool(PoolId),
+}
+
+/// How long an order stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimeInForce {
+    /// Good till cancelled: a bid to its start, an ask to its end.
+    Gtc,
+    /// Good till a date.
+    Gtd {
+        /// When it expires.
+        until: Timestamp,
+    },
+    /// What does not trade at once is done.
+    Ioc,
+    /// All at once or nothing; bids only.
+    Fok,
+}
+
+/// What the units of a lease got in an hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivered {
+    /// This many minutes for each unit, 0 to 60.
+    Minutes(i64),
+    /// This many unit-minutes in all, 0 to 60 × units.
+    UnitMinutes(i64),
+}
+
+/// The hours of the week, from Monday 00:00 UTC, in which a tariff holds.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Weekly(Vec<bool>);
+
+/// The text is not 168 characters `0` and `1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("weekly must be 168 characters 0 and 1")]
+pub struct BadWeekly;
+
+impl Weekly {
+    /// Whether the tariff holds in this hour of the week, 0 to 167.
+    pub fn holds(&self, hour_of_week: usize) -> bool {
+        self.0.get(hour_of_week).copied().unwrap_or(false)
+    }
+}
+
+impl TryFrom<String> for Weekly {
+    type Error = BadWeekly;
+
+    fn try_from(text: String) -> Result<Self, BadWeekly> {
+        let flags: Option<Vec<bool>> = text
+            .chars()
+            .map(|flag| match flag {
+                '0' => Some(false),
+                '1' => Some(true),
+                _ => None,
+            })
+            .collect();
+        flags
+            .filter(|flags| flags.len() == 168)
+            .map(Self)
+            .ok_or(BadWeekly)
+    }
+}
+
+impl From<Weekly> for String {
+    fn from(weekly: Weekly) -> Self {
+        weekly
+            .0
+            .into_iter()
+            .map(|holds| if holds { '1' } else { '0' })
+            .collect()
+    }
+}

@@ -1,0 +1,101 @@
+//! What happens by itself when its time comes.
+
+use crate::event::{DoneWhy, Event};
+use crate::id::{LeaseId, OrderId, ParticipantId};
+use crate::ledger::{Account, AccountKind, Reason};
+use crate::money::Money;
+use crate::state::{Market, index};
+use crate::time::{Hour, Timestamp};
+
+/// What falls due. At one instant and of one acceptance, earlier variants come first: a lease's
+/// last hour settles, and its credit is paid, before its bond is free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Due {
+    /// An order expires.
+    Expiry(OrderId),
+    /// The earliest unsettled hour of a lease settles as not delivered.
+    Deadline(LeaseId),
+    /// What is left of a lease's bond is free.
+    BondRelease(LeaseId),
+    /// What a provider earned in an hour becomes cash.
+    Payout(ParticipantId),
+}
+
+/// The place of payouts among what falls due at one instant: after orders and leases.
+pub(crate) const LAST: i64 = i64::MAX;
+
+impl Market {
+    /// Lets happen all that is due by `at`, in order of the instant, then of acceptance.
+    pub(crate) fn let_happen(&mut self, at: Timestamp, out: &mut Vec<Event>) {
+        while let Some(&(instant, _, due)) = self.due.first().filter(|(when, ..)| *when <= at) {
+            self.now = instant;
+            match due {
+                Due::Expiry(order) => {
+                    let begins = self.order(order).period.start.begins();
+                    if self.order(order).is_bid() {
+                        self.now = instant.min(begins);
+                    }
+                    self.finish(order, DoneWhy::Expired, out);
+                }
+                Due::Deadline(lease) => {
+                    let hour = self.leases[index(lease.0)]
+                        .first_unsettled()
+                        .expect("an ended lease has no deadline");
+                    self.settle(lease, hour, 0, out);
+                }
+                Due::BondRelease(lease) => {
+                    self.due.pop_first();
+                    self.free_bond(lease, out);
+                }
+                Due::Payout(participant) => {
+                    self.due.pop_first();
+                    let earned = self
+                        .payable
+                        .remove(&(instant, participant))
+                        .unwrap_or(Money::ZERO);
+                    let payable = Account::of(participant, AccountKind::Payable);
+                    let cash = Account::of(participant, AccountKind::Cash);
+                    self.post(out, Reason::Payout, &[(payable, -earned), (cash, earned)]);
+                }
+            }
+        }
+    }
+
+    fn free_bond(&mut self, lease: LeaseId, out: &mut Vec<Event>) {
+        let lease = &mut self.leases[index(lease.0)];
+        let (id, provider, bond) = (lease.id, lease.provider, lease.bond);
+        lease.bond = Money::ZERO;
+        let pledged = Account::of(provider, AccountKind::Bond);
+        let cash = Account::of(provider, AccountKind::Cash);
+        self.post(
+            out,
+            Reason::BondRelease(id),
+            &[(pledged, -bond), (cash, bond)],
+        );
+    }
+
+    /// When the readings of an hour must have come; `None` when the rules set no deadline.
+    pub(crate) fn deadline(&self, hour: Hour) -> Option<Timestamp> {
+        self.rules
+            .reading_deadline_hours
+            .map(|hours| hour.ends().plus_hours(hours))
+    }
+
+    /// Keeps a lease's deadline at its earliest unsettled hour.
+    pub(crate) fn set_deadline(&mut self, lease: LeaseId) {
+        let lease = &self.leases[index(lease.0)];
+        if let Some(at) = lease.first_unsettled().and_then(|hour| self.deadline(hour)) {
+            self.due
+                .insert((at, lease.acceptance, Due::Deadline(lease.id)));
+        }
+    }
+
+    /// Takes a lease's deadline away while its hours change.
+    pub(crate) fn clear_deadline(&mut self, lease: LeaseId) {
+        let lease = &self.leases[index(lease.0)];
+        if let Some(at) = lease.first_unsettled().and_then(|hour| self.deadline(hour)) {
+            self.due
+                .remove(&(at, lease.acceptance, Due::Deadline(lease.id)));
+        }
+    }
+}

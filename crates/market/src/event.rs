@@ -1,0 +1,142 @@
+//! Everything that can happen in the market.
+
+use crate::id::{EntryId, LeaseId, OrderId, ParticipantId, PoolId, TradeId};
+use crate::ledger::Entry;
+use crate::money::Money;
+use crate::rejection::Rejection;
+use crate::time::{Hour, Period, Timestamp};
+
+/// What happened, and when: a command's events carry its instant, what fell due its own.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Event {
+    /// The instant.
+    pub at: Timestamp,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub enum EventKind {
+    /// An instrument was put on the list.
+    InstrumentListed,
+    /// A pool was opened, or grew.
+    PoolOpened {
+        /// Which pool.
+        pool: PoolId,
+    },
+    /// An order was accepted, or its replacement was.
+    Accepted {
+        /// Which order.
+        order: OrderId,
+        /// Whether this repeats the first answer to an order sent before.
+        again: bool,
+    },
+    /// The command was not done.
+    Rejected(Rejection),
+    /// A bid and an ask were matched.
+    Traded(Trade),
+    /// A trade obliged its provider.
+    Leased {
+        /// Which lease.
+        lease: LeaseId,
+        /// By which trade.
+        trade: TradeId,
+    },
+    /// Nothing more comes of an order.
+    Done {
+        /// Which order.
+        order: OrderId,
+        /// Why.
+        why: DoneWhy,
+    },
+    /// An hour of a lease was settled.
+    Settled(Settled),
+    /// A holder was credited for a service level not kept.
+    Credited {
+        /// Which lease.
+        lease: LeaseId,
+        /// To whom.
+        holder: ParticipantId,
+        /// How much, from the provider's bond.
+        amount: Money,
+    },
+    /// A journal entry was made.
+    Posted(Entry),
+}
+
+/// One match of a bid and an ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Trade {
+    /// Its number.
+    pub trade: TradeId,
+    /// The bid.
+    pub buy: OrderId,
+    /// The ask.
+    pub sell: OrderId,
+    /// Of the two, the one that was accepted earlier; its price is the trade's.
+    pub maker: OrderId,
+    /// Per unit-hour.
+    pub price: Money,
+    /// How many units in each hour.
+    pub units: i64,
+    /// Which hours.
+    pub period: Period,
+    /// Where they come from.
+    pub pool: PoolId,
+}
+
+/// One settled hour of a lease: `paid + refunded + fee` is the hour's price.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Settled {
+    /// Which lease.
+    pub lease: LeaseId,
+    /// Which hour.
+    pub hour: Hour,
+    /// What its units got, in unit-minutes.
+    pub unit_minutes: i64,
+    /// To the provider, after the fee.
+    pub paid: Money,
+    /// To the holder.
+    pub refunded: Money,
+    /// To the marketplace.
+    pub fee: Money,
+    /// When what was paid becomes cash; `None` when it is cash at once.
+    pub payable_until: Option<Timestamp>,
+    /// The journal entry that paid it; `None` when no money moved.
+    pub entry: Option<EntryId>,
+}
+
+/// Why nothing more comes of an order.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum DoneWhy {
+    /// All of it traded.
+    Filled,
+    /// Its participant cancelled it.
+    Cancelled,
+    /// Its time is over.
+    Expired,
+    /// The next counterpart was its own participant's order.
+    SelfTrade,
+    /// It did not trade at once and was not to rest.
+    Unfilled,
+    /// Its provider can't bond one lot.
+    Bond,
+}
+
+impl DoneWhy {
+    /// The name by which the protocol knows it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Filled => "filled",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+            Self::SelfTrade => "self_trade",
+            Self::Unfilled => "unfilled",
+            Self::Bond => "bond",
+        }
+    }
+}

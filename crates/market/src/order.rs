@@ -1,0 +1,171 @@
+//! Orders: what was asked, and what has come of it.
+
+use crate::command::{PlaceOrder, Side, Target, TimeInForce};
+use crate::event::DoneWhy;
+use crate::id::{InstrumentId, OrderId, ParticipantId, PoolId};
+use crate::money::Money;
+use crate::time::{Hour, Period, Timestamp};
+
+/// An accepted order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Its number.
+    pub id: OrderId,
+    /// Its terms when it was first sent, by which a retry is recognised.
+    pub placed: PlaceOrder,
+    /// The instruments in whose books it stands: several only for a bid.
+    pub instruments: Vec<InstrumentId>,
+    /// The smallest number of units in which it trades.
+    pub lot: i64,
+    /// The delivery period.
+    pub period: Period,
+    /// The total, in units; a replacement changes it.
+    pub units: i64,
+    /// The limit per unit-hour; a replacement changes it.
+    pub price: Money,
+    /// Its place among orders and leases; a replacement may move it to the end.
+    pub acceptance: i64,
+    /// When it was last accepted.
+    pub accepted_at: Timestamp,
+    /// A bid's traded units. Of an ask, what is sold differs by hour: see `sold`.
+    pub filled: i64,
+    /// What the bid still holds of its participant's money.
+    pub held: Money,
+    /// An ask's sold units by hour, from `first_hour`.
+    pub sold: Vec<i64>,
+    /// The first hour that an ask could still sell when it was placed.
+    pub first_hour: Hour,
+    /// Why nothing more comes of it; `None` while it is open.
+    pub done: Option<DoneWhy>,
+}
+
+impl Order {
+    /// Whose it is.
+    pub fn participant(&self) -> ParticipantId {
+        self.placed.participant
+    }
+
+    /// Whether it is a bid.
+    pub fn is_bid(&self) -> bool {
+        matches!(self.placed.side, Side::Buy { .. })
+    }
+
+    /// The pool that an ask offers or a bid is pinned to.
+    pub fn pool(&self) -> Option<PoolId> {
+        match &self.placed.side {
+            Side::Sell { pool, .. }
+            | Side::Buy {
+                target: Target::Pool(pool),
+                ..
+            } => Some(*pool),
+            Side::Buy {
+                target: Target::Instruments(_),
+                ..
+            } => None,
+        }
+    }
+
+    /// A bid's units that have not traded.
+    pub fn remaining(&self) -> i64 {
+        self.units - self.filled
+    }
+
+    /// No fill of a bid is smaller.
+    pub fn min_fill(&self) -> i64 {
+        match &self.placed.side {
+            Side::Buy { min_fill, .. } => min_fill.unwrap_or(self.lot),
+            Side::Sell { .. } => self.lot,
+        }
+    }
+
+    /// Whether an ask sells this whole period: every hour within its own, on its weekly tariff,
+    /// and not shorter than it allows.
+    pub fn sells(&self, period: Period) -> bool {
+        let Side::Sell {
+            min_hours, weekly, ..
+        } = &self.placed.side
+        else {
+            return false;
+        };
+        self.period.covers(period)
+            && period.hours() >= *min_hours
+            && weekly
+                .as_ref()
+                .is_none_or(|weekly| period.each().all(|hour| weekly.holds(hour.of_week())))
+    }
+
+    /// What an ask has sold of this hour.
+    pub fn sold_in(&self, hour: Hour) -> i64 {
+        usize::try_from(hour.0 - self.first_hour.0)
+            .ok()
+            .and_then(|index| self.sold.get(index))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// Counts units of an ask as sold in every hour of a period.
+    pub(crate) fn sell(&mut self, period: Period, units: i64) {
+        let hours = usize::try_from(self.period.end.0 - self.first_hour.0)
+            .expect("an ask is placed before its end");
+        self.sold.resize(hours, 0);
+        for hour in period.each() {
+            let index = usize::try_from(hour.0 - self.first_hour.0)
+                .expect("what is sold has not begun when the ask is placed");
+            self.sold[index] += units;
+        }
+    }
+
+    /// The fewest units that an ask has sold of any hour that it covers; a bid's traded units.
+    pub fn least_sold(&self) -> i64 {
+        let Side::Sell { weekly, .. } = &self.placed.side else {
+            return self.filled;
+        };
+        let covered = |hour: &Hour| {
+            weekly
+                .as_ref()
+                .is_none_or(|weekly| weekly.holds(hour.of_week()))
+        };
+        // Hours that were over when it was placed were never sold; one week shows them all.
+        let gone = Period {
+            start: self.period.start,
+            end: self.first_hour,
+        };
+        let mut gone = gone.each().take(168);
+        if gone.any(|hour| covered(&hour)) {
+            return 0;
+        }
+        let open = Period {
+            start: self.first_hour,
+            end: self.period.end,
+        };
+        open.each()
+            .filter(covered)
+            .map(|hour| self.sold_in(hour))
+            .min()
+            .unwrap_or(0)
+    }
+
+    /// Whether all of it has traded.
+    pub fn is_filled(&self) -> bool {
+        let unsold_at_first = !self.is_bid() && self.sold.is_empty();
+        !unsold_at_first && self.least_sold() >= self.units
+    }
+
+    /// When it expires: a bid at its start, an ask at its end, each earlier where a date says so.
+    ///
+    /// A bid accepted at its very start rests for what else comes at that instant, so it expires
+    /// with the next one (MATCHING, Time).
+    pub fn expires(&self) -> Timestamp {
+        let last = if !self.is_bid() {
+            self.period.end.begins()
+        } else if self.accepted_at == self.period.start.begins() {
+            Timestamp(self.accepted_at.0 + 1)
+        } else {
+            self.period.start.begins()
+        };
+        match self.placed.tif {
+            TimeInForce::Gtd { until } => last.min(until),
+            TimeInForce::Gtc | TimeInForce::Ioc | TimeInForce::Fok => last,
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Every reason for which the market says no.
+
+use crate::money::decimal;
+
+/// Why a command was not done. Nothing was changed by it.
+///
+/// The order of the variants is the order in which they are looked for: the first that holds is
+/// the answer (docs/PROTOCOL.md).
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Rejection {
+    /// The command, or one of its options, is not built yet.
+    #[error("this is not supported yet")]
+    NotSupported,
+    /// The id is in use with other terms.
+    #[error("this id is in use with other terms")]
+    DuplicateId,
+    /// No instrument of this symbol.
+    #[error("there is no such instrument")]
+    UnknownSymbol,
+    /// No such pool, or another's.
+    #[error("there is no such pool")]
+    UnknownPool,
+    /// No such lease, or another's.
+    #[error("there is no such lease")]
+    UnknownLease,
+    /// No such order, or another's.
+    #[error("there is no such order")]
+    UnknownOrder,
+    /// The order is filled, cancelled or expired.
+    #[error("the order is done")]
+    OrderDone,
+    /// Units or `min_fill` are not a positive multiple of the lot.
+    #[error("the quantity is not a positive multiple of the lot")]
+    NotALot,
+    /// `min_fill` exceeds the units.
+    #[error("the smallest fill is larger than the order")]
+    MinFillOverUnits,
+    /// The price is not a positive multiple of the tick.
+    #[error("the price is not a positive multiple of the tick")]
+    NotATick,
+    /// Not on the hour, empty, backward, or ending more than 400 days ahead.
+    #[error("the period is not one of whole hours, or ends more than 400 days ahead")]
+    BadPeriod,
+    /// A bid that starts before now.
+    #[error("the period has started")]
+    PeriodStarted,
+    /// An ask that does not end after now.
+    #[error("the period is over")]
+    PeriodOver,
+    /// The ask's period is not within its pool's.
+    #[error("the period is not within the pool's")]
+    OutsidePool,
+    /// The ask has more units than its pool.
+    #[error("the pool has fewer units")]
+    OverPool,
+    /// A good-till-date order whose date is not after now.
+    #[error("the time until which it should stand has passed")]
+    UntilPassed,
+    /// Cash does not cover what must be held.
+    #[error("cash is short by {} yuan", decimal(*missing))]
+    InsufficientFunds {
+        /// What is missing, in 1/10,000 yuan; wider than a balance, since an order can be absurd.
+        missing: i128,
+    },
+    /// A post-only order that could trade at once.
+    #[error("the order would trade at once")]
+    WouldTrade,
+    /// The hour is not one of the lease's.
+    #[error("the hour is not one of the lease's")]
+    OutsideLease,
+    /// The hour is not over.
+    #[error("the hour is not over")]
+    HourNotOver,
+    /// The hour is settled.
+    #[error("the hour is settled")]
+    AlreadySettled,
+    /// More minutes than the hour has, or fewer than none.
+    #[error("the minutes are not between none and all")]
+    BadMinutes,
+    /// A deposit that is not positive, or would exceed what the ledger can count.
+    #[error("the amount is not one that can be booked")]
+    BadAmount,
+}
+
+impl Rejection {
+    /// The name by which the protocol knows it, such as `insufficient_funds`.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NotSupported => "not_supported",
+            Self::DuplicateId => "duplicate_id",
+            Self::UnknownSymbol => "unknown_symbol",
+            Self::UnknownPool => "unknown_pool",
+            Self::UnknownLease => "unknown_lease",
+            Self::UnknownOrder => "unknown_order",
+            Self::OrderDone => "order_done",
+            Self::NotALot => "not_a_lot",
+            Self::MinFillOverUnits => "min_fill_over_units",
+            Self::NotATick => "not_a_tick",
+            Self::BadPeriod => "bad_period",
+            Self::PeriodStarted => "period_started",
+            Self::PeriodOver => "period_over",
+            Self::OutsidePool => "outside_pool",
+            Self::OverPool => "over_pool",
+            Self::UntilPassed => "until_passed",
+            Self::InsufficientFunds { .. } => "insufficient_funds",
+            Self::WouldTrade => "would_trade",
+            Self::OutsideLease => "outside_lease",
+            Self::HourNotOver => "hour_not_over",
+            Self::AlreadySettled => "already_settled",
+            Self::BadMinutes => "bad_minutes",
+            Self::BadAmount => "bad_amount",
+        }
+    }
+}

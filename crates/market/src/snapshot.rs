@@ -1,0 +1,179 @@
+//! A market rebuilt from what the tables keep of it.
+
+use std::collections::BTreeMap;
+
+use crate::command::{ListInstrument, OpenPool, PlaceOrder};
+use crate::due::{Due, LAST};
+use crate::event::DoneWhy;
+use crate::id::{InstrumentId, OrderId, ParticipantId};
+use crate::lease::Lease;
+use crate::ledger::{Account, Ledger};
+use crate::money::Money;
+use crate::order::Order;
+use crate::pool::Pool;
+use crate::rules::Rules;
+use crate::state::{Instrument, Market, index};
+use crate::time::{Period, Timestamp};
+
+/// All that a market is, in the form in which tables keep it. Books, calendars and what falls
+/// due are worked out from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The rule set in force.
+    pub rules: Rules,
+    /// The instant of the last command.
+    pub now: Timestamp,
+    /// How many places in the order of acceptance are taken.
+    pub acceptances: i64,
+    /// Every instrument.
+    pub instruments: Vec<ListInstrument>,
+    /// Every pool.
+    pub pools: Vec<KnownPool>,
+    /// Every order, by number from 1.
+    pub orders: Vec<KnownOrder>,
+    /// Every lease, by number from 1.
+    pub leases: Vec<Lease>,
+    /// Every balance.
+    pub balances: BTreeMap<Account, Money>,
+    /// How many journal entries were made.
+    pub entries: i64,
+    /// What is payable, by when it becomes cash and to whom.
+    pub payable: Vec<(Timestamp, ParticipantId, Money)>,
+}
+
+/// A pool and when it was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownPool {
+    /// Its terms, with the units that it has now.
+    pub terms: OpenPool,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+}
+
+/// An order and what has come of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownOrder {
+    /// Its terms when it was first sent.
+    pub placed: PlaceOrder,
+    /// When it was first accepted.
+    pub placed_at: Timestamp,
+    /// Its instruments.
+    pub instruments: Vec<InstrumentId>,
+    /// Its total units now.
+    pub units: i64,
+    /// Its price now.
+    pub price: Money,
+    /// Its place in the order of acceptance.
+    pub acceptance: i64,
+    /// When it was last accepted.
+    pub accepted_at: Timestamp,
+    /// What it still holds.
+    pub held: Money,
+    /// Why nothing more comes of it.
+    pub done: Option<DoneWhy>,
+}
+
+impl Market {
+    /// The market that a snapshot describes.
+    ///
+    /// # Errors
+    /// What in the snapshot contradicts itself.
+    pub fn restore(snapshot: Snapshot) -> Result<Self, String> {
+        let mut market = Self::new(snapshot.rules);
+        market.now = snapshot.now;
+        market.acceptances = snapshot.acceptances;
+        market.ledger = Ledger::restore(snapshot.balances, snapshot.entries);
+        for listed in snapshot.instruments {
+            market
+                .instruments
+                .insert(listed.instrument, Instrument::new(listed));
+        }
+        for pool in snapshot.pools {
+            market.restore_pool(&pool)?;
+        }
+        for order in snapshot.orders {
+            market.restore_order(order)?;
+        }
+        for lease in snapshot.leases {
+            market.restore_lease(lease)?;
+        }
+        for at in 0..market.orders.len() {
+            let order = market.orders[at].clone();
+            if order.done.is_none() {
+                market.enter_books(&order);
+            }
+        }
+        for (until, participant, amount) in snapshot.payable {
+            market.payable.insert((until, participant), amount);
+            market.due.insert((until, LAST, Due::Payout(participant)));
+        }
+        Ok(market)
+    }
+
+    fn restore_pool(&mut self, known: &KnownPool) -> Result<(), String> {
+        let terms = &known.terms;
+        let period = Period::try_new(terms.start, terms.end, known.opened_at)
+            .ok_or_else(|| format!("pool {} has no period", terms.pool))?;
+        let first_hour = period.start.max(known.opened_at.hour());
+        let pool = Pool::new(
+            terms.pool,
+            terms.participant,
+            terms.instrument,
+            terms.units,
+            period,
+            first_hour,
+        );
+        self.pools.insert(terms.pool, pool);
+        Ok(())
+    }
+
+    fn restore_order(&mut self, known: KnownOrder) -> Result<(), String> {
+        let id = OrderId(i64::try_from(self.orders.len()).map_err(|error| error.to_string())? + 1);
+        let mut lot = 1;
+        for instrument in &known.instruments {
+            let listed = self
+                .instrument(*instrument)
+                .ok_or(format!("order {id} has no book"))?;
+            lot = crate::admission::least_common_multiple(lot, listed.listed.lot)
+                .ok_or(format!("order {id} has no lot"))?;
+        }
+        let placed = known.placed;
+        let period = Period::try_new(placed.start, placed.end, known.placed_at)
+            .ok_or_else(|| format!("order {id} has no period"))?;
+        self.client_ids
+            .insert((placed.participant, placed.client_id.clone()), id);
+        self.orders.push(Order {
+            id,
+            placed,
+            instruments: known.instruments,
+            lot,
+            period,
+            units: known.units,
+            price: known.price,
+            acceptance: known.acceptance,
+            accepted_at: known.accepted_at,
+            filled: 0,
+            held: known.held,
+            sold: Vec::new(),
+            first_hour: period.start.max(known.placed_at.hour()),
+            done: known.done,
+        });
+        Ok(())
+    }
+
+    fn restore_lease(&mut self, lease: Lease) -> Result<(), String> {
+        let known = |id: OrderId| usize::try_from(id.0 - 1).is_ok_and(|at| at < self.orders.len());
+        let numbered = index(lease.id.0) == self.leases.len();
+        if !numbered || !known(lease.buy) || !known(lease.sell) {
+            return Err(format!("lease {} is out of order", lease.id));
+        }
+        self.order_mut(lease.buy).filled += lease.units;
+        self.order_mut(lease.sell).sell(lease.period, lease.units);
+        self.pools
+            .get_mut(&lease.pool)
+            .ok_or_else(|| format!("lease {} has no pool", lease.id))?
+            .lease(lease.period, lease.units);
+        self.begin_lease(lease);
+        Ok(())
+    }
+}

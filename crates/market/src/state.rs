@@ -1,0 +1,403 @@
+//! The market's state, and how a command changes it.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::command::{Command, ListInstrument, OpenPool};
+use crate::due::Due;
+use crate::event::{DoneWhy, Event, EventKind};
+use crate::id::{ClientId, InstrumentId, LeaseId, OrderId, ParticipantId, PoolId};
+use crate::lease::Lease;
+use crate::ledger::{Account, AccountKind, Entry, Ledger, Reason};
+use crate::money::Money;
+use crate::order::Order;
+use crate::pool::Pool;
+use crate::rejection::Rejection;
+use crate::rules::Rules;
+use crate::time::{Period, Timestamp};
+
+/// The most money that the ledger counts in all: half of what fits, so that no sum can wrap.
+const MOST_MONEY: Money = Money(i64::MAX >> 1);
+
+/// An instrument with its book.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instrument {
+    /// Its terms.
+    pub listed: ListInstrument,
+    /// Open asks, the lowest price first, then the earliest acceptance.
+    pub(crate) asks: BTreeSet<(Money, i64, OrderId)>,
+    /// Open bids, the highest limit first, then the earliest acceptance.
+    pub(crate) bids: BTreeSet<(Reverse<Money>, i64, OrderId)>,
+}
+
+impl Instrument {
+    pub(crate) fn new(listed: ListInstrument) -> Self {
+        Self {
+            listed,
+            asks: BTreeSet::new(),
+            bids: BTreeSet::new(),
+        }
+    }
+
+    /// The service level that its symbol ends with.
+    pub fn service_level(&self) -> &str {
+        self.listed.symbol.rsplit('.').next().unwrap_or_default()
+    }
+
+    pub(crate) fn enter(&mut self, order: &Order) {
+        if order.is_bid() {
+            self.bids
+                .insert((Reverse(order.price), order.acceptance, order.id));
+        } else {
+            self.asks.insert((order.price, order.acceptance, order.id));
+        }
+    }
+
+    pub(crate) fn leave(&mut self, order: &Order) {
+        if order.is_bid() {
+            self.bids
+                .remove(&(Reverse(order.price), order.acceptance, order.id));
+        } else {
+            self.asks.remove(&(order.price, order.acceptance, order.id));
+        }
+    }
+}
+
+/// The whole market: every book, pool calendar, lease and balance.
+///
+/// It is a pure function of the commands applied to it, in their order: two markets that were
+/// given the same ones are equal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Market {
+    pub(crate) rules: Rules,
+    pub(crate) now: Timestamp,
+    pub(crate) acceptances: i64,
+    pub(crate) instruments: BTreeMap<InstrumentId, Instrument>,
+    pub(crate) pools: BTreeMap<PoolId, Pool>,
+    pub(crate) orders: Vec<Order>,
+    pub(crate) client_ids: BTreeMap<(ParticipantId, ClientId), OrderId>,
+    pub(crate) leases: Vec<Lease>,
+    pub(crate) ledger: Ledger,
+    pub(crate) due: BTreeSet<(Timestamp, i64, Due)>,
+    pub(crate) payable: BTreeMap<(Timestamp, ParticipantId), Money>,
+}
+
+impl Market {
+    /// A market in which nothing has happened.
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            now: Timestamp(i64::MIN),
+            acceptances: 0,
+            instruments: BTreeMap::new(),
+            pools: BTreeMap::new(),
+            orders: Vec::new(),
+            client_ids: BTreeMap::new(),
+            leases: Vec::new(),
+            ledger: Ledger::default(),
+            due: BTreeSet::new(),
+            payable: BTreeMap::new(),
+        }
+    }
+
+    /// Lets happen what is due by `at`, then does the command, or rejects it and changes nothing
+    /// more. The events come in the order in which things happened.
+    ///
+    /// # Panics
+    /// When `at` is earlier than that of the command before it: whoever stamps commands keeps
+    /// them in order.
+    pub fn apply(&mut self, at: Timestamp, command: &Command) -> Vec<Event> {
+        assert!(self.now <= at, "commands come in the order of their time");
+        let mut out = Vec::new();
+        self.let_happen(at, &mut out);
+        self.now = at;
+        if let Err(rejection) = self.dispatch(command, &mut out) {
+            self.emit(&mut out, EventKind::Rejected(rejection));
+        }
+        out
+    }
+
+    fn dispatch(&mut self, command: &Command, out: &mut Vec<Event>) -> Result<(), Rejection> {
+        match command {
+            Command::ListInstrument(terms) => self.list_instrument(terms, out),
+            Command::Deposit {
+                participant,
+                amount,
+            } => self.deposit(*participant, *amount, out),
+            Command::OpenPool(terms) => self.open_pool(terms, out),
+            Command::PlaceOrder(placed) => self.place(placed, out),
+            Command::CancelOrder {
+                participant,
+                client_id,
+            } => {
+                let order = self.open_order(*participant, client_id)?;
+                self.finish(order, DoneWhy::Cancelled, out);
+                Ok(())
+            }
+            Command::ReplaceOrder {
+                participant,
+                client_id,
+                units,
+                price,
+            } => {
+                let order = self.open_order(*participant, client_id)?;
+                self.replace(order, *units, *price, out)
+            }
+            Command::Deliver {
+                lease,
+                hour,
+                delivered,
+            } => self.deliver(*lease, *hour, *delivered, out),
+            Command::Tick => Ok(()),
+        }
+    }
+
+    fn list_instrument(
+        &mut self,
+        terms: &ListInstrument,
+        out: &mut Vec<Event>,
+    ) -> Result<(), Rejection> {
+        if let Some(listed) = self.instruments.get(&terms.instrument) {
+            return if listed.listed == *terms {
+                Ok(())
+            } else {
+                Err(Rejection::DuplicateId)
+            };
+        }
+        if self
+            .instruments
+            .values()
+            .any(|other| other.listed.symbol == terms.symbol)
+        {
+            return Err(Rejection::DuplicateId);
+        }
+        if terms.lot < 1 {
+            return Err(Rejection::NotALot);
+        }
+        if terms.tick.0 < 1 {
+            return Err(Rejection::NotATick);
+        }
+        self.instruments
+            .insert(terms.instrument, Instrument::new(terms.clone()));
+        self.emit(out, EventKind::InstrumentListed);
+        Ok(())
+    }
+
+    fn deposit(
+        &mut self,
+        participant: ParticipantId,
+        amount: Money,
+        out: &mut Vec<Event>,
+    ) -> Result<(), Rejection> {
+        let bank = Account::marketplace(AccountKind::Bank);
+        let room = MOST_MONEY + self.ledger.balance(bank);
+        if amount <= Money::ZERO || amount > room || participant == ParticipantId::MARKETPLACE {
+            return Err(Rejection::BadAmount);
+        }
+        let cash = Account::of(participant, AccountKind::Cash);
+        self.post(out, Reason::Deposit, &[(bank, -amount), (cash, amount)]);
+        Ok(())
+    }
+
+    fn open_pool(&mut self, terms: &OpenPool, out: &mut Vec<Event>) -> Result<(), Rejection> {
+        let known = self.pools.get(&terms.pool);
+        let instrument = self.instruments.get(&terms.instrument);
+        let period = Period::try_new(terms.start, terms.end, self.now);
+        if let Some(pool) = known {
+            let same = pool.participant == terms.participant
+                && pool.instrument == terms.instrument
+                && pool.period.start.begins() == terms.start
+                && pool.period.end.begins() == terms.end;
+            if !same || terms.units < pool.units {
+                return Err(Rejection::DuplicateId);
+            }
+        }
+        let lot = instrument.ok_or(Rejection::UnknownSymbol)?.listed.lot;
+        if !is_lots(terms.units, lot) {
+            return Err(Rejection::NotALot);
+        }
+        if let Some(pool) = self.pools.get_mut(&terms.pool) {
+            if pool.units == terms.units {
+                return Ok(());
+            }
+            pool.units = terms.units;
+            self.emit(out, EventKind::PoolOpened { pool: terms.pool });
+            self.offer_again(terms.pool, out);
+            return Ok(());
+        }
+        let period = period.ok_or(Rejection::BadPeriod)?;
+        let first_hour = period.start.max(self.now.hour());
+        let pool = Pool::new(
+            terms.pool,
+            terms.participant,
+            terms.instrument,
+            terms.units,
+            period,
+            first_hour,
+        );
+        self.pools.insert(terms.pool, pool);
+        self.emit(out, EventKind::PoolOpened { pool: terms.pool });
+        Ok(())
+    }
+
+    /// A participant's open order of this name.
+    fn open_order(
+        &self,
+        participant: ParticipantId,
+        client_id: &ClientId,
+    ) -> Result<OrderId, Rejection> {
+        // A map keyed by a pair wants an owned key; the clone is of a short name.
+        let key = (participant, client_id.clone());
+        let order = *self.client_ids.get(&key).ok_or(Rejection::UnknownOrder)?;
+        if self.order(order).done.is_some() {
+            Err(Rejection::OrderDone)
+        } else {
+            Ok(order)
+        }
+    }
+
+    /// Ends an order: frees what it holds, takes it out of the books, and says why.
+    pub(crate) fn finish(&mut self, id: OrderId, why: DoneWhy, out: &mut Vec<Event>) {
+        let order = self.orders[index(id.0)].clone();
+        self.leave_books(&order);
+        let free = order.held;
+        let (hold, cash) = self.hold_and_cash(order.participant());
+        self.post(out, Reason::Release(id), &[(hold, -free), (cash, free)]);
+        let order = self.order_mut(id);
+        order.held = Money::ZERO;
+        order.done = Some(why);
+        self.emit(out, EventKind::Done { order: id, why });
+    }
+
+    /// Puts an open order where it can be found: books, its pool's asks, what falls due.
+    pub(crate) fn enter_books(&mut self, order: &Order) {
+        for instrument in &order.instruments {
+            self.instrument_mut(*instrument).enter(order);
+        }
+        if let (false, Some(pool)) = (order.is_bid(), order.pool()) {
+            self.pool_mut(pool).asks.insert(order.id);
+        }
+        self.due
+            .insert((order.expires(), order.acceptance, Due::Expiry(order.id)));
+    }
+
+    /// Takes an order out of where `enter_books` put it.
+    pub(crate) fn leave_books(&mut self, order: &Order) {
+        for instrument in &order.instruments {
+            self.instrument_mut(*instrument).leave(order);
+        }
+        if let (false, Some(pool)) = (order.is_bid(), order.pool()) {
+            self.pool_mut(pool).asks.remove(&order.id);
+        }
+        self.due
+            .remove(&(order.expires(), order.acceptance, Due::Expiry(order.id)));
+    }
+
+    /// Makes a journal entry and says so.
+    pub(crate) fn post(
+        &mut self,
+        out: &mut Vec<Event>,
+        reason: Reason,
+        lines: &[(Account, Money)],
+    ) -> Option<crate::id::EntryId> {
+        let entry: Entry = self.ledger.post(reason, lines)?;
+        let id = entry.id;
+        self.emit(out, EventKind::Posted(entry));
+        Some(id)
+    }
+
+    pub(crate) fn emit(&self, out: &mut Vec<Event>, kind: EventKind) {
+        out.push(Event { at: self.now, kind });
+    }
+
+    /// The next place in the order of acceptance.
+    pub(crate) fn next_acceptance(&mut self) -> i64 {
+        self.acceptances += 1;
+        self.acceptances
+    }
+
+    pub(crate) fn hold_and_cash(&self, participant: ParticipantId) -> (Account, Account) {
+        (
+            Account::of(participant, AccountKind::Hold),
+            Account::of(participant, AccountKind::Cash),
+        )
+    }
+
+    /// The instant of the last command, or of what fell due last.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The rule set in force.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The ledger.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// An instrument, if it is listed.
+    pub fn instrument(&self, id: InstrumentId) -> Option<&Instrument> {
+        self.instruments.get(&id)
+    }
+
+    /// Every listed instrument.
+    pub fn instruments(&self) -> impl Iterator<Item = &Instrument> {
+        self.instruments.values()
+    }
+
+    /// A pool, if it was opened.
+    pub fn pool(&self, id: PoolId) -> Option<&Pool> {
+        self.pools.get(&id)
+    }
+
+    /// An order that the market numbered.
+    ///
+    /// # Panics
+    /// When it did not number it.
+    pub fn order(&self, id: OrderId) -> &Order {
+        &self.orders[index(id.0)]
+    }
+
+    /// The number of a participant's order of this name, if one was accepted.
+    pub fn order_of(&self, participant: ParticipantId, client_id: &ClientId) -> Option<OrderId> {
+        self.client_ids
+            .get(&(participant, client_id.clone()))
+            .copied()
+    }
+
+    /// A lease, if the market made it.
+    pub fn lease(&self, id: LeaseId) -> Option<&Lease> {
+        usize::try_from(id.0 - 1)
+            .ok()
+            .and_then(|index| self.leases.get(index))
+    }
+
+    pub(crate) fn order_mut(&mut self, id: OrderId) -> &mut Order {
+        &mut self.orders[index(id.0)]
+    }
+
+    pub(crate) fn instrument_mut(&mut self, id: InstrumentId) -> &mut Instrument {
+        self.instruments
+            .get_mut(&id)
+            .expect("an accepted order names listed instruments")
+    }
+
+    pub(crate) fn pool_mut(&mut self, id: PoolId) -> &mut Pool {
+        self.pools
+            .get_mut(&id)
+            .expect("an accepted order names a known pool")
+    }
+}
+
+/// The place of what is numbered from 1.
+pub(crate) fn index(number: i64) -> usize {
+    usize::try_from(number - 1).expect("numbers begin at 1")
+}
+
+/// Whether units are a positive multiple of the lot.
+pub(crate) fn is_lots(units: i64, lot: i64) -> bool {
+    units > 0 && units.rem_euclid(lot) == 0
+}
