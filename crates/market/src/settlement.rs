@@ -130,6 +130,15 @@ impl Market {
         let lease = &mut self.leases[index(id.0)];
         lease.bond -= amount;
         lease.credited = amount;
+        if lease.bond == Money::ZERO {
+            let free = lease
+                .period
+                .end
+                .begins()
+                .plus_hours(self.rules.claim_window_hours);
+            self.due
+                .remove(&(free, lease.acceptance, Due::BondRelease(id)));
+        }
         let bond = Account::of(provider, AccountKind::Bond);
         let cash = Account::of(holder, AccountKind::Cash);
         self.emit(

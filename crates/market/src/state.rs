@@ -328,6 +328,21 @@ impl Market {
         self.now
     }
 
+    /// When the next thing falls due, if anything is to.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.due.first().map(|(at, ..)| *at)
+    }
+
+    /// How many places in the order of acceptance are taken.
+    pub fn acceptances(&self) -> i64 {
+        self.acceptances
+    }
+
+    /// Every lease that has an hour to settle, by number.
+    pub fn open_leases(&self) -> impl Iterator<Item = &Lease> {
+        self.leases.iter().filter(|lease| !lease.is_ended())
+    }
+
     /// The rule set in force.
     pub fn rules(&self) -> &Rules {
         &self.rules

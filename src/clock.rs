@@ -1,0 +1,86 @@
+//! The only place that reads the time: real time for sign-in and security, market time for
+//! everything that trades.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use market::Timestamp;
+
+/// Real time.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads the clock"
+)]
+pub fn wall() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
+/// An instant of the market as one of the calendar.
+pub fn instant(at: Timestamp) -> jiff::Timestamp {
+    jiff::Timestamp::from_microsecond(at.0).unwrap_or(jiff::Timestamp::MAX)
+}
+
+/// An instant of the calendar as one of the market; what is finer than a microsecond is dropped.
+pub fn stamp(at: jiff::Timestamp) -> Timestamp {
+    Timestamp(at.as_microsecond())
+}
+
+/// Market time: real time at speed 1, else as many times as fast from a stored origin.
+#[derive(Clone, Debug)]
+pub struct MarketClock(Arc<Source>);
+
+#[derive(Debug)]
+enum Source {
+    Running {
+        wall: Timestamp,
+        market: Timestamp,
+        speed: i64,
+    },
+    Set(AtomicI64),
+}
+
+impl MarketClock {
+    /// A clock that stood at `market` when real time was `wall`, and runs `speed` times as fast.
+    pub fn running(wall: Timestamp, market: Timestamp, speed: i64) -> Self {
+        Self(Arc::new(Source::Running {
+            wall,
+            market,
+            speed,
+        }))
+    }
+
+    /// A clock that stands until it is set: for the replay and for tests.
+    pub fn set_to(at: Timestamp) -> Self {
+        Self(Arc::new(Source::Set(AtomicI64::new(at.0))))
+    }
+
+    /// Market time now.
+    pub fn now(&self) -> Timestamp {
+        match &*self.0 {
+            Source::Running {
+                wall: origin,
+                market,
+                speed,
+            } => {
+                let gone = stamp(wall()).0.saturating_sub(origin.0).max(0);
+                Timestamp(market.0.saturating_add(gone.saturating_mul(*speed)))
+            }
+            Source::Set(at) => Timestamp(at.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// How many seconds of market time pass in a real one; 0 for a clock that stands.
+    pub fn speed(&self) -> i64 {
+        match &*self.0 {
+            Source::Running { speed, .. } => *speed,
+            Source::Set(_) => 0,
+        }
+    }
+
+    /// Moves a clock that stands; never back. A running one goes on as it does.
+    pub fn set(&self, to: Timestamp) {
+        if let Source::Set(at) = &*self.0 {
+            at.fetch_max(to.0, Ordering::SeqCst);
+        }
+    }
+}

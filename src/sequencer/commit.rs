@@ -1,0 +1,215 @@
+//! The sequencer's connection, and the one transaction in which a batch becomes fact.
+//!
+//! The connection is its own: not from a pool, never cancelled, no timeout round `COMMIT`. It is
+//! tokio-postgres rather than sqlx because it hands over the server's notices: a commit that says
+//! yes with a warning may not be replicated, and counts as unknown (docs/decisions/0003).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{poll_fn, try_join_all};
+use market::{Market, Rules};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{AsyncMessage, Client, NoTls, Statement, Transaction};
+
+use super::StartError;
+use super::chain;
+use super::instant::Instant;
+use super::rows::Rows;
+use super::tables::{self, Columns, SQL};
+
+/// The advisory lock of the leader; the migrator's is another.
+const LEADER_LOCK: i64 = 0x534c_5549_4345;
+
+/// An engine that was killed may leave its session for a moment: how often and how long apart
+/// the lock is asked for.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(500);
+
+/// Why a batch was not committed, or is not known to be.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CommitError {
+    #[error("the database refused or was lost")]
+    Database(#[from] tokio_postgres::Error),
+    #[error("another engine has taken the lead")]
+    Fenced,
+    #[error("the commit came with a warning")]
+    Warned,
+}
+
+/// The engine's connection with what the `engine` row says of it.
+pub(super) struct Link {
+    client: Client,
+    warned: Arc<AtomicBool>,
+    statements: Option<Statements>,
+    epoch: i64,
+    batch: i64,
+    command: i64,
+    chain: Vec<u8>,
+}
+
+/// One array statement a table, prepared once.
+struct Statements(Vec<Statement>);
+
+impl Link {
+    /// Connects.
+    pub(super) async fn open(url: &str) -> Result<Self, StartError> {
+        let mut config: tokio_postgres::Config = url.parse()?;
+        config
+            .application_name("sluice engine")
+            .keepalives_idle(Duration::from_secs(30));
+        let (client, mut connection) = config.connect(NoTls).await?;
+        let warned = Arc::new(AtomicBool::new(false));
+        let notices = warned.clone();
+        tokio::spawn(async move {
+            // The flag is set before the answer that follows the notice is handed on.
+            while let Some(message) = poll_fn(|cx| connection.poll_message(cx)).await {
+                match message {
+                    Ok(AsyncMessage::Notice(notice)) => {
+                        tracing::warn!(%notice, "the database gave notice");
+                        notices.store(true, Ordering::SeqCst);
+                    }
+                    Ok(_) => {}
+                    Err(error) => {
+                        tracing::error!(%error, "the engine's connection is lost");
+                        return;
+                    }
+                }
+            }
+        });
+        let statements = None;
+        let chain = Vec::new();
+        Ok(Self {
+            client,
+            warned,
+            statements,
+            epoch: 0,
+            batch: 0,
+            command: 0,
+            chain,
+        })
+    }
+
+    /// Takes the leader's lock and a new epoch; an older engine's next batch then fails.
+    pub(super) async fn take_the_lead(&mut self, rules: &Rules) -> Result<(), StartError> {
+        let mut tries = 0;
+        while !self.lock().await? {
+            tries += 1;
+            if tries == LOCK_TRIES {
+                return Err(StartError::Led);
+            }
+            tokio::time::sleep(LOCK_PAUSE).await;
+        }
+        let rules = serde_json::to_string(rules).expect("rules are plain data");
+        self.client
+            .execute(
+                "INSERT INTO engine (epoch, batch, command, acceptances, entries, chain, rules)
+                 VALUES (0, 0, 0, 0, 0, '', $1::text::jsonb) ON CONFLICT DO NOTHING",
+                &[&rules],
+            )
+            .await?;
+        let row = self
+            .client
+            .query_one(
+                "UPDATE engine SET epoch = epoch + 1 RETURNING epoch, batch, command, chain",
+                &[],
+            )
+            .await?;
+        (self.epoch, self.batch, self.command) = (row.get(0), row.get(1), row.get(2));
+        self.chain = row.get(3);
+        let prepared = SQL.iter().map(|sql| self.client.prepare(sql));
+        self.statements = Some(Statements(try_join_all(prepared).await?));
+        Ok(())
+    }
+
+    async fn lock(&self) -> Result<bool, StartError> {
+        let row = self
+            .client
+            .query_one("SELECT pg_try_advisory_lock($1)", &[&LEADER_LOCK])
+            .await?;
+        Ok(row.get(0))
+    }
+
+    /// A reading of all tables at one instant.
+    pub(super) async fn read(&mut self) -> Result<Transaction<'_>, StartError> {
+        let transaction = self
+            .client
+            .build_transaction()
+            .isolation_level(tokio_postgres::IsolationLevel::RepeatableRead)
+            .read_only(true)
+            .start()
+            .await?;
+        Ok(transaction)
+    }
+
+    /// The number that the next command gets.
+    pub(super) fn next_command(&self) -> i64 {
+        self.command + 1
+    }
+
+    /// The number of the last committed batch.
+    pub(super) fn batch(&self) -> i64 {
+        self.batch
+    }
+
+    /// Writes the rows of a batch and commits them.
+    pub(super) async fn commit(&mut self, market: &Market, rows: Rows) -> Result<(), CommitError> {
+        let statements = self
+            .statements
+            .as_ref()
+            .expect("a leader has prepared its statements");
+        let batch = self.batch + 1;
+        let command = rows.commands.last().map_or(self.command, |row| row.seq);
+        let (chain, hashes) = chain::extend(&self.chain, &rows.entries);
+        self.warned.store(false, Ordering::SeqCst);
+        let entries = market.ledger().entries();
+        let acceptances = market.acceptances();
+        let at = Instant(rows.at);
+        let head = [
+            &self.epoch as &(dyn ToSql + Sync),
+            &self.batch,
+            &batch,
+            &command,
+            &at,
+            &acceptances,
+            &entries,
+            &chain,
+        ];
+        let tables = tables::of(market, &rows, batch, hashes);
+        // All of it goes out in one write; each statement waits for its own answer.
+        let begin = self.client.batch_execute("BEGIN");
+        let advance = self.client.execute(&statements.0[0], &head);
+        let inserts = statements.0[1..]
+            .iter()
+            .zip(&tables)
+            .filter(|(_, columns)| !columns.is_empty())
+            .map(|(statement, columns)| self.insert(statement, columns).boxed_local());
+        let (begun, advanced, inserted) =
+            futures_util::join!(begin, advance, try_join_all(inserts));
+        begun?;
+        if advanced? != 1 {
+            return Err(CommitError::Fenced);
+        }
+        inserted?;
+        self.client.batch_execute("COMMIT").await?;
+        if self.warned.load(Ordering::SeqCst) {
+            return Err(CommitError::Warned);
+        }
+        (self.batch, self.command, self.chain) = (batch, command, chain);
+        Ok(())
+    }
+
+    async fn insert(
+        &self,
+        statement: &Statement,
+        columns: &Columns,
+    ) -> Result<u64, tokio_postgres::Error> {
+        let columns: Vec<&(dyn ToSql + Sync)> = columns
+            .iter()
+            .map(|column| column.as_ref() as &(dyn ToSql + Sync))
+            .collect();
+        self.client.execute(statement, &columns).await
+    }
+}

@@ -1,0 +1,150 @@
+//! The loop: drain, apply, commit, publish, answer.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use market::{Command, Event, Market, Timestamp};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::commit::Link;
+use super::rows::Rows;
+use super::{Actor, Options, Receipt, StartError, Submission, recover};
+use crate::feed::Feed;
+
+/// How long the engine waits before it tries the database again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// One command and what came of it.
+pub(super) struct Applied {
+    pub(super) seq: i64,
+    pub(super) at: Timestamp,
+    pub(super) actor: Actor,
+    pub(super) command: Command,
+    pub(super) events: Vec<Event>,
+}
+
+/// The market in memory with the connection that writes what becomes of it.
+struct Engine {
+    market: Market,
+    link: Link,
+}
+
+/// Runs the sequencer on this thread, on a runtime of its own: what web pages wait for does not
+/// share it.
+pub(super) fn run(
+    options: Options,
+    mut submissions: mpsc::Receiver<Submission>,
+    started: oneshot::Sender<Result<Feed, StartError>>,
+    ready: &AtomicBool,
+    stop: &Notify,
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("the system can start a runtime");
+    runtime.block_on(async {
+        let (mut engine, feed) = match lead(&options).await {
+            Ok(engine) => {
+                let feed = Feed::new(engine.market.clone());
+                (engine, feed)
+            }
+            Err(error) => {
+                let _ = started.send(Err(error));
+                return;
+            }
+        };
+        if started.send(Ok(feed.clone())).is_err() {
+            return;
+        }
+        let mut batch = Vec::with_capacity(options.batch);
+        loop {
+            let taken = tokio::select! {
+                biased;
+                taken = submissions.recv_many(&mut batch, options.batch) => taken,
+                () = stop.notified() => {
+                    submissions.close();
+                    continue;
+                }
+            };
+            if taken == 0 {
+                break;
+            }
+            if !engine.work(&mut batch, &feed).await {
+                // Memory may differ from the tables now: it is dropped before anything else.
+                drop(engine);
+                ready.store(false, Ordering::SeqCst);
+                engine = recover_until_done(&options).await;
+                feed.reset(engine.market.clone());
+                ready.store(true, Ordering::SeqCst);
+            }
+        }
+        ready.store(false, Ordering::SeqCst);
+    });
+}
+
+async fn lead(options: &Options) -> Result<Engine, StartError> {
+    let mut link = Link::open(&options.database_url).await?;
+    let market = recover::load(&mut link, &options.rules).await?;
+    Ok(Engine { market, link })
+}
+
+async fn recover_until_done(options: &Options) -> Engine {
+    loop {
+        match lead(options).await {
+            Ok(engine) => {
+                tracing::warn!("the market was recovered from the tables");
+                return engine;
+            }
+            Err(error) => tracing::error!(%error, "the market can't be recovered yet"),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+impl Engine {
+    /// Does a batch; false when the market in memory can't be trusted any more.
+    async fn work(&mut self, batch: &mut Vec<Submission>, feed: &Feed) -> bool {
+        let mut answers = Vec::with_capacity(batch.len());
+        let mut applied = Vec::with_capacity(batch.len());
+        for (submission, seq) in batch.drain(..).zip(self.link.next_command()..) {
+            // Commands come from many callers: the order of the queue is the order of time.
+            let at = submission.at.max(self.market.now());
+            let events = self.market.apply(at, &submission.command);
+            let Submission {
+                actor,
+                command,
+                answer,
+                ..
+            } = submission;
+            answers.push(answer);
+            applied.push(Applied {
+                seq,
+                at,
+                actor,
+                command,
+                events,
+            });
+        }
+        let rows = Rows::of(&self.market, &applied);
+        let began = std::time::Instant::now();
+        if let Err(error) = self.link.commit(&self.market, rows).await {
+            tracing::error!(%error, commands = applied.len(), "a batch was not committed");
+            return false;
+        }
+        metrics::histogram!("sluice_commit_seconds").record(began.elapsed().as_secs_f64());
+        metrics::histogram!("sluice_batch_commands").record(applied.len() as f64);
+        let seen = applied
+            .iter()
+            .map(|one| (one.at, &one.command, one.events.as_slice()));
+        feed.publish(self.link.batch(), seen);
+        for (answer, one) in answers.into_iter().zip(applied) {
+            // Whoever asked may have gone; what was done stays done.
+            let _ = answer.send(Receipt {
+                command: one.seq,
+                at: one.at,
+                events: one.events,
+            });
+        }
+        true
+    }
+}

@@ -1,0 +1,258 @@
+//! The sequencer: the one writer of money and capacity.
+//!
+//! Commands queue up in a bounded queue. One thread takes what has come as a batch, stamps each
+//! with a number and an instant, applies it to the market in memory, writes the whole effect in
+//! one PostgreSQL transaction, commits, publishes, and only then answers. Nobody is told of what
+//! the database does not have.
+//!
+//! | step | where | statements |
+//! | --- | --- | --- |
+//! | drain up to `batch` commands | [`engine`] | |
+//! | apply each; its events | `market` | |
+//! | work out the rows | [`rows`], [`tables`] | |
+//! | `BEGIN`, advance the engine's row (fencing), at most 15 array statements | [`commit`] | 1 round trip |
+//! | `COMMIT` | [`commit`] | 1 round trip |
+//! | publish to the feed, answer | [`engine`] | |
+//!
+//! The number of statements does not depend on the number of commands. A commit that fails, comes
+//! with a warning, or whose answer is lost ends the market in memory: nobody was answered, and
+//! [`recover`] reads the tables anew.
+
+pub(crate) mod chain;
+mod commit;
+mod engine;
+mod instant;
+mod recover;
+mod rows;
+pub mod scheduler;
+mod tables;
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use market::{Command, Event, Rejection, Rules, Timestamp};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock::MarketClock;
+use crate::feed::Feed;
+
+/// How the sequencer is set up.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The database, as a PostgreSQL URL.
+    pub database_url: String,
+    /// The rule set in force; one that differs from the stored one is refused.
+    pub rules: Rules,
+    /// What stamps commands.
+    pub clock: MarketClock,
+    /// How many commands may wait; one more is refused.
+    pub queue: usize,
+    /// How many commands share a transaction at most.
+    pub batch: usize,
+}
+
+/// Who asked: kept with each command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// A person, by the number of their sign-in.
+    User(i64),
+    /// A part of the program, by its name.
+    System(&'static str),
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(user) => write!(f, "user:{user}"),
+            Self::System(name) => write!(f, "system:{name}"),
+        }
+    }
+}
+
+/// A command's committed effect.
+#[derive(Clone, Debug)]
+pub struct Receipt {
+    /// Its number in the command log.
+    pub command: i64,
+    /// When it was stamped.
+    pub at: Timestamp,
+    /// What happened, what had fallen due included.
+    pub events: Vec<Event>,
+}
+
+impl Receipt {
+    /// Why it was not done, if it was not.
+    pub fn rejection(&self) -> Option<Rejection> {
+        self.events.iter().find_map(|event| match &event.kind {
+            market::EventKind::Rejected(rejection) => Some(*rejection),
+            _ => None,
+        })
+    }
+}
+
+/// Why a command has no receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// The queue is full, or the engine is recovering: nothing was done, ask again later.
+    #[error("the market is busy")]
+    Busy,
+    /// The commit failed or its answer was lost: it happened wholly or not at all, and the same
+    /// client id tells which.
+    #[error("it is not known whether the command was done")]
+    Uncertain,
+    /// The sequencer has stopped.
+    #[error("the market has stopped")]
+    Stopped,
+}
+
+/// Why the sequencer can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database can't be reached or does not answer as it should.
+    #[error("the database is not usable")]
+    Database(#[from] tokio_postgres::Error),
+    /// Another engine leads.
+    #[error("another engine is running on this database")]
+    Led,
+    /// The stored rule set is another one.
+    #[error("the market runs under rule set {stored}, not {given}")]
+    OtherRules {
+        /// The version in force.
+        stored: i64,
+        /// The version that was asked for.
+        given: i64,
+    },
+    /// The tables contradict themselves.
+    #[error("the tables can't be read back: {0}")]
+    Tables(String),
+}
+
+struct Submission {
+    at: Timestamp,
+    actor: Actor,
+    command: Command,
+    answer: oneshot::Sender<Receipt>,
+}
+
+/// The way to the sequencer. Clones share it; it stops when the last one is dropped, or by
+/// [`Sequencer::stop`].
+#[derive(Clone, Debug)]
+pub struct Sequencer {
+    queue: mpsc::Sender<Submission>,
+    clock: MarketClock,
+    ready: Arc<AtomicBool>,
+    stop: Arc<tokio::sync::Notify>,
+}
+
+/// The sequencer's own ends: the way in, the way out, and its thread.
+#[derive(Debug)]
+pub struct Started {
+    /// Where commands go.
+    pub sequencer: Sequencer,
+    /// Where what was committed can be seen.
+    pub feed: Feed,
+    /// Ends with the sequencer, after what was queued is done.
+    pub thread: std::thread::JoinHandle<()>,
+}
+
+/// Takes the lead, reads the market back from the tables, and starts.
+///
+/// # Errors
+/// When the database can't be used, another engine leads, or the stored rule set is another.
+pub async fn start(options: Options) -> Result<Started, StartError> {
+    let (queue, submissions) = mpsc::channel(options.queue);
+    let sequencer = Sequencer {
+        queue,
+        clock: options.clock.clone(),
+        ready: Arc::new(AtomicBool::new(true)),
+        stop: Arc::new(tokio::sync::Notify::new()),
+    };
+    let (ready, stop) = (sequencer.ready.clone(), sequencer.stop.clone());
+    let (started, feed) = oneshot::channel();
+    let thread = std::thread::Builder::new()
+        .name("sequencer".to_owned())
+        .spawn(move || engine::run(options, submissions, started, &ready, &stop))
+        .expect("the system can start a thread");
+    let feed = feed
+        .await
+        .map_err(|_| StartError::Tables("the engine died".to_owned()))??;
+    Ok(Started {
+        sequencer,
+        feed,
+        thread,
+    })
+}
+
+impl Sequencer {
+    /// Asks the market, and gives what was committed.
+    ///
+    /// # Errors
+    /// See [`SubmitError`]; a rejection is not an error but among the events.
+    pub async fn submit(&self, actor: Actor, command: Command) -> Result<Receipt, SubmitError> {
+        let at = self.clock.now();
+        let answer = self.try_enqueue(at, actor, command)?;
+        answer.await.map_err(|_| SubmitError::Uncertain)
+    }
+
+    /// Queues a command that happens at `at` and waits for room where there is none; the answer
+    /// comes later. Commands that come from one caller keep their order.
+    ///
+    /// # Errors
+    /// [`SubmitError::Stopped`].
+    pub async fn enqueue(
+        &self,
+        at: Timestamp,
+        actor: Actor,
+        command: Command,
+    ) -> Result<impl Future<Output = Result<Receipt, SubmitError>> + use<>, SubmitError> {
+        let (answer, receipt) = oneshot::channel();
+        let submission = Submission {
+            at,
+            actor,
+            command,
+            answer,
+        };
+        self.queue
+            .send(submission)
+            .await
+            .map_err(|_| SubmitError::Stopped)?;
+        Ok(async move { receipt.await.map_err(|_| SubmitError::Uncertain) })
+    }
+
+    fn try_enqueue(
+        &self,
+        at: Timestamp,
+        actor: Actor,
+        command: Command,
+    ) -> Result<oneshot::Receiver<Receipt>, SubmitError> {
+        if !self.is_ready() {
+            return Err(SubmitError::Busy);
+        }
+        let (answer, receipt) = oneshot::channel();
+        let submission = Submission {
+            at,
+            actor,
+            command,
+            answer,
+        };
+        self.queue
+            .try_send(submission)
+            .map_err(|refused| match refused {
+                mpsc::error::TrySendError::Full(_) => SubmitError::Busy,
+                mpsc::error::TrySendError::Closed(_) => SubmitError::Stopped,
+            })?;
+        Ok(receipt)
+    }
+
+    /// Whether it takes commands: not while it recovers or after it has stopped.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::SeqCst) && !self.queue.is_closed()
+    }
+
+    /// Takes no more commands, finishes those that are queued, and ends.
+    pub fn stop(&self) {
+        self.stop.notify_one();
+    }
+}

@@ -1,0 +1,223 @@
+//! The market read back from the tables.
+
+use std::collections::BTreeMap;
+
+use market::{
+    Account, AccountKind, Command, DoneWhy, InstrumentId, KnownOrder, KnownPool, Lease, LeaseId,
+    ListInstrument, Market, Money, OpenPool, OrderId, ParticipantId, Period, PoolId, Rules,
+    Snapshot, Timestamp, TradeId,
+};
+use tokio_postgres::{Row, Transaction};
+
+use super::StartError;
+use super::commit::Link;
+use super::instant::Instant;
+
+/// Takes the lead, then reads the market as of the last committed batch.
+pub(super) async fn load(link: &mut Link, rules: &Rules) -> Result<Market, StartError> {
+    link.take_the_lead(rules).await?;
+    let tables = link.read().await?;
+    let engine = tables
+        .query_one(
+            "SELECT command, at, acceptances, entries, rules::text FROM engine",
+            &[],
+        )
+        .await?;
+    let stored: Rules = serde_json::from_str(engine.get(4)).map_err(contradiction)?;
+    if stored != *rules {
+        let (stored, given) = (stored.version, rules.version);
+        return Err(StartError::OtherRules { stored, given });
+    }
+    let snapshot = Snapshot {
+        rules: stored,
+        now: engine
+            .get::<_, Option<Instant>>(1)
+            .map_or(Timestamp(i64::MIN), |at| at.0),
+        acceptances: engine.get(2),
+        entries: engine.get(3),
+        instruments: instruments(&tables).await?,
+        pools: pools(&tables).await?,
+        orders: orders(&tables).await?,
+        leases: leases(&tables).await?,
+        balances: balances(&tables).await?,
+        payable: payable(&tables).await?,
+    };
+    tables.commit().await?;
+    Market::restore(snapshot).map_err(StartError::Tables)
+}
+
+fn contradiction(error: impl std::fmt::Display) -> StartError {
+    StartError::Tables(error.to_string())
+}
+
+async fn instruments(tables: &Transaction<'_>) -> Result<Vec<ListInstrument>, StartError> {
+    let rows = tables
+        .query("SELECT id, symbol, lot, tick FROM instruments", &[])
+        .await?;
+    let listed = |row: &Row| ListInstrument {
+        instrument: InstrumentId(row.get(0)),
+        symbol: row.get(1),
+        lot: row.get(2),
+        tick: Money(row.get(3)),
+    };
+    Ok(rows.iter().map(listed).collect())
+}
+
+async fn pools(tables: &Transaction<'_>) -> Result<Vec<KnownPool>, StartError> {
+    let sql = "SELECT id, participant, instrument, units, start_at, end_at, opened_at FROM pools";
+    let known = |row: &Row| KnownPool {
+        terms: OpenPool {
+            pool: PoolId(row.get(0)),
+            participant: ParticipantId(row.get(1)),
+            instrument: InstrumentId(row.get(2)),
+            units: row.get(3),
+            start: instant(row, 4),
+            end: instant(row, 5),
+        },
+        opened_at: instant(row, 6),
+    };
+    Ok(tables.query(sql, &[]).await?.iter().map(known).collect())
+}
+
+async fn orders(tables: &Transaction<'_>) -> Result<Vec<KnownOrder>, StartError> {
+    let sql = "SELECT c.body::text, c.at, o.instruments, o.units, o.price, o.acceptance,
+                      o.accepted_at, o.held, o.done, o.id
+                 FROM orders o JOIN commands c ON c.seq = o.command ORDER BY o.id";
+    let mut orders = Vec::new();
+    for row in tables.query(sql, &[]).await? {
+        let Command::PlaceOrder(placed) =
+            serde_json::from_str(row.get(0)).map_err(contradiction)?
+        else {
+            return Err(contradiction(
+                "an order's command is not one that places an order",
+            ));
+        };
+        orders.push(KnownOrder {
+            placed,
+            placed_at: instant(&row, 1),
+            instruments: row
+                .get::<_, Vec<i64>>(2)
+                .into_iter()
+                .map(InstrumentId)
+                .collect(),
+            units: row.get(3),
+            price: Money(row.get(4)),
+            acceptance: row.get(5),
+            accepted_at: instant(&row, 6),
+            held: Money(row.get(7)),
+            done: row.get::<_, Option<&str>>(8).map(done_why).transpose()?,
+        });
+        if row.get::<_, i64>(9) != i64::try_from(orders.len()).unwrap_or(0) {
+            return Err(contradiction("an order is missing"));
+        }
+    }
+    Ok(orders)
+}
+
+fn done_why(code: &str) -> Result<DoneWhy, StartError> {
+    serde_json::from_value(code.into()).map_err(contradiction)
+}
+
+async fn leases(tables: &Transaction<'_>) -> Result<Vec<Lease>, StartError> {
+    let sql = "SELECT l.id, t.buy, t.sell, l.holder, l.provider, t.pool, t.units, t.start_at,
+                      t.end_at, t.price, t.rules, l.fee_bps, l.fee_flat, l.acceptance, l.escrow,
+                      l.bond, l.delivered, l.earned, l.fee, l.credited
+                 FROM leases l JOIN trades t USING (id) ORDER BY id";
+    let mut leases: Vec<Lease> = tables
+        .query(sql, &[])
+        .await?
+        .iter()
+        .map(lease)
+        .collect::<Result<_, _>>()?;
+    for row in tables
+        .query("SELECT lease, hour_at FROM settlements", &[])
+        .await?
+    {
+        let lease = usize::try_from(row.get::<_, i64>(0) - 1)
+            .ok()
+            .and_then(|at| leases.get_mut(at))
+            .ok_or_else(|| contradiction("a settled lease is missing"))?;
+        let hour = instant(&row, 1).hour();
+        usize::try_from(hour.0 - lease.period.start.0)
+            .ok()
+            .and_then(|at| lease.settled.get_mut(at))
+            .map(|settled| *settled = true)
+            .ok_or_else(|| contradiction("a settled hour is not its lease's"))?;
+    }
+    Ok(leases)
+}
+
+fn lease(row: &Row) -> Result<Lease, StartError> {
+    let hour = |column: usize| {
+        instant(row, column)
+            .on_the_hour()
+            .ok_or_else(|| contradiction("a lease is off the hour"))
+    };
+    let period = Period {
+        start: hour(7)?,
+        end: hour(8)?,
+    };
+    let id: i64 = row.get(0);
+    Ok(Lease {
+        id: LeaseId(id),
+        trade: TradeId(id),
+        buy: OrderId(row.get(1)),
+        sell: OrderId(row.get(2)),
+        holder: ParticipantId(row.get(3)),
+        provider: ParticipantId(row.get(4)),
+        pool: PoolId(row.get(5)),
+        units: row.get(6),
+        period,
+        price: Money(row.get(9)),
+        rules: row.get(10),
+        fee_bps: row.get(11),
+        fee_flat: Money(row.get(12)),
+        acceptance: row.get(13),
+        escrow: Money(row.get(14)),
+        bond: Money(row.get(15)),
+        delivered: row.get(16),
+        earned: Money(row.get(17)),
+        fee: Money(row.get(18)),
+        settled: vec![false; usize::try_from(period.hours()).map_err(contradiction)?],
+        credited: Money(row.get(19)),
+    })
+}
+
+async fn balances(tables: &Transaction<'_>) -> Result<BTreeMap<Account, Money>, StartError> {
+    let mut balances = BTreeMap::new();
+    for row in tables
+        .query("SELECT participant, kind::text, amount FROM balances", &[])
+        .await?
+    {
+        let kind = AccountKind::from_code(row.get(1))
+            .ok_or_else(|| contradiction("an account of no known kind"))?;
+        balances.insert(
+            Account::of(ParticipantId(row.get(0)), kind),
+            Money(row.get(2)),
+        );
+    }
+    Ok(balances)
+}
+
+/// What is payable still, by when it becomes cash: what was paid with a time that has not come by
+/// the last command.
+async fn payable(
+    tables: &Transaction<'_>,
+) -> Result<Vec<(Timestamp, ParticipantId, Money)>, StartError> {
+    let sql = "SELECT s.payable_until, l.provider, sum(s.paid)::bigint
+                 FROM settlements s JOIN leases l ON l.id = s.lease
+                WHERE s.payable_until > (SELECT at FROM engine) AND s.paid > 0
+                GROUP BY 1, 2";
+    let payable = |row: &Row| {
+        (
+            instant(row, 0),
+            ParticipantId(row.get(1)),
+            Money(row.get(2)),
+        )
+    };
+    Ok(tables.query(sql, &[]).await?.iter().map(payable).collect())
+}
+
+fn instant(row: &Row, column: usize) -> Timestamp {
+    row.get::<_, Instant>(column).0
+}

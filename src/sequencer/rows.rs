@@ -1,0 +1,180 @@
+//! What a batch changes, as columns of arrays: one array statement a table.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use market::{
+    Command, Entry, Event, EventKind, InstrumentId, LeaseId, Market, OrderId, Posting, Reason,
+    Settled, Side, Timestamp, Trade,
+};
+
+use super::engine::Applied;
+
+/// The rows of a batch. Orders and leases come as they stand after it, each once.
+#[derive(Default)]
+pub(super) struct Rows {
+    pub(super) commands: Vec<CommandRow>,
+    pub(super) instruments: Vec<market::ListInstrument>,
+    pub(super) pools: BTreeMap<i64, PoolRow>,
+    pub(super) new_orders: BTreeMap<OrderId, OrderRow>,
+    pub(super) changed_orders: BTreeSet<OrderId>,
+    pub(super) done_at: BTreeMap<OrderId, Timestamp>,
+    pub(super) trades: Vec<Made<Trade>>,
+    pub(super) changed_leases: BTreeSet<LeaseId>,
+    pub(super) settlements: Vec<Made<Settled>>,
+    pub(super) entries: Vec<Made<Entry>>,
+    pub(super) balances: BTreeMap<market::Account, i64>,
+    pub(super) news: Vec<serde_json::Value>,
+    /// The instant of the last command.
+    pub(super) at: Timestamp,
+}
+
+pub(super) struct CommandRow {
+    pub(super) seq: i64,
+    pub(super) at: Timestamp,
+    pub(super) actor: String,
+    pub(super) body: String,
+    pub(super) rejected: Option<&'static str>,
+}
+
+/// What a command made, and when.
+pub(super) struct Made<T> {
+    pub(super) command: i64,
+    pub(super) at: Timestamp,
+    pub(super) what: T,
+}
+
+pub(super) struct PoolRow {
+    pub(super) terms: market::OpenPool,
+    pub(super) opened_at: Timestamp,
+}
+
+pub(super) struct OrderRow {
+    pub(super) command: i64,
+}
+
+impl Rows {
+    /// The rows of these commands, after which the market stands as it does.
+    pub(super) fn of(market: &Market, applied: &[Applied]) -> Self {
+        let mut rows = Self {
+            at: market.now(),
+            ..Self::default()
+        };
+        for one in applied {
+            for event in &one.events {
+                rows.add(one, event);
+            }
+            rows.add_command(one);
+        }
+        rows.changed_orders
+            .retain(|order| !rows.new_orders.contains_key(order));
+        for entry in &rows.entries {
+            for Posting { account, .. } in &entry.what.postings {
+                rows.balances
+                    .insert(*account, market.ledger().balance(*account).0);
+            }
+        }
+        rows
+    }
+
+    fn add_command(&mut self, one: &Applied) {
+        let rejected = one.events.iter().find_map(|event| match event.kind {
+            EventKind::Rejected(rejection) => Some(rejection.code()),
+            _ => None,
+        });
+        let body = serde_json::to_string(&one.command).expect("a command is plain data");
+        let actor = one.actor.to_string();
+        self.commands.push(CommandRow {
+            seq: one.seq,
+            at: one.at,
+            actor,
+            body,
+            rejected,
+        });
+    }
+
+    fn add(&mut self, one: &Applied, event: &Event) {
+        let (command, at) = (one.seq, event.at);
+        match &event.kind {
+            EventKind::Rejected(_) | EventKind::Accepted { again: true, .. } => {}
+            EventKind::InstrumentListed => {
+                if let Command::ListInstrument(listed) = &one.command {
+                    self.instruments.push(listed.clone());
+                }
+            }
+            EventKind::PoolOpened { pool } => {
+                if let Command::OpenPool(terms) = &one.command {
+                    let row = PoolRow {
+                        terms: terms.clone(),
+                        opened_at: at,
+                    };
+                    self.pools.entry(pool.0).or_insert(row).terms.units = terms.units;
+                }
+            }
+            EventKind::Accepted { order, .. } => {
+                if matches!(one.command, Command::PlaceOrder(_)) {
+                    self.new_orders.insert(*order, OrderRow { command });
+                } else {
+                    self.changed_orders.insert(*order);
+                }
+            }
+            EventKind::Traded(trade) => {
+                self.changed_orders.insert(trade.buy);
+                self.tell(event);
+                self.trades.push(Made {
+                    command,
+                    at,
+                    what: *trade,
+                });
+            }
+            EventKind::Leased { lease, .. } => {
+                self.changed_leases.insert(*lease);
+            }
+            EventKind::Done { order, .. } => {
+                self.changed_orders.insert(*order);
+                self.done_at.insert(*order, at);
+                self.tell(event);
+            }
+            EventKind::Settled(settled) => {
+                self.changed_leases.insert(settled.lease);
+                self.settlements.push(Made {
+                    command,
+                    at,
+                    what: *settled,
+                });
+            }
+            EventKind::Credited { lease, .. } => {
+                self.changed_leases.insert(*lease);
+                self.tell(event);
+            }
+            EventKind::Posted(entry) => {
+                if let Reason::BondRelease(lease) = entry.reason {
+                    self.changed_leases.insert(lease);
+                }
+                self.entries.push(Made {
+                    command,
+                    at,
+                    what: entry.clone(),
+                });
+            }
+        }
+    }
+
+    fn tell(&mut self, event: &Event) {
+        self.news
+            .push(serde_json::to_value(event).expect("an event is plain data"));
+    }
+}
+
+/// An array of ids as PostgreSQL writes it: arrays of arrays of different lengths can't be sent.
+pub(super) fn id_array(ids: &[InstrumentId]) -> String {
+    let ids: Vec<String> = ids.iter().map(|id| id.0.to_string()).collect();
+    format!("{{{}}}", ids.join(","))
+}
+
+/// The name of a side in the tables.
+pub(super) fn side_code(side: &Side) -> &'static str {
+    match side {
+        Side::Buy { .. } => "buy",
+        Side::Sell { .. } => "sell",
+    }
+}
