@@ -40,7 +40,7 @@ pub(super) enum CommitError {
 }
 
 /// The engine's connection with what the `engine` row says of it.
-pub(super) struct Link {
+pub(crate) struct Link {
     client: Client,
     warned: Arc<AtomicBool>,
     statements: Option<Statements>,
@@ -55,7 +55,7 @@ struct Statements(Vec<Statement>);
 
 impl Link {
     /// Connects.
-    pub(super) async fn open(url: &str) -> Result<Self, StartError> {
+    pub(crate) async fn open(url: &str) -> Result<Self, StartError> {
         let mut config: tokio_postgres::Config = url.parse()?;
         config
             .application_name("sluice engine")
@@ -133,7 +133,7 @@ impl Link {
     }
 
     /// A reading of all tables at one instant.
-    pub(super) async fn read(&mut self) -> Result<Transaction<'_>, StartError> {
+    pub(crate) async fn read(&mut self) -> Result<Transaction<'_>, StartError> {
         let transaction = self
             .client
             .build_transaction()

@@ -27,6 +27,8 @@ mod rows;
 pub mod scheduler;
 mod tables;
 
+pub(crate) use recover::{instant as stored_instant, snapshot};
+
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -127,6 +129,11 @@ pub enum StartError {
     /// The tables contradict themselves.
     #[error("the tables can't be read back: {0}")]
     Tables(String),
+}
+
+/// A connection that only reads, beside whatever engine leads.
+pub(crate) async fn open_to_read(database_url: &str) -> Result<commit::Link, StartError> {
+    commit::Link::open(database_url).await
 }
 
 struct Submission {

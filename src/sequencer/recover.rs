@@ -17,33 +17,37 @@ use super::instant::Instant;
 pub(super) async fn load(link: &mut Link, rules: &Rules) -> Result<Market, StartError> {
     link.take_the_lead(rules).await?;
     let tables = link.read().await?;
-    let engine = tables
-        .query_one(
-            "SELECT command, at, acceptances, entries, rules::text FROM engine",
-            &[],
-        )
-        .await?;
-    let stored: Rules = serde_json::from_str(engine.get(4)).map_err(contradiction)?;
-    if stored != *rules {
-        let (stored, given) = (stored.version, rules.version);
+    let snapshot = snapshot(&tables)
+        .await?
+        .ok_or_else(|| contradiction("the engine's row is missing"))?;
+    tables.commit().await?;
+    if snapshot.rules != *rules {
+        let (stored, given) = (snapshot.rules.version, rules.version);
         return Err(StartError::OtherRules { stored, given });
     }
-    let snapshot = Snapshot {
-        rules: stored,
-        now: engine
-            .get::<_, Option<Instant>>(1)
-            .map_or(Timestamp(i64::MIN), |at| at.0),
-        acceptances: engine.get(2),
-        entries: engine.get(3),
-        instruments: instruments(&tables).await?,
-        pools: pools(&tables).await?,
-        orders: orders(&tables).await?,
-        leases: leases(&tables).await?,
-        balances: balances(&tables).await?,
-        payable: payable(&tables).await?,
-    };
-    tables.commit().await?;
     Market::restore(snapshot).map_err(StartError::Tables)
+}
+
+/// All that the tables say of the market; `None` before any engine has started.
+pub(crate) async fn snapshot(tables: &Transaction<'_>) -> Result<Option<Snapshot>, StartError> {
+    let sql = "SELECT at, acceptances, entries, rules::text FROM engine";
+    let Some(engine) = tables.query_opt(sql, &[]).await? else {
+        return Ok(None);
+    };
+    Ok(Some(Snapshot {
+        now: engine
+            .get::<_, Option<Instant>>(0)
+            .map_or(Timestamp(i64::MIN), |at| at.0),
+        acceptances: engine.get(1),
+        entries: engine.get(2),
+        rules: serde_json::from_str(engine.get(3)).map_err(contradiction)?,
+        instruments: instruments(tables).await?,
+        pools: pools(tables).await?,
+        orders: orders(tables).await?,
+        leases: leases(tables).await?,
+        balances: balances(tables).await?,
+        payable: payable(tables).await?,
+    }))
 }
 
 fn contradiction(error: impl std::fmt::Display) -> StartError {
@@ -218,6 +222,6 @@ async fn payable(
     Ok(tables.query(sql, &[]).await?.iter().map(payable).collect())
 }
 
-fn instant(row: &Row, column: usize) -> Timestamp {
+pub(crate) fn instant(row: &Row, column: usize) -> Timestamp {
     row.get::<_, Instant>(column).0
 }
