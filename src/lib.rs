@@ -1,6 +1,10 @@
 //! Sluice 算渠: a marketplace where computing power is bought by the hour.
 
+// The machine: what moves money and capacity.
 pub mod audit;
 pub mod clock;
 pub mod feed;
 pub mod sequencer;
+
+// The shell: what the machine and the pages stand on.
+pub mod db;
