@@ -1,10 +1,11 @@
 //! The command log applied to an empty market: it must give what the tables hold.
 
 use market::{Command, Event, EventKind, Market, Timestamp};
-use tokio_postgres::Transaction;
+use tokio_postgres::{Row, Transaction};
 
 use super::Check;
-use crate::sequencer::{StartError, chain, snapshot, stored_instant};
+use crate::sequencer::chain::Covered;
+use crate::sequencer::{StartError, snapshot, stored_instant};
 
 const HOLDS: &str = "the command log gives the journal and the state that the tables hold";
 
@@ -15,13 +16,13 @@ const PAGE: i32 = 10_000;
 pub(super) async fn run(tables: &Transaction<'_>) -> Result<Check, StartError> {
     let mut wrong = Vec::new();
     if let Some(stored) = snapshot(tables).await? {
-        let mut hashes = tables
-            .query("SELECT hash FROM journal_entries ORDER BY id", &[])
-            .await?;
-        let hashes: Vec<Vec<u8>> = hashes.drain(..).map(|row| row.get(0)).collect();
+        let head: Vec<u8> = tables
+            .query_one("SELECT chain FROM engine", &[])
+            .await?
+            .get(0);
         let mut proof = Proof {
             market: Market::new(stored.rules.clone()),
-            hashes: hashes.into_iter(),
+            journal: journal(tables).await?.into_iter(),
             head: Vec::new(),
             wrong: &mut wrong,
         };
@@ -37,7 +38,7 @@ pub(super) async fn run(tables: &Transaction<'_>) -> Result<Check, StartError> {
                 break;
             }
         }
-        let market = proof.end();
+        let market = proof.end(&head);
         match Market::restore(stored) {
             Ok(restored) if restored == market => {}
             Ok(restored) => wrong.push(difference(&market, &restored)),
@@ -51,9 +52,36 @@ pub(super) async fn run(tables: &Transaction<'_>) -> Result<Check, StartError> {
     })
 }
 
+/// Every journal entry as the tables have it, with its stored hash.
+async fn journal(tables: &Transaction<'_>) -> Result<Vec<(Covered, Vec<u8>)>, StartError> {
+    let sql = "SELECT e.id, e.command, e.at, e.reason, e.subject, e.hash,
+                      array_agg(p.participant ORDER BY p.line),
+                      array_agg(p.kind::text ORDER BY p.line),
+                      array_agg(p.amount ORDER BY p.line)
+                 FROM journal_entries e JOIN postings p ON p.entry = e.id
+                GROUP BY e.id ORDER BY e.id";
+    let covered = |row: &Row| {
+        let (who, kinds): (Vec<i64>, Vec<String>) = (row.get(6), row.get(7));
+        let amounts: Vec<i64> = row.get(8);
+        let postings = who.into_iter().zip(kinds).zip(amounts);
+        let covered = Covered {
+            id: row.get(0),
+            command: row.get(1),
+            at: stored_instant(row, 2),
+            reason: row.get(3),
+            subject: row.get(4),
+            postings: postings
+                .map(|((who, kind), amount)| (who, kind, amount))
+                .collect(),
+        };
+        (covered, row.get(5))
+    };
+    Ok(tables.query(sql, &[]).await?.iter().map(covered).collect())
+}
+
 struct Proof<'a> {
     market: Market,
-    hashes: std::vec::IntoIter<Vec<u8>>,
+    journal: std::vec::IntoIter<(Covered, Vec<u8>)>,
     head: Vec<u8>,
     wrong: &'a mut Vec<String>,
 }
@@ -92,20 +120,28 @@ impl Proof<'_> {
         let EventKind::Posted(entry) = &event.kind else {
             return;
         };
-        self.head = chain::entry_hash(&self.head, seq, event.at, entry);
-        if self.hashes.next().as_ref() != Some(&self.head) {
-            self.wrong.push(format!(
-                "entry {} of command {seq} has another hash",
-                entry.id
-            ));
+        let made = Covered::of(seq, event.at, entry);
+        self.head = made.hash(&self.head);
+        match self.journal.next() {
+            Some((stored, hash)) if stored == made && hash == self.head => {}
+            Some(_) => self
+                .wrong
+                .push(format!("entry {} is not what command {seq} gives", made.id)),
+            None => self
+                .wrong
+                .push(format!("entry {} of command {seq} is missing", made.id)),
         }
     }
 
-    fn end(mut self) -> Market {
-        let more = self.hashes.by_ref().count();
+    fn end(mut self, head: &[u8]) -> Market {
+        let more = self.journal.by_ref().count();
         if more > 0 {
             self.wrong
                 .push(format!("{more} entries more than the commands give"));
+        }
+        if self.head != head {
+            self.wrong
+                .push("the engine's hash is not the last entry's".to_owned());
         }
         self.market
     }

@@ -2,4 +2,5 @@
 
 mod database;
 mod embedded;
+mod sequencer;
 mod support;

@@ -163,16 +163,24 @@ impl Market {
 
     fn restore_lease(&mut self, lease: Lease) -> Result<(), String> {
         let known = |id: OrderId| usize::try_from(id.0 - 1).is_ok_and(|at| at < self.orders.len());
-        let numbered = index(lease.id.0) == self.leases.len();
+        let numbered = usize::try_from(lease.id.0 - 1) == Ok(self.leases.len());
         if !numbered || !known(lease.buy) || !known(lease.sell) {
             return Err(format!("lease {} is out of order", lease.id));
         }
+        let pool = self
+            .pools
+            .get_mut(&lease.pool)
+            .ok_or_else(|| format!("lease {} has no pool", lease.id))?;
+        let ask = &self.orders[index(lease.sell.0)];
+        let within = pool.period.covers(lease.period)
+            && ask.period.covers(lease.period)
+            && lease.period.start >= ask.first_hour.max(pool.first_hour);
+        if !within || pool.least_free(lease.period) < lease.units {
+            return Err(format!("lease {} is not within its pool", lease.id));
+        }
+        pool.lease(lease.period, lease.units);
         self.order_mut(lease.buy).filled += lease.units;
         self.order_mut(lease.sell).sell(lease.period, lease.units);
-        self.pools
-            .get_mut(&lease.pool)
-            .ok_or_else(|| format!("lease {} has no pool", lease.id))?
-            .lease(lease.period, lease.units);
         self.begin_lease(lease);
         Ok(())
     }

@@ -1,0 +1,250 @@
+//! What the sequencer promises: committed before answered, whole or not at all, and read back
+//! from the tables as it was.
+
+use std::collections::BTreeSet;
+
+use market::{Command, Market, Money, Rejection, Rules};
+use sluice::audit;
+use sluice::sequencer::{Actor, SubmitError};
+
+use crate::support::market::{ask, bid, deliver, hour, opening, start, stop, submit};
+use crate::support::postgres::{TestDatabase, fresh_database};
+
+/// Rules under which every kind of money moves: fees, bonds, credits, payables.
+fn rules() -> Rules {
+    let text = r#"{"version": 7,
+        "seller_fee": {"flat": 300, "maker_bps": 150, "taker_bps": 250},
+        "bond_bps": 1000, "claim_window_hours": 72, "reading_deadline_hours": 24,
+        "service_levels": {"SILVER": {"availability_bps": 9900, "credits": [
+            {"below_bps": 9900, "credit_bps": 1000}, {"below_bps": 9000, "credit_bps": 3000}]}}}"#;
+    let rules: Rules = serde_json::from_str(text).expect("the rules can be read");
+    rules.checked().expect("the rules can hold")
+}
+
+/// A market in the middle of its life: open and done orders, a replaced one, leases whole and
+/// short, settled and not, credited, with money payable and bonds pledged.
+fn life() -> Vec<(i64, Command)> {
+    let mut life: Vec<(i64, Command)> = opening().into_iter().map(|command| (0, command)).collect();
+    life.extend([
+        (0, bid("whole", 8, 100_000, (1, 5))),
+        (0, bid("short", 4, 120_000, (1, 3))),
+        (0, bid("rests", 2, 90_000, (10, 20))),
+        (0, bid("cancelled", 2, 80_000, (10, 20))),
+        (0, ask("dear", 8, 200_000)),
+        (0, bid("long", 60, 150_000, (100, 140))),
+        (2, deliver(1, 1, 60)),
+        (3, deliver(2, 1, 7)),
+        (3, deliver(2, 2, 60)),
+        (3, deliver(1, 2, 59)),
+        (3, bid("whole", 8, 100_000, (1, 5))),
+        (3, bid("whole", 9, 100_000, (1, 5))),
+        (4, deliver(99, 1, 60)),
+        (5, deliver(1, 3, 0)),
+        (5, deliver(1, 4, 60)),
+    ]);
+    life
+}
+
+#[tokio::test]
+async fn what_the_tables_hold_is_the_market_that_was_stopped() {
+    let database = fresh_database().await;
+    let (started, clock) = start(&database.url, rules()).await;
+    for (after, command) in life() {
+        clock.set(hour(after));
+        submit(&started, command).await;
+    }
+    let replace = Command::ReplaceOrder {
+        participant: crate::support::market::BUYER,
+        client_id: market::ClientId("rests".to_owned()),
+        units: Some(1),
+        price: None,
+    };
+    submit(&started, replace).await;
+    let before: Market = started.feed.market().clone();
+    stop(started);
+    let report = audit::run(&database.url).await.expect("the audit runs");
+    assert!(report.ok, "{report:#?}");
+    let (again, clock) = start(&database.url, rules()).await;
+    assert_eq!(*again.feed.market(), before);
+    // And it goes on: what was payable becomes cash, bonds are free, the rest expires.
+    clock.set(hour(800));
+    submit(&again, Command::Tick).await;
+    for (account, amount) in again.feed.market().ledger().balances() {
+        let spent = ["hold", "escrow", "payable", "bond"].contains(&account.kind.code());
+        assert!(!spent || amount == Money::ZERO, "{account:?} {amount}");
+    }
+    stop(again);
+    let report = audit::run(&database.url).await.expect("the audit runs");
+    assert!(report.ok, "{report:#?}");
+}
+
+#[tokio::test]
+async fn a_retry_is_answered_as_the_first_time_also_after_a_restart() {
+    let database = fresh_database().await;
+    let (started, _) = start(&database.url, Rules::none()).await;
+    for command in opening() {
+        submit(&started, command).await;
+    }
+    submit(&started, bid("one", 8, 100_000, (1, 5))).await;
+    stop(started);
+    let (started, _) = start(&database.url, Rules::none()).await;
+    let again = submit(&started, bid("one", 8, 100_000, (1, 5))).await;
+    assert!(
+        matches!(
+            again.events[0].kind,
+            market::EventKind::Accepted { again: true, .. }
+        ),
+        "{again:?}"
+    );
+    let other = submit(&started, bid("one", 9, 100_000, (1, 5))).await;
+    assert_eq!(other.rejection(), Some(Rejection::DuplicateId));
+    assert_eq!(started.feed.market().open_leases().count(), 1);
+    stop(started);
+}
+
+#[tokio::test]
+async fn an_engine_whose_connection_is_cut_loses_nothing_that_it_acknowledged() {
+    let database = fresh_database().await;
+    let (started, _) = start(&database.url, Rules::none()).await;
+    for command in opening() {
+        submit(&started, command).await;
+    }
+    let mut acknowledged = BTreeSet::new();
+    let mut uncertain = 0;
+    for number in 0..300 {
+        let client_id = format!("bid{number}");
+        let command = bid(&client_id, 1, 50_000, (1, 5));
+        if number % 60 == 30 {
+            let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                        WHERE application_name = 'sluice engine'
+                          AND datname = current_database()";
+            sqlx::query(cut)
+                .execute(&database.pool)
+                .await
+                .expect("the backend is ended");
+        }
+        match started
+            .sequencer
+            .submit(Actor::System("journey"), command)
+            .await
+        {
+            Ok(receipt) => {
+                assert_eq!(receipt.rejection(), None);
+                acknowledged.insert(client_id);
+            }
+            Err(SubmitError::Uncertain | SubmitError::Busy) => {
+                uncertain += 1;
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+            Err(SubmitError::Stopped) => panic!("the sequencer recovers"),
+        }
+    }
+    assert!(uncertain > 0, "the connection was cut");
+    assert!(
+        acknowledged.len() > 200,
+        "{} acknowledged",
+        acknowledged.len()
+    );
+    let rows: Vec<String> =
+        sqlx::query_scalar("SELECT client_id FROM orders WHERE client_id LIKE 'bid%'")
+            .fetch_all(&database.pool)
+            .await
+            .expect("the orders are read");
+    let kept: BTreeSet<String> = rows.iter().cloned().collect();
+    assert_eq!(kept.len(), rows.len(), "each order is there once");
+    assert!(
+        acknowledged.is_subset(&kept),
+        "what was acknowledged is there"
+    );
+    stop(started);
+    let report = audit::run(&database.url).await.expect("the audit runs");
+    assert!(report.ok, "{report:#?}");
+}
+
+#[tokio::test]
+async fn a_fenced_engine_commits_nothing() {
+    let database = fresh_database().await;
+    let (started, _) = start(&database.url, Rules::none()).await;
+    for command in opening() {
+        submit(&started, command).await;
+    }
+    sqlx::query("UPDATE engine SET epoch = epoch + 1")
+        .execute(&database.pool)
+        .await
+        .expect("fenced");
+    let refused = started
+        .sequencer
+        .submit(Actor::System("journey"), bid("late", 1, 50_000, (1, 5)))
+        .await;
+    assert_eq!(
+        refused.map(|receipt| receipt.command),
+        Err(SubmitError::Uncertain)
+    );
+    let late: i64 = sqlx::query_scalar("SELECT count(*) FROM orders WHERE client_id = 'late'")
+        .fetch_one(&database.pool)
+        .await
+        .expect("the orders are counted");
+    assert_eq!(late, 0);
+    stop(started);
+}
+
+const TAMPERING: [&str; 6] = [
+    "UPDATE postings SET amount = amount + 1 WHERE entry = 2 AND line = 1",
+    "UPDATE postings SET amount = amount * 2 WHERE entry = 2",
+    "DELETE FROM settlements WHERE lease = 2",
+    "UPDATE trades SET units = units + 1000 WHERE id = 1",
+    "UPDATE commands SET body = jsonb_set(body, '{amount}', '5') WHERE seq = 2",
+    "UPDATE journal_entries SET at = at + interval '1 second' WHERE id = 1",
+];
+
+/// A database with a life in it, whose engine has stopped.
+async fn lived() -> TestDatabase {
+    let database = fresh_database().await;
+    let (started, clock) = start(&database.url, rules()).await;
+    for (after, command) in life() {
+        clock.set(hour(after));
+        submit(&started, command).await;
+    }
+    stop(started);
+    database
+}
+
+#[tokio::test]
+async fn history_can_only_be_added_to() {
+    let database = lived().await;
+    for sql in TAMPERING {
+        let refused = sqlx::query(sql).execute(&database.pool).await;
+        let refused = refused.expect_err("history is append-only").to_string();
+        assert!(refused.contains("append-only"), "{refused}");
+    }
+    let unbalanced = "INSERT INTO postings SELECT 1, 9, 1, 'cash', 1";
+    let refused = sqlx::query(unbalanced).execute(&database.pool).await;
+    let refused = refused.expect_err("an entry sums to zero").to_string();
+    assert!(refused.contains("sum to zero"), "{refused}");
+}
+
+#[tokio::test]
+async fn the_audit_sees_what_a_superuser_changes() {
+    let others = [
+        "UPDATE balances SET amount = amount + 1 WHERE kind = 'cash'",
+        "UPDATE orders SET held = held + 1 WHERE done IS NULL AND side = 'buy'",
+        "UPDATE leases SET bond = bond + 1 WHERE id = 1",
+        "UPDATE orders SET price = price + 100 WHERE done IS NULL",
+    ];
+    for sql in TAMPERING.into_iter().chain(others) {
+        let database = lived().await;
+        let mut hands = database.pool.begin().await.expect("a transaction");
+        sqlx::query("SET LOCAL session_replication_role = replica")
+            .execute(&mut *hands)
+            .await
+            .expect("a superuser silences triggers");
+        let changed = sqlx::query(sql)
+            .execute(&mut *hands)
+            .await
+            .expect("rows are changed");
+        assert!(changed.rows_affected() > 0, "{sql}");
+        hands.commit().await.expect("the change is committed");
+        let report = audit::run(&database.url).await.expect("the audit runs");
+        assert!(!report.ok, "the audit misses: {sql}");
+    }
+}
