@@ -84,3 +84,35 @@ impl MarketClock {
         }
     }
 }
+
+/// The market's clock as it is stored, going on from the last command.
+///
+/// At speed 1 it is real time. At any other it stood still while nobody served: what was to be
+/// delivered in the meantime is delivered when it runs again.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn resume(db: &sqlx::PgPool, speed: i64) -> Result<MarketClock, sqlx::Error> {
+    let now = wall();
+    let last: Option<jiff_sqlx::Timestamp> = sqlx::query_scalar("SELECT at FROM engine")
+        .fetch_optional(db)
+        .await?
+        .flatten();
+    let last = last.map(jiff_sqlx::Timestamp::to_jiff);
+    let market = match last {
+        Some(last) if speed != 1 || last > now => last,
+        _ => now,
+    };
+    sqlx::query(
+        "INSERT INTO market_clock (wall_at, market_at, speed) VALUES ($1, $2, $3)
+             ON CONFLICT (one) DO UPDATE
+            SET wall_at = EXCLUDED.wall_at, market_at = EXCLUDED.market_at,
+                speed = EXCLUDED.speed",
+    )
+    .bind(jiff_sqlx::Timestamp::from(now))
+    .bind(jiff_sqlx::Timestamp::from(market))
+    .bind(speed)
+    .execute(db)
+    .await?;
+    Ok(MarketClock::running(stamp(now), stamp(market), speed))
+}

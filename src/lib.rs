@@ -3,6 +3,7 @@
 // The machine: what moves money and capacity.
 pub mod audit;
 pub mod clock;
+pub mod delivery;
 pub mod feed;
 pub mod sequencer;
 
