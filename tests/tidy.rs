@@ -1,0 +1,266 @@
+//! The architecture as a test: borders, sizes and habits, read from the files.
+//!
+//! Reads source as text. A rule that a file has to break for a reason is an entry in a list here,
+//! with the reason; the lists only get shorter.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What a person sees together; none uses another.
+const AREAS: [&str; 6] = [
+    "funds",
+    "identity",
+    "instruments",
+    "leases",
+    "market_data",
+    "orders",
+];
+
+/// What moves money and capacity; uses no area and nothing of the shell but the database.
+const MACHINE: [&str; 4] = ["audit", "delivery", "feed", "sequencer"];
+
+/// The file names that an area may have.
+const AREA_FILES: [&str; 8] = [
+    "mod.rs",
+    "pages.rs",
+    "fragments.rs",
+    "actions.rs",
+    "forms.rs",
+    "queries.rs",
+    "store.rs",
+    "api.rs",
+];
+
+/// Tables that only the sequencer writes.
+const MARKET_TABLES: [&str; 12] = [
+    "engine",
+    "commands",
+    "instruments",
+    "pools",
+    "orders",
+    "trades",
+    "leases",
+    "settlements",
+    "journal_entries",
+    "postings",
+    "balances",
+    "outbox",
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every file below a folder of the project with this ending, with its path from the top.
+fn files(folder: &str, ending: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else {
+            continue;
+        };
+        for entry in entries {
+            let path: PathBuf = entry.expect("a folder can be read").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path
+                .extension()
+                .is_some_and(|extension| extension == ending)
+            {
+                let name = path.strip_prefix(root()).expect("below the top").to_owned();
+                let text = fs::read_to_string(&path).expect("a source file is text");
+                found.push((name.to_string_lossy().into_owned(), text));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The part of a source file that is not its tests.
+fn production(text: &str) -> &str {
+    text.split("\n#[cfg(test)]").next().unwrap_or(text)
+}
+
+fn expect_none(rule: &str, broken: &[String]) {
+    assert!(broken.is_empty(), "{rule}:\n  {}", broken.join("\n  "));
+}
+
+#[test]
+fn the_core_depends_on_nothing_that_could_make_it_impure() {
+    let manifest = fs::read_to_string(root().join("crates/market/Cargo.toml")).expect("a manifest");
+    let manifest: toml::Table = manifest.parse().expect("a manifest is TOML");
+    let dependencies: Vec<&String> = manifest["dependencies"]
+        .as_table()
+        .expect("a table")
+        .keys()
+        .collect();
+    assert_eq!(dependencies, ["serde", "thiserror"]);
+}
+
+#[test]
+fn areas_and_machine_keep_to_their_borders() {
+    let mut broken = Vec::new();
+    for (name, text) in files("src", "rs") {
+        let home = name.split('/').nth(1).unwrap_or_default();
+        for area in AREAS {
+            let foreign = text.contains(&format!("crate::{area}"));
+            let may = home == area || ["router.rs", "lib.rs", "ops"].contains(&home);
+            if foreign && !may {
+                broken.push(format!("{name} uses the area {area}"));
+            }
+        }
+        let shell = ["web", "config", "router", "app", "ops"];
+        if MACHINE.contains(&home) {
+            for part in shell {
+                if text.contains(&format!("crate::{part}::")) {
+                    broken.push(format!("{name} is of the machine and uses {part}"));
+                }
+            }
+        }
+    }
+    expect_none(
+        "an area uses no other area, the machine uses neither areas nor shell",
+        &broken,
+    );
+}
+
+#[test]
+fn areas_have_the_same_file_names() {
+    let mut broken = Vec::new();
+    for (name, _) in files("src", "rs") {
+        let parts: Vec<&str> = name.split('/').collect();
+        let in_area = parts.len() > 2 && AREAS.contains(&parts[1]);
+        if in_area && !(parts.len() == 3 && AREA_FILES.contains(&parts[2])) {
+            broken.push(name);
+        }
+    }
+    expect_none("an area has only these files: see ARCHITECTURE", &broken);
+}
+
+#[test]
+fn sql_is_written_where_it_belongs() {
+    let mut broken = Vec::new();
+    for (name, text) in files("src", "rs") {
+        let text = production(&text);
+        let home = name.split('/').nth(1).unwrap_or_default();
+        let file = name.rsplit('/').next().unwrap_or_default();
+        let upper = text.to_owned();
+        let writes = ["INSERT INTO ", "UPDATE ", "DELETE FROM "];
+        let of_market = MARKET_TABLES.iter().any(|table| {
+            writes.iter().any(|verb| {
+                upper.split(&format!("{verb}{table}")).skip(1).any(|rest| {
+                    !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_')
+                })
+            })
+        });
+        if of_market && home != "sequencer" {
+            broken.push(format!("{name} writes a table of the market"));
+        }
+        let writer = file == "store.rs" || ["sequencer", "db", "clock.rs"].contains(&home);
+        if writes.iter().any(|verb| upper.contains(verb)) && !writer {
+            broken.push(format!("{name} writes, and is no store.rs"));
+        }
+        if text.contains("AssertSqlSafe") && home != "db" {
+            broken.push(format!("{name} puts SQL together at run time"));
+        }
+    }
+    expect_none(
+        "writes stand in store.rs, the market's in sequencer/, SQL is literal",
+        &broken,
+    );
+}
+
+#[test]
+fn files_stay_small() {
+    let mut broken = Vec::new();
+    for folder in ["src", "crates", "tests"] {
+        for (name, text) in files(folder, "rs") {
+            let lines = production(&text).lines().count();
+            if lines > 600 {
+                broken.push(format!("{name} has {lines} lines, 600 are allowed"));
+            }
+        }
+    }
+    for (name, text) in files("templates", "html") {
+        let lines = text.lines().count();
+        if lines > 150 {
+            broken.push(format!("{name} has {lines} lines, 150 are allowed"));
+        }
+    }
+    expect_none("a file that grows is split by what it is about", &broken);
+}
+
+#[test]
+fn no_file_is_named_after_nothing() {
+    let nameless = [
+        "utils", "util", "helpers", "helper", "common", "misc", "types",
+    ];
+    let broken: Vec<String> = ["src", "crates", "tests", "templates"]
+        .into_iter()
+        .flat_map(|folder| files(folder, "rs"))
+        .map(|(name, _)| name)
+        .filter(|name| {
+            let mut parts = name.split(['/', '.']);
+            parts.any(|part| nameless.contains(&part))
+        })
+        .collect();
+    expect_none("a file is named after the thing that it is about", &broken);
+}
+
+#[test]
+fn every_template_is_used_and_lies_in_its_areas_folder() {
+    let sources: String = files("src", "rs")
+        .into_iter()
+        .map(|(_, text)| text)
+        .collect::<Vec<_>>()
+        .join("\n");
+    let templates = files("templates", "html");
+    let all: String = templates.iter().map(|(_, text)| text.as_str()).collect();
+    let mut broken = Vec::new();
+    let shared = ["components", "errors"];
+    for (name, _) in &templates {
+        let path = name.strip_prefix("templates/").unwrap_or(name);
+        let quoted = format!("\"{path}\"");
+        if !sources.contains(&quoted) && !all.contains(&quoted) {
+            broken.push(format!("{name} is not used"));
+        }
+        if let Some((folder, _)) = path.split_once('/')
+            && !AREAS.contains(&folder)
+            && !shared.contains(&folder)
+        {
+            broken.push(format!("{name} is of no area"));
+        }
+    }
+    expect_none("templates mirror areas", &broken);
+}
+
+#[test]
+fn nothing_unfinished_is_left_behind() {
+    let marks = [
+        ["FIX", "ME"].concat(),
+        ["TO", "DO"].concat(),
+        ["XX", "X"].concat(),
+    ];
+    let mut broken = BTreeSet::new();
+    for (folder, ending) in [
+        ("src", "rs"),
+        ("crates", "rs"),
+        ("tests", "rs"),
+        ("templates", "html"),
+        ("static", "css"),
+    ] {
+        for (name, text) in files(folder, ending) {
+            for (line, text) in text.lines().enumerate() {
+                if marks.iter().any(|mark| text.contains(mark.as_str())) {
+                    broken.insert(format!("{name}:{}", line + 1));
+                }
+            }
+        }
+    }
+    expect_none(
+        "finish it or write an issue",
+        &broken.into_iter().collect::<Vec<_>>(),
+    );
+}
