@@ -40,15 +40,15 @@ enum PlanEnd {
 impl Market {
     /// Lets an order trade as it arrives, then says what became of it.
     pub(crate) fn arrive(&mut self, id: OrderId, out: &mut Vec<Event>) {
-        let order = self.order(id).clone();
-        let end = if order.is_bid() {
-            self.buy(&order, out)
+        let end = if self.order(id).is_bid() {
+            self.buy(id, out)
         } else {
-            self.sell(&order, out)
+            self.sell(id, out)
         };
+        let tif = self.order(id).placed.tif;
         if let Some(why) = end {
             self.finish(id, why, out);
-        } else if matches!(order.placed.tif, TimeInForce::Ioc | TimeInForce::Fok) {
+        } else if matches!(tif, TimeInForce::Ioc | TimeInForce::Fok) {
             self.finish(id, DoneWhy::Unfilled, out);
         }
     }
@@ -75,16 +75,17 @@ impl Market {
             .any(|bid| self.fill_units(order, bid).is_some())
     }
 
-    fn buy(&mut self, bid: &Order, out: &mut Vec<Event>) -> Option<DoneWhy> {
-        let plan = self.plan(bid);
-        if bid.placed.tif == TimeInForce::Fok && plan.end != PlanEnd::Filled {
+    fn buy(&mut self, bid: OrderId, out: &mut Vec<Event>) -> Option<DoneWhy> {
+        let plan = self.plan(self.order(bid));
+        let all_or_nothing = self.order(bid).placed.tif == TimeInForce::Fok;
+        if all_or_nothing && plan.end != PlanEnd::Filled {
             return Some(DoneWhy::Unfilled);
         }
         for step in plan.steps {
             match step {
                 Step::Bondless(ask) => self.finish(ask, DoneWhy::Bond, out),
                 Step::Trade(ask, units) => {
-                    self.trade(bid.id, ask, units, out);
+                    self.trade(bid, ask, units, out);
                     if self.order(ask).is_filled() {
                         self.finish(ask, DoneWhy::Filled, out);
                     }
@@ -98,31 +99,31 @@ impl Market {
         }
     }
 
-    fn sell(&mut self, ask: &Order, out: &mut Vec<Event>) -> Option<DoneWhy> {
-        for bid in self.bids_within(ask) {
-            let order = self.order(ask.id);
-            if order.is_filled() {
+    fn sell(&mut self, id: OrderId, out: &mut Vec<Event>) -> Option<DoneWhy> {
+        for counterpart in self.bids_within(self.order(id)) {
+            let (ask, bid) = (self.order(id), self.order(counterpart));
+            if ask.is_filled() {
                 return Some(DoneWhy::Filled);
             }
-            if self.fill_units(order, bid).is_none() {
+            if self.fill_units(ask, counterpart).is_none() {
                 continue;
             }
-            if self.order(bid).participant() == ask.participant() {
+            if bid.participant() == ask.participant() {
                 return Some(DoneWhy::SelfTrade);
             }
-            let bondable = self.bondable(ask, self.order(bid), Money::ZERO);
+            let bondable = self.bondable(ask, bid, Money::ZERO);
             if bondable < ask.lot {
                 return Some(DoneWhy::Bond);
             }
-            let offer = self.offer(order, self.order(bid).period).min(bondable);
-            if let Some(units) = fill_of(self.order(bid), self.order(bid).remaining(), offer) {
-                self.trade(bid, ask.id, units, out);
-                if self.order(bid).remaining() == 0 {
-                    self.finish(bid, DoneWhy::Filled, out);
+            let offer = self.offer(ask, bid.period).min(bondable);
+            if let Some(units) = fill_of(bid, bid.remaining(), offer) {
+                self.trade(counterpart, id, units, out);
+                if self.order(counterpart).remaining() == 0 {
+                    self.finish(counterpart, DoneWhy::Filled, out);
                 }
             }
         }
-        self.order(ask.id).is_filled().then_some(DoneWhy::Filled)
+        self.order(id).is_filled().then_some(DoneWhy::Filled)
     }
 
     /// The greedy trades of a bid that arrives now, without making them. All of one bid's trades
@@ -252,77 +253,76 @@ impl Market {
 
     /// Makes a trade and its lease: capacity, escrow and bond.
     fn trade(&mut self, buy: OrderId, sell: OrderId, units: i64, out: &mut Vec<Event>) {
-        let (bid, ask) = (self.order(buy).clone(), self.order(sell).clone());
-        let price = self.trade_price(&bid, &ask);
-        let maker = if bid.acceptance < ask.acceptance {
-            buy
-        } else {
-            sell
+        let acceptance = self.next_acceptance();
+        let lease = self.leased_by(buy, sell, units, acceptance);
+        let (bid, ask) = (self.order(buy), self.order(sell));
+        let bid_first = bid.acceptance < ask.acceptance;
+        let reserved = Money::exact(bid.price.times(units, bid.period.hours()));
+        let trade = Trade {
+            trade: lease.trade,
+            buy,
+            sell,
+            maker: if bid_first { buy } else { sell },
+            price: lease.price,
+            units,
+            period: lease.period,
+            pool: lease.pool,
         };
+        self.emit(out, EventKind::Traded(trade));
+        let made = EventKind::Leased {
+            lease: lease.id,
+            trade: lease.trade,
+        };
+        self.emit(out, made);
+        self.escrow(&lease, reserved, out);
+        let buyer = self.order_mut(buy);
+        buyer.filled += units;
+        buyer.held -= reserved;
+        self.order_mut(sell).sell(lease.period, units);
+        self.pool_mut(lease.pool).lease(lease.period, units);
+        self.begin_lease(lease);
+    }
+
+    /// The lease that a trade of so many units between these orders makes.
+    fn leased_by(&self, buy: OrderId, sell: OrderId, units: i64, acceptance: i64) -> Lease {
+        let (bid, ask) = (self.order(buy), self.order(sell));
+        let price = self.trade_price(bid, ask);
         let number = i64::try_from(self.leases.len()).expect("leases are counted") + 1;
-        let pool = ask.pool().expect("an ask offers a pool");
         let hours = bid.period.hours();
-        let cost = Money::exact(price.times(units, hours));
-        let bond = Money::exact(self.bond(price, units, hours));
         let fee = self.rules.seller_fee;
-        let lease = Lease {
+        let seller_made = ask.acceptance < bid.acceptance;
+        Lease {
             id: LeaseId(number),
             trade: TradeId(number),
             buy,
             sell,
             holder: bid.participant(),
             provider: ask.participant(),
-            pool,
+            pool: ask.pool().expect("an ask offers a pool"),
             units,
             period: bid.period,
             price,
             rules: self.rules.version,
-            fee_bps: if maker == sell {
+            fee_bps: if seller_made {
                 fee.maker_bps
             } else {
                 fee.taker_bps
             },
             fee_flat: fee.flat,
-            acceptance: self.next_acceptance(),
-            escrow: cost,
-            bond,
+            acceptance,
+            escrow: Money::exact(price.times(units, hours)),
+            bond: Money::exact(self.bond(price, units, hours)),
             delivered: 0,
             earned: Money::ZERO,
             fee: Money::ZERO,
             settled: vec![false; usize::try_from(hours).expect("a period has hours")],
             credited: Money::ZERO,
-        };
-        let trade = Trade {
-            trade: lease.trade,
-            buy,
-            sell,
-            maker,
-            price,
-            units,
-            period: bid.period,
-            pool,
-        };
-        self.emit(out, EventKind::Traded(trade));
-        self.emit(
-            out,
-            EventKind::Leased {
-                lease: lease.id,
-                trade: lease.trade,
-            },
-        );
-        self.escrow(&bid, &lease, out);
-        let buyer = self.order_mut(buy);
-        buyer.filled += units;
-        buyer.held -= Money::exact(bid.price.times(units, hours));
-        self.order_mut(sell).sell(bid.period, units);
-        self.pool_mut(pool).lease(bid.period, units);
-        self.begin_lease(lease);
+        }
     }
 
-    /// Moves a trade's price from the bid's hold to escrow, what its limit held beyond that back
+    /// Moves a trade's price from what the bid reserved for it to escrow, the rest of that back
     /// to cash, and the provider's bond out of their cash.
-    fn escrow(&mut self, bid: &Order, lease: &Lease, out: &mut Vec<Event>) {
-        let reserved = Money::exact(bid.price.times(lease.units, lease.period.hours()));
+    fn escrow(&mut self, lease: &Lease, reserved: Money, out: &mut Vec<Event>) {
         let (hold, cash) = self.hold_and_cash(lease.holder);
         let lines = [
             (hold, -reserved),
