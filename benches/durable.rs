@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::path::Path;
 use std::process::Command as Process;
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::future::join_all;
@@ -20,7 +21,10 @@ use rand_chacha::ChaCha12Rng;
 use sluice::clock::MarketClock;
 use sluice::db;
 use sluice::db::embedded::{Cluster, Options};
+use sluice::feed::Published;
 use sluice::sequencer::{self, Actor, Sequencer};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::TryRecvError;
 
 const PARTICIPANTS: i64 = 1_000;
 const INSTRUMENTS: i64 = 20;
@@ -112,13 +116,13 @@ async fn run(url: &str, round: usize) -> (f64, f64) {
     })
     .await
     .expect("a sequencer");
+    let mut published = started.feed.subscribe();
     list(&started.sequencer).await;
-    let before = started.feed.subscribe();
+    let batches_before = last_batch(&mut published);
     let mut workload = Workload::new(round);
     let began = Instant::now();
     let mut counted = 0_usize;
     let mut waiting = VecDeque::new();
-    let mut batches = Batches(before);
     while counted < ORDERS {
         while waiting.len() < IN_FLIGHT {
             let command = workload.next();
@@ -135,29 +139,22 @@ async fn run(url: &str, round: usize) -> (f64, f64) {
             let receipt = receipt.expect("a receipt");
             counted += usize::from(receipt.rejection().is_none());
         }
-        batches.count();
     }
     let seconds = began.elapsed().as_secs_f64();
     started.sequencer.stop();
     started.thread.join().expect("the sequencer ends");
-    let commands = counted as f64;
-    (commands / seconds, commands / batches.seen())
+    let batches = last_batch(&mut published) - batches_before;
+    (counted as f64 / seconds, counted as f64 / batches as f64)
 }
 
-/// How many batches were committed, from their numbers.
-struct Batches(tokio::sync::broadcast::Receiver<std::sync::Arc<sluice::feed::Published>>);
-
-impl Batches {
-    fn count(&mut self) {}
-
-    fn seen(&mut self) -> f64 {
-        let mut last = 1;
-        loop {
-            match self.0.try_recv() {
-                Ok(published) => last = published.batch,
-                Err(tokio::sync::broadcast::error::TryRecvError::Lagged(_)) => {}
-                Err(_) => return last as f64,
-            }
+/// The number of the last batch that was published.
+fn last_batch(published: &mut Receiver<Arc<Published>>) -> i64 {
+    let mut last = 0;
+    loop {
+        match published.try_recv() {
+            Ok(published) => last = published.batch,
+            Err(TryRecvError::Lagged(_)) => {}
+            Err(TryRecvError::Empty | TryRecvError::Closed) => return last,
         }
     }
 }
