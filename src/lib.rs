@@ -8,4 +8,6 @@ pub mod feed;
 pub mod sequencer;
 
 // The shell: what the machine and the pages stand on.
+pub mod config;
 pub mod db;
+pub mod ops;

@@ -1,3 +1,40 @@
 //! The `sluice` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use sluice::ops;
+
+/// Sluice 算渠: a marketplace where computing power is bought by the hour
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Example:\n  sluice serve --listen 127.0.0.1:8080"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the marketplace
+    Serve(ops::serve::Arguments),
+    /// Print the settings in force and where each came from
+    Config(ops::config::Arguments),
+}
+
+/// Exit codes: 0 done, 1 it failed and says why, 2 wrong usage (clap's).
+fn main() -> ExitCode {
+    let done = match &Arguments::parse().command {
+        Command::Serve(arguments) => ops::serve::run(arguments),
+        Command::Config(arguments) => ops::config::run(arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("sluice: {why:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -2,5 +2,6 @@
 
 mod database;
 mod embedded;
+mod program;
 mod sequencer;
 mod support;

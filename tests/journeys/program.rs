@@ -1,0 +1,224 @@
+//! The program as a person starts it: its settings, its sentences, its end.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::support::postgres::folder_until_exit;
+
+/// The program, in a folder of its own, with nothing set.
+fn sluice(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .current_dir(folder)
+        .stdin(Stdio::null());
+    command
+}
+
+fn output(command: &mut Command) -> (Output, String, String) {
+    let output = command.output().expect("the program runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    (output, out, err)
+}
+
+/// Starts `sluice serve` and waits until its database is ready.
+fn serve(folder: &Path) -> Child {
+    let mut command = sluice(folder);
+    command.arg("serve").stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the program starts");
+    let mut lines = BufReader::new(child.stderr.take().expect("it has a pipe")).lines();
+    let mut seen = String::new();
+    for line in lines.by_ref() {
+        let line = line.expect("the log is text");
+        seen.push_str(&line);
+        if line.contains("the database is ready") {
+            // Read on, so that the program never waits for a reader.
+            std::thread::spawn(move || lines.for_each(drop));
+            return child;
+        }
+    }
+    panic!("it did not become ready: {seen}");
+}
+
+fn signal(child: &Child, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(child.id()).expect("it is small"));
+    kill(pid, signal).expect("the signal is sent");
+}
+
+/// The postmaster's number, while it runs.
+fn postmaster(folder: &Path) -> Option<u32> {
+    let file = folder.join(".sluice/postgres/data/postmaster.pid");
+    let number = fs::read_to_string(file)
+        .ok()?
+        .lines()
+        .next()?
+        .parse()
+        .ok()?;
+    Path::new("/proc")
+        .join(format!("{number}"))
+        .exists()
+        .then_some(number)
+}
+
+#[test]
+fn flags_win_over_the_environment_and_that_over_the_file() {
+    let folder = folder_until_exit();
+    let file = "clock_speed = 2\nusd_cny = 7.2\nqueue_length = '77'\n";
+    fs::write(folder.join("sluice.toml"), file).expect("the file is written");
+    let mut command = sluice(&folder);
+    command
+        .args(["config", "--clock-speed", "4"])
+        .env("SLUICE_CLOCK_SPEED", "3")
+        .env("SLUICE_USD_CNY", "7.3")
+        .env("DATABASE_URL", "postgres://u:s3cret@h/d?password=s3cret");
+    let (done, out, err) = output(&mut command);
+    assert_eq!(done.status.code(), Some(0), "{err}");
+    let line = |name: &str| {
+        let begins = format!("{name} = ");
+        let found = out.lines().find(|line| line.starts_with(&begins));
+        let words: Vec<&str> = found.unwrap_or_default().split_whitespace().collect();
+        words.join(" ")
+    };
+    assert_eq!(
+        line("clock_speed"),
+        "clock_speed = \"4\" # flag --clock-speed"
+    );
+    assert_eq!(
+        line("usd_cny"),
+        "usd_cny = \"7.3\" # environment SLUICE_USD_CNY"
+    );
+    assert_eq!(
+        line("queue_length"),
+        "queue_length = \"77\" # file sluice.toml"
+    );
+    assert_eq!(line("batch_max"), "batch_max = \"1000\" # default");
+    assert!(
+        line("database_url").ends_with("# environment DATABASE_URL"),
+        "{out}"
+    );
+    assert!(!out.contains("s3cret"), "{out}");
+}
+
+#[test]
+fn wrong_usage_is_2_and_a_failure_is_1_with_one_sentence() {
+    let folder = folder_until_exit();
+    let missing = folder.join("absent");
+    let missing = missing.to_str().expect("it is text");
+    let serve: &[&str] = &["serve"];
+    type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], i32, &'a str);
+    let cases: [Case<'_>; 9] = [
+        (&["serve", "--nonsense"], &[], 2, "--nonsense"),
+        (
+            &["serve", "--clock-speed", "0"],
+            &[],
+            2,
+            "whole number from 1",
+        ),
+        (
+            serve,
+            &[("SLUICE_CLOCK_SPEED", "0")],
+            1,
+            "environment SLUICE_CLOCK_SPEED",
+        ),
+        (serve, &[("SLUICE_CONFIG", missing)], 1, "can't be read"),
+        (
+            serve,
+            &[("SLUICE_LISTEN", "0.0.0.0:80")],
+            1,
+            "passwords need TLS",
+        ),
+        (
+            serve,
+            &[("SLUICE_PG_BIN", missing)],
+            1,
+            "SLUICE_PG_BIN names",
+        ),
+        (
+            serve,
+            &[("DATABASE_URL", "mysql://h/d")],
+            1,
+            "postgres://user@host:5432/name",
+        ),
+        (
+            serve,
+            &[("DATABASE_URL", "postgres://127.0.0.1:1/d")],
+            1,
+            "no database answers",
+        ),
+        (serve, &[("SLUICE_DATA_DIR", "/proc/no")], 1, "/proc/no"),
+    ];
+    for (arguments, environment, code, sentence) in cases {
+        let mut command = sluice(&folder);
+        command.args(arguments).envs(environment.iter().copied());
+        let (done, _, err) = output(&mut command);
+        assert_eq!(
+            done.status.code(),
+            Some(code),
+            "{arguments:?} {environment:?}: {err}"
+        );
+        assert!(err.contains(sentence), "{err}");
+        if code == 1 {
+            assert!(
+                err.starts_with("sluice: ") && err.lines().count() == 1,
+                "{err}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_command_shows_an_example() {
+    let folder = folder_until_exit();
+    let (_, help, _) = output(sluice(&folder).arg("--help"));
+    let (_, commands) = help.split_once("Commands:").expect("commands are listed");
+    let (commands, _) = commands.split_once("\n\n").expect("the list ends");
+    let names: Vec<&str> = commands
+        .lines()
+        .filter_map(|l| l.split_whitespace().next())
+        .collect();
+    assert!(names.contains(&"serve"), "{names:?}");
+    for name in names.into_iter().filter(|name| *name != "help") {
+        let (done, help, _) = output(sluice(&folder).args([name, "--help"]));
+        assert!(done.status.success());
+        assert!(help.contains("Example:\n  "), "{name}: {help}");
+    }
+}
+
+#[test]
+fn ctrl_c_stops_everything_and_a_kill_leaves_nothing_behind() {
+    let folder = folder_until_exit();
+    let mut child = serve(&folder);
+    assert!(postmaster(&folder).is_some());
+    let (_, _, err) = output(sluice(&folder).arg("serve"));
+    assert!(err.contains("already running"), "{err}");
+
+    signal(&child, Signal::SIGINT);
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    assert_eq!(postmaster(&folder), None);
+
+    let mut child = serve(&folder);
+    let before = postmaster(&folder).expect("the server runs");
+    signal(&child, Signal::SIGKILL);
+    child.wait().expect("it ends");
+    // At once, while the orphaned server may still be on its way out.
+    let mut child = serve(&folder);
+    assert_ne!(postmaster(&folder).expect("the server runs"), before);
+    signal(&child, Signal::SIGKILL);
+    child.wait().expect("it ends");
+    let begun = Instant::now();
+    while postmaster(&folder).is_some() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "the server outlives the program"
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
