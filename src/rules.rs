@@ -1,0 +1,181 @@
+//! Rule sets from files: the standard one is part of the program, others are read from TOML.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use market::{Fees, Money, Rules, ServiceLevel};
+use serde::{Deserialize, Deserializer, de};
+
+/// The standard rule set, with what each key means.
+pub const STANDARD: &str = include_str!("../rules/standard.toml");
+
+/// A rule set that can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum RulesError {
+    /// The file can't be read.
+    #[error("rules {file} can't be read: {source}")]
+    Unreadable {
+        /// Its path.
+        file: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The text is not TOML, lacks a key, has one too many, or one of the wrong type.
+    #[error("rules {file}: {source}")]
+    Malformed {
+        /// Its path.
+        file: String,
+        /// Which key and why.
+        source: Box<toml::de::Error>,
+    },
+    /// A value is out of its range.
+    #[error("rules {file}: {source}")]
+    OutOfRange {
+        /// Its path.
+        file: String,
+        /// Which key and why.
+        source: market::BadRules,
+    },
+    /// The version is that of "none".
+    #[error("rules {file}: version must be 1 or more; 0 stands for none")]
+    Version {
+        /// Its path.
+        file: String,
+    },
+}
+
+/// The rule set that `source` names: `none`, the path of a file, or the standard one.
+///
+/// # Errors
+/// When the file can't be read or is not a rule set; says which file, which key and why.
+pub fn load(source: Option<&str>) -> Result<Rules, RulesError> {
+    match source {
+        None => read("standard", STANDARD),
+        Some("none") => Ok(Rules::none()),
+        Some(path) => {
+            let text = fs::read_to_string(path).map_err(|source| RulesError::Unreadable {
+                file: path.to_owned(),
+                source,
+            })?;
+            read(path, &text)
+        }
+    }
+}
+
+/// A rule set from the text of a file.
+fn read(file: &str, text: &str) -> Result<Rules, RulesError> {
+    let rules: File = toml::from_str(text).map_err(|source| RulesError::Malformed {
+        file: file.to_owned(),
+        source: Box::new(source),
+    })?;
+    if rules.version < 1 {
+        return Err(RulesError::Version {
+            file: file.to_owned(),
+        });
+    }
+    let rules = Rules {
+        version: rules.version,
+        seller_fee: Fees {
+            flat: rules.seller_fee.flat,
+            maker_bps: rules.seller_fee.maker_bps,
+            taker_bps: rules.seller_fee.taker_bps,
+        },
+        bond_bps: rules.bond_bps,
+        claim_window_hours: rules.claim_window_hours,
+        reading_deadline_hours: Some(rules.reading_deadline_hours),
+        service_levels: rules.service_levels,
+    };
+    rules.checked().map_err(|source| RulesError::OutOfRange {
+        file: file.to_owned(),
+        source,
+    })
+}
+
+/// A rule set as a file has it: money is a decimal text there.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    version: i64,
+    bond_bps: i64,
+    claim_window_hours: i64,
+    reading_deadline_hours: i64,
+    seller_fee: FeesInFile,
+    service_levels: BTreeMap<String, ServiceLevel>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FeesInFile {
+    #[serde(deserialize_with = "decimal_text")]
+    flat: Money,
+    maker_bps: i64,
+    taker_bps: i64,
+}
+
+fn decimal_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Money, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse()
+        .map_err(|error| de::Error::custom(format!("{text:?} is no amount in yuan: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_standard_rules_hold() {
+        let rules = load(None).unwrap();
+        assert_eq!(rules.version, 1);
+        assert_eq!(rules.seller_fee.maker_bps, 200);
+        assert_eq!(rules.bond_bps, 1000);
+        // Of 10,000 unit-minutes 9,899 are below 99 % and not below 95 %.
+        assert_eq!(rules.credit_bps("SILVER", 9_899, 10_000), 300);
+        assert_eq!(rules.credit_bps("SILVER", 9_900, 10_000), 0);
+        assert_eq!(rules.credit_bps("SILVER", 0, 10_000), 1000);
+    }
+
+    #[test]
+    fn a_wrong_file_says_which_key_and_why() {
+        for (from, to, said) in [
+            ("bond_bps = 1000", "", "bond_bps"),
+            ("bond_bps = 1000", "bond_bps = 1000\nband = 1", "band"),
+            (
+                "bond_bps = 1000",
+                "bond_bps = 10001",
+                "bond_bps must be between",
+            ),
+            (
+                "maker_bps = 200",
+                "maker_bps = -1",
+                "seller_fee.maker_bps must be",
+            ),
+            ("maker_bps = 200", "maker_bps = \"200\"", "maker_bps"),
+            (
+                "\"0.0000\"",
+                "\"-0.0001\"",
+                "seller_fee.flat must not be negative",
+            ),
+            ("\"0.0000\"", "\"0.00001\"", "more than four decimals"),
+            ("\"0.0000\"", "0.5", "flat"),
+            ("hours = 24", "hours = 73", "reading_deadline_hours"),
+            ("hours = 24", "hours = -1", "reading_deadline_hours"),
+            ("version = 1", "version = 0", "version must be 1 or more"),
+            (
+                "credit_bps = 1000",
+                "credit_bps = 10001",
+                "service_levels.GOLD.credit_bps",
+            ),
+        ] {
+            let text = STANDARD.replace(from, to);
+            assert_ne!(text, STANDARD, "{from} stands in the standard rules");
+            let error = read("mine.toml", &text).unwrap_err().to_string();
+            assert!(error.starts_with("rules mine.toml: "), "{error}");
+            assert!(error.contains(said), "{said:?} in {error}");
+        }
+        let error = load(Some("/there/is/none.toml")).unwrap_err().to_string();
+        assert!(
+            error.contains("/there/is/none.toml can't be read"),
+            "{error}"
+        );
+    }
+}
