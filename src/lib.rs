@@ -5,7 +5,9 @@ pub mod audit;
 pub mod clock;
 pub mod delivery;
 pub mod feed;
+pub mod rules;
 pub mod sequencer;
+pub mod simulate;
 
 // The shell: what the machine and the pages stand on.
 pub mod config;

@@ -20,6 +20,10 @@ struct Arguments {
 enum Command {
     /// Serve the marketplace
     Serve(ops::serve::Arguments),
+    /// Run commands through the bare market, no database
+    Simulate(ops::simulate::Arguments),
+    /// Check every invariant of the market against the database
+    Audit(ops::audit::Arguments),
     /// Print the settings in force and where each came from
     Config(ops::config::Arguments),
 }
@@ -28,13 +32,12 @@ enum Command {
 fn main() -> ExitCode {
     let done = match &Arguments::parse().command {
         Command::Serve(arguments) => ops::serve::run(arguments),
+        Command::Simulate(arguments) => ops::simulate::run(arguments),
+        Command::Audit(arguments) => ops::audit::run(arguments),
         Command::Config(arguments) => ops::config::run(arguments),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            eprintln!("sluice: {why:#}");
-            ExitCode::FAILURE
-        }
-    }
+    done.unwrap_or_else(|why| {
+        eprintln!("sluice: {why:#}");
+        ExitCode::FAILURE
+    })
 }

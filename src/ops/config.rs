@@ -1,6 +1,7 @@
 //! `sluice config`: the settings in force and where each came from.
 
 use std::io::Write;
+use std::process::ExitCode;
 
 use crate::config::{Flags, InForce, Settings};
 
@@ -16,7 +17,7 @@ pub struct Arguments {
 ///
 /// # Errors
 /// The settings can't be read or don't go together; they are printed before that is said.
-pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let in_force = InForce::gather(&arguments.settings)?;
     let mut out = std::io::stdout().lock();
     for (setting, value, source) in in_force.shown() {
@@ -24,5 +25,5 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         writeln!(out, "{line:<48} # {source}")?;
     }
     Settings::read(&in_force)?;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

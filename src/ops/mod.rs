@@ -1,9 +1,11 @@
 //! What the program does: one file for each of its commands.
 
+pub mod audit;
 pub mod config;
 mod logging;
 pub mod serve;
 mod signals;
+pub mod simulate;
 
 pub use logging::start_logging;
 pub use signals::asked_to_stop;

@@ -1,5 +1,7 @@
 //! `sluice serve`: the marketplace.
 
+use std::process::ExitCode;
+
 use anyhow::Context;
 
 use crate::config::{Flags, Settings};
@@ -23,10 +25,11 @@ pub struct Arguments {
 ///
 /// # Errors
 /// The settings, the database or the address can't be used.
-pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let settings = Settings::load(&arguments.settings)?;
     super::start_logging(&settings)?;
-    super::block_on(serve(arguments, settings))
+    super::block_on(serve(arguments, settings))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn serve(arguments: &Arguments, settings: Settings) -> anyhow::Result<()> {

@@ -45,7 +45,8 @@ fn serve(folder: &Path) -> Child {
             return child;
         }
     }
-    panic!("it did not become ready: {seen}");
+    let ended = child.wait();
+    panic!("it did not become ready ({ended:?}): {seen}");
 }
 
 fn signal(child: &Child, signal: Signal) {

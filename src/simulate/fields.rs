@@ -1,0 +1,148 @@
+//! One JSON object read strictly: each field once, of its type, and none that nobody asked for.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use market::{Money, Timestamp};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::Value;
+
+use super::instant;
+
+/// The fields of one line that have not been asked for yet.
+#[derive(Debug)]
+pub(super) struct Fields(BTreeMap<String, Value>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields = BTreeMap::new();
+                while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                    if fields.contains_key(&name) {
+                        return Err(A::Error::custom(format!("field {name:?} stands twice")));
+                    }
+                    fields.insert(name, value);
+                }
+                Ok(Fields(fields))
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
+}
+
+impl Fields {
+    /// The fields of the JSON object that a line is.
+    pub(super) fn read(text: &str) -> Result<Self, String> {
+        serde_json::from_str(text).map_err(|error| {
+            // A line has no lines: only the column says where.
+            let place = format!(" at line {} column {}", error.line(), error.column());
+            let message = error.to_string();
+            let message = message.strip_suffix(&place).unwrap_or(&message);
+            format!("not a JSON object: {message}, column {}", error.column())
+        })
+    }
+
+    /// A field that may be missing, as `what` reads it; `null` is a wrong type like any other.
+    fn take<T>(
+        &mut self,
+        name: &str,
+        what: &str,
+        read: impl FnOnce(&Value) -> Option<T>,
+    ) -> Result<Option<T>, String> {
+        match self.0.remove(name) {
+            None => Ok(None),
+            Some(value) => read(&value)
+                .map(Some)
+                .ok_or_else(|| format!("field {name:?} must be {what}")),
+        }
+    }
+
+    /// A text, if it is there.
+    pub(super) fn text_or_none(&mut self, name: &str) -> Result<Option<String>, String> {
+        self.take(name, "a text", |value| value.as_str().map(str::to_owned))
+    }
+
+    /// A text.
+    pub(super) fn text(&mut self, name: &str) -> Result<String, String> {
+        required(name, self.text_or_none(name)?)
+    }
+
+    /// A list of texts, if it is there.
+    pub(super) fn texts_or_none(&mut self, name: &str) -> Result<Option<Vec<String>>, String> {
+        self.take(name, "a list of texts", |value| {
+            let texts = value.as_array()?.iter();
+            texts.map(|text| text.as_str().map(str::to_owned)).collect()
+        })
+    }
+
+    /// A whole number of 64 bits, if it is there.
+    pub(super) fn whole_or_none(&mut self, name: &str) -> Result<Option<i64>, String> {
+        self.take(name, "a whole number of at most 64 bits", Value::as_i64)
+    }
+
+    /// A whole number of 64 bits.
+    pub(super) fn whole(&mut self, name: &str) -> Result<i64, String> {
+        required(name, self.whole_or_none(name)?)
+    }
+
+    /// A flag, `false` when it is not there.
+    pub(super) fn flag(&mut self, name: &str) -> Result<bool, String> {
+        let flag = self.take(name, "true or false", Value::as_bool)?;
+        Ok(flag.unwrap_or(false))
+    }
+
+    /// An amount of money in yuan, written as a decimal text, if it is there.
+    pub(super) fn money_or_none(&mut self, name: &str) -> Result<Option<Money>, String> {
+        let text = self.take(name, "a decimal text in yuan, as in \"12.50\"", |value| {
+            value.as_str().map(str::to_owned)
+        })?;
+        text.map(|text| text.parse())
+            .transpose()
+            .map_err(|error| format!("field {name:?}: {error}"))
+    }
+
+    /// An amount of money in yuan, written as a decimal text.
+    pub(super) fn money(&mut self, name: &str) -> Result<Money, String> {
+        required(name, self.money_or_none(name)?)
+    }
+
+    /// An instant, if it is there.
+    pub(super) fn instant_or_none(&mut self, name: &str) -> Result<Option<Timestamp>, String> {
+        self.text_or_none(name)?
+            .map(|text| instant::read(&text))
+            .transpose()
+            .map_err(|error| format!("field {name:?}: {error}"))
+    }
+
+    /// An instant.
+    pub(super) fn instant(&mut self, name: &str) -> Result<Timestamp, String> {
+        required(name, self.instant_or_none(name)?)
+    }
+
+    /// Forgets the fields that are left: of a verb that is not built nobody knows them yet.
+    pub(super) fn ignore_rest(&mut self) {
+        self.0.clear();
+    }
+
+    /// Nothing may be left that nobody asked for.
+    pub(super) fn end(self) -> Result<(), String> {
+        match self.0.into_keys().next() {
+            None => Ok(()),
+            Some(name) => Err(format!("field {name:?} does not belong here")),
+        }
+    }
+}
+
+fn required<T>(name: &str, value: Option<T>) -> Result<T, String> {
+    value.ok_or_else(|| format!("field {name:?} is missing"))
+}

@@ -1,0 +1,326 @@
+//! The bare market behind JSON lines: one command a line in, one event a line out, no database.
+//!
+//! The same lines in give the same bytes out. docs/PROTOCOL.md has the lines; what they do is in
+//! docs/MARKET_RULES.md.
+
+mod fields;
+mod instant;
+mod line;
+mod names;
+mod print;
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, Read as _, Write};
+
+use market::{
+    ClientId, Command, Delivered, ListInstrument, Market, OpenPool, ParticipantId, Period,
+    PlaceOrder, Rejection, Rules, Side, Target, Timestamp,
+};
+
+use self::line::{Line, OrderLine, SideLine, TargetLine, Verb};
+use self::names::Names;
+use self::print::{Printer, What};
+
+/// The longest line that is read, in bytes; a longer one is an error.
+const LONGEST_LINE: usize = 1 << 20;
+
+/// Runs the commands of `input` through a new market under `rules` and prints to `output` what
+/// happens, journal entries included where `postings` asks for them.
+///
+/// Gives the number of lines that could not be read; each of them was answered by an `error`.
+///
+/// # Errors
+/// When `input` can't be read or `output` can't be written.
+pub fn run(
+    mut input: impl BufRead,
+    output: impl Write,
+    rules: Rules,
+    postings: bool,
+) -> io::Result<u64> {
+    let mut simulation = Simulation {
+        market: Market::new(rules),
+        names: Names::default(),
+        owners: BTreeMap::new(),
+        printer: Printer::new(output, postings),
+        last: None,
+    };
+    let mut errors = 0;
+    for number in 1.. {
+        let read = match read_line(&mut input)? {
+            Some(Ok(text)) if text.trim().is_empty() => continue,
+            Some(Ok(text)) => simulation.read(&text),
+            Some(Err(error)) => Err(error),
+            None => break,
+        };
+        simulation.printer.line = number;
+        match read {
+            Ok(line) => simulation.answer(line)?,
+            Err(error) => {
+                errors += 1;
+                simulation
+                    .printer
+                    .print(simulation.last, What::Error { error })?;
+            }
+        }
+    }
+    simulation.printer.end()?;
+    Ok(errors)
+}
+
+/// The next line without its end, what is wrong with it, or `None` after the last. Of a line that
+/// is too long only so much is kept in memory.
+fn read_line(input: &mut impl BufRead) -> io::Result<Option<Result<String, String>>> {
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(LONGEST_LINE).expect("a mebibyte fits") + 1;
+    input.take(limit).read_until(b'\n', &mut bytes)?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    if bytes.last() == Some(&b'\n') {
+        bytes.pop();
+    } else if bytes.len() > LONGEST_LINE {
+        input.skip_until(b'\n')?;
+        return Ok(Some(Err(format!("longer than {LONGEST_LINE} bytes"))));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| format!("not UTF-8: {error}"));
+    Ok(Some(text))
+}
+
+struct Simulation<W> {
+    market: Market,
+    names: Names,
+    /// Whose each accepted order is: here an order's id is unique in the whole file.
+    owners: BTreeMap<String, ParticipantId>,
+    printer: Printer<W>,
+    /// When the last good line was.
+    last: Option<Timestamp>,
+}
+
+impl<W: Write> Simulation<W> {
+    /// Reads a line, changing nothing.
+    fn read(&self, text: &str) -> Result<Line, String> {
+        let line = line::read(text)?;
+        match self.last {
+            Some(last) if line.at < last => Err(format!(
+                "field \"at\" is earlier than {}, that of the line before",
+                instant::print(last)
+            )),
+            _ => Ok(line),
+        }
+    }
+
+    fn answer(&mut self, line: Line) -> io::Result<()> {
+        let at = line.at;
+        self.last = Some(at);
+        match line.verb {
+            Verb::Instrument { symbol, lot, tick } => {
+                let command = Command::ListInstrument(ListInstrument {
+                    instrument: self.names.instrument(&symbol),
+                    symbol: symbol.clone(),
+                    lot,
+                    tick,
+                });
+                self.apply(at, &command, Some(symbol))
+            }
+            Verb::Deposit { org, amount } => {
+                let participant = self.names.participant(&org);
+                let command = Command::Deposit {
+                    participant,
+                    amount,
+                };
+                self.apply(at, &command, Some(org))
+            }
+            Verb::Pool {
+                pool,
+                org,
+                symbol,
+                units,
+                start,
+                end,
+            } => {
+                let command = Command::OpenPool(OpenPool {
+                    pool: self.names.pool(&pool),
+                    participant: self.names.participant(&org),
+                    instrument: self.names.instrument(&symbol),
+                    units,
+                    start,
+                    end,
+                });
+                self.apply(at, &command, Some(pool))
+            }
+            Verb::Order(order) => self.order(at, *order),
+            Verb::Cancel { id, org } => {
+                self.change(at, id, org, |participant, client_id| Command::CancelOrder {
+                    participant,
+                    client_id,
+                })
+            }
+            Verb::Replace {
+                id,
+                org,
+                units,
+                price,
+            } => self.change(at, id, org, |participant, client_id| {
+                Command::ReplaceOrder {
+                    participant,
+                    client_id,
+                    units,
+                    price,
+                }
+            }),
+            Verb::Deliver {
+                lease,
+                hour,
+                delivered,
+            } => self.deliver(at, lease, hour, delivered),
+            Verb::Balance { org } => self.balance(at, &org),
+            Verb::Book { symbol, start, end } => self.book(at, symbol, start, end),
+            Verb::Tick => self.apply(at, &Command::Tick, None),
+            Verb::Later { id } => self.refuse(at, id, Rejection::NotSupported),
+        }
+    }
+
+    /// Lets the market do a command. `id` is what a rejection of it names.
+    fn apply(&mut self, at: Timestamp, command: &Command, id: Option<String>) -> io::Result<()> {
+        for event in self.market.apply(at, command) {
+            let id = id.as_deref();
+            self.printer.event(&event, &self.market, &self.names, id)?;
+        }
+        Ok(())
+    }
+
+    /// Lets happen what is due, then rejects what the market itself can't be asked.
+    fn refuse(&mut self, at: Timestamp, id: Option<String>, why: Rejection) -> io::Result<()> {
+        self.apply(at, &Command::Tick, None)?;
+        self.printer
+            .print(Some(at), What::rejected(id.as_deref(), why))
+    }
+
+    fn order(&mut self, at: Timestamp, order: OrderLine) -> io::Result<()> {
+        let participant = self.names.participant(&order.org);
+        let owner = self.owners.get(&order.id);
+        let taken = owner.is_some_and(|owner| *owner != participant);
+        let known = owner.is_some();
+        let side = match self.side(order.side) {
+            _ if taken => return self.refuse(at, Some(order.id), Rejection::DuplicateId),
+            Some(side) => side,
+            None if known => return self.refuse(at, Some(order.id), Rejection::DuplicateId),
+            None => return self.refuse(at, Some(order.id), Rejection::NotSupported),
+        };
+        let client_id = ClientId(order.id.clone());
+        let command = Command::PlaceOrder(PlaceOrder {
+            participant,
+            client_id: client_id.clone(),
+            side,
+            units: order.units,
+            price: order.price,
+            start: order.start,
+            end: order.end,
+            tif: order.tif,
+            post_only: order.post_only,
+        });
+        self.apply(at, &command, Some(order.id.clone()))?;
+        if self.market.order_of(participant, &client_id).is_some() {
+            self.owners.insert(order.id, participant);
+        }
+        Ok(())
+    }
+
+    /// The side as the market takes it; `None` for what is not built yet.
+    fn side(&mut self, side: SideLine) -> Option<Side> {
+        let side = match side {
+            SideLine::Buy {
+                target: TargetLine::Symbols(symbols),
+                min_fill,
+            } => {
+                let instruments = symbols.iter().map(|symbol| self.names.instrument(symbol));
+                let target = Target::Instruments(instruments.collect());
+                Side::Buy { target, min_fill }
+            }
+            SideLine::Buy {
+                target: TargetLine::Pool(pool),
+                min_fill,
+            } => {
+                let target = Target::Pool(self.names.pool(&pool));
+                Side::Buy { target, min_fill }
+            }
+            SideLine::Sell {
+                pool,
+                min_hours,
+                weekly,
+            } => Side::Sell {
+                pool: self.names.pool(&pool),
+                min_hours,
+                weekly,
+            },
+            SideLine::Unbuilt => return None,
+        };
+        Some(side)
+    }
+
+    /// Changes an order for whoever the line names, else for the order's owner.
+    fn change(
+        &mut self,
+        at: Timestamp,
+        id: String,
+        org: Option<String>,
+        command: impl FnOnce(ParticipantId, ClientId) -> Command,
+    ) -> io::Result<()> {
+        let participant = match org {
+            Some(org) => Some(self.names.participant(&org)),
+            None => self.owners.get(&id).copied(),
+        };
+        match participant {
+            Some(participant) => {
+                let command = command(participant, ClientId(id.clone()));
+                self.apply(at, &command, Some(id))
+            }
+            None => self.refuse(at, Some(id), Rejection::UnknownOrder),
+        }
+    }
+
+    fn deliver(
+        &mut self,
+        at: Timestamp,
+        lease: String,
+        hour: Timestamp,
+        delivered: Delivered,
+    ) -> io::Result<()> {
+        let Ok(number) = lease.parse() else {
+            return self.refuse(at, Some(lease), Rejection::UnknownLease);
+        };
+        let command = Command::Deliver {
+            lease: number,
+            hour,
+            delivered,
+        };
+        self.apply(at, &command, Some(lease))
+    }
+
+    fn balance(&mut self, at: Timestamp, org: &str) -> io::Result<()> {
+        self.apply(at, &Command::Tick, None)?;
+        let participant = self.names.participant(org);
+        let balance = What::balance(org, participant, self.market.ledger());
+        self.printer.print(Some(at), balance)
+    }
+
+    fn book(
+        &mut self,
+        at: Timestamp,
+        symbol: String,
+        start: Timestamp,
+        end: Timestamp,
+    ) -> io::Result<()> {
+        let instrument = self.names.instrument(&symbol);
+        if self.market.instrument(instrument).is_none() {
+            return self.refuse(at, Some(symbol), Rejection::UnknownSymbol);
+        }
+        let Some(period) = Period::try_new(start, end, at) else {
+            return self.refuse(at, Some(symbol), Rejection::BadPeriod);
+        };
+        self.apply(at, &Command::Tick, None)?;
+        let depth = self.market.depth(instrument, period);
+        let book = What::book(&symbol, period, &depth);
+        self.printer.print(Some(at), book)
+    }
+}
