@@ -5,6 +5,7 @@ pub mod audit;
 pub mod clock;
 pub mod delivery;
 pub mod feed;
+pub mod replay;
 pub mod rules;
 pub mod sequencer;
 pub mod simulate;
