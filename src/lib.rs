@@ -14,3 +14,4 @@ pub mod simulate;
 pub mod config;
 pub mod db;
 pub mod ops;
+pub mod web;

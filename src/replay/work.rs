@@ -163,6 +163,9 @@ pub fn peaks(work: &[Graded<'_>]) -> BTreeMap<&'static str, i64> {
         .collect()
 }
 
+/// Places of instruments, and how likely each is.
+type Weighted = (Vec<usize>, Vec<i64>);
+
 /// The bid that each job becomes.
 pub fn bids(
     work: &[Graded<'_>],
@@ -177,7 +180,7 @@ pub fn bids(
             &FREE_LEVELS[..]
         }
     };
-    let mut books: BTreeMap<(&str, bool), (Vec<usize>, Vec<i64>)> = BTreeMap::new();
+    let mut books: BTreeMap<(&str, bool), Weighted> = BTreeMap::new();
     for wanted in work {
         for tied in [true, false] {
             books.entry((wanted.grade.name, tied)).or_insert_with(|| {

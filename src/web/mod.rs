@@ -1,0 +1,3 @@
+//! The shell round the areas.
+
+pub mod assets;
