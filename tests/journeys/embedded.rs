@@ -180,3 +180,50 @@ fn a_link_in_place_of_the_folder_is_not_followed() {
     let refusal = start(&folder).expect_err("it does not start");
     assert!(matches!(refusal, EmbeddedError::Permission(_)), "{refusal}");
 }
+
+/// Refuses to go on where mounts would be the system's own.
+fn require_own_namespace() {
+    let own = std::env::var_os("SLUICE_OWN_NAMESPACE").is_some();
+    assert!(own, "only ./test runs this, in a namespace of its own");
+}
+
+/// An empty file system of this size in a folder, gone with the namespace.
+fn mount(folder: &Path, size: &str) {
+    let mut mount = Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", size, "tmpfs"]).arg(folder);
+    let done = mount.status().expect("mount runs");
+    assert!(done.success(), "{} is not mounted", folder.display());
+}
+
+#[test]
+#[ignore = "needs root in a namespace of its own"]
+fn as_root_data_below_a_closed_home_lies_where_the_server_can_go() {
+    require_own_namespace();
+    mount(Path::new("/var/lib"), "size=500m");
+    let home = folder_until_exit().join("home");
+    fs::create_dir(&home).expect("a folder is made");
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).expect("it is closed");
+    let cluster = start(&home.join(".sluice")).expect("it starts all the same");
+    assert!(
+        cluster.data().starts_with("/var/lib/sluice"),
+        "{}",
+        cluster.data().display()
+    );
+    let refusal = start(&home.join(".sluice")).expect_err("it is taken");
+    assert!(
+        matches!(refusal, EmbeddedError::AlreadyRunning { .. }),
+        "{refusal}"
+    );
+}
+
+#[test]
+#[ignore = "needs root in a namespace of its own"]
+fn as_root_a_full_disk_is_one_sentence_and_room_mends_it() {
+    require_own_namespace();
+    let folder = folder_until_exit();
+    mount(&folder, "size=20m,mode=755");
+    let refusal = start(&folder).expect_err("there is no room");
+    assert!(matches!(refusal, EmbeddedError::DiskFull(_)), "{refusal}");
+    mount(&folder, "remount,size=500m");
+    start(&folder).expect("with room it starts");
+}

@@ -3,7 +3,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use nix::sys::statvfs::statvfs;
+
 use super::home::Home;
+
+/// With less room than this, in bytes, PostgreSQL can't write its next log file.
+const LEAST_ROOM: u64 = 16_777_216;
 
 /// Why an embedded PostgreSQL could not be started or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +106,12 @@ pub enum EmbeddedError {
     },
 }
 
+/// A program that ran out of room may end over something that follows from it and name only that.
+fn is_full(home: &Home) -> bool {
+    let found = home.log().parent().and_then(|folder| statvfs(folder).ok());
+    found.is_some_and(|disk| disk.blocks_available() * disk.fragment_size() < LEAST_ROOM)
+}
+
 impl EmbeddedError {
     /// Makes the sentence for a failed use of a file or folder.
     pub(super) fn file(path: &Path, source: io::Error) -> Self {
@@ -114,7 +125,12 @@ impl EmbeddedError {
 
     /// Makes the sentence from what a PostgreSQL program printed before it gave up.
     pub(super) fn from_output(what: &'static str, said: &str, home: &Home) -> Self {
-        if said.contains("No space left on device") || said.contains("Disk quota exceeded") {
+        let names_it = [
+            "No space left on device",
+            "Check free disk space",
+            "Disk quota exceeded",
+        ];
+        if names_it.iter().any(|sign| said.contains(sign)) || is_full(home) {
             return Self::DiskFull(home.data());
         }
         if said.contains("Permission denied") {

@@ -1,0 +1,32 @@
+# The commands of everyday work; `just` alone lists them.
+
+[private]
+default:
+    @just --list
+
+# Build and start the marketplace
+run *flags:
+    ./run {{flags}}
+
+# Every test
+test:
+    ./test
+
+# What is quick enough for every save: format, lints, borders, unit tests
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    cargo test --workspace --lib
+    cargo test --test tidy
+
+# Format everything
+fmt:
+    cargo fmt --all
+
+# Random commands for the market, judged by the auditor: just sim --seed 7 --steps 100000
+sim *flags:
+    cargo run --release -p simulator -- {{flags}}
+
+# The figures of docs/BENCHMARKS.md
+bench:
+    cargo bench
