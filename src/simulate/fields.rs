@@ -48,7 +48,10 @@ impl Fields {
             let place = format!(" at line {} column {}", error.line(), error.column());
             let message = error.to_string();
             let message = message.strip_suffix(&place).unwrap_or(&message);
-            format!("not a JSON object: {message}, column {}", error.column())
+            match error.column() {
+                0 => format!("not a JSON object: {message}"),
+                column => format!("not a JSON object: {message}, column {column}"),
+            }
         })
     }
 
