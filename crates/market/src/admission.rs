@@ -18,7 +18,7 @@ impl Market {
         out: &mut Vec<Event>,
     ) -> Result<(), Rejection> {
         if let Some(order) = self.order_of(placed.participant, &placed.client_id) {
-            if self.order(order).placed != *placed {
+            if !self.order(order).has_terms(placed) {
                 return Err(Rejection::DuplicateId);
             }
             self.emit(out, EventKind::Accepted { order, again: true });

@@ -40,6 +40,23 @@ pub struct Order {
 }
 
 impl Order {
+    /// Whether these are the terms that it was first sent with, in whatever words: instruments in
+    /// another order, or the smallest fill named where it is the lot anyway.
+    pub(crate) fn has_terms(&self, placed: &PlaceOrder) -> bool {
+        let plain = |placed: &PlaceOrder| {
+            let mut plain = placed.clone();
+            if let Side::Buy { target, min_fill } = &mut plain.side {
+                min_fill.get_or_insert(self.lot);
+                if let Target::Instruments(instruments) = target {
+                    instruments.sort_unstable();
+                    instruments.dedup();
+                }
+            }
+            plain
+        };
+        plain(&self.placed) == plain(placed)
+    }
+
     /// Whose it is.
     pub fn participant(&self) -> ParticipantId {
         self.placed.participant
