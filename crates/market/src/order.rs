@@ -175,7 +175,7 @@ impl Order {
     pub fn expires(&self) -> Timestamp {
         let last = if !self.is_bid() {
             self.period.end.begins()
-        } else if self.accepted_at == self.period.start.begins() {
+        } else if self.was_accepted_at_its_start() {
             Timestamp(self.accepted_at.0 + 1)
         } else {
             self.period.start.begins()
@@ -184,5 +184,19 @@ impl Order {
             TimeInForce::Gtd { until } => last.min(until),
             TimeInForce::Gtc | TimeInForce::Ioc | TimeInForce::Fok => last,
         }
+    }
+
+    /// Its place among what falls due at the instant at which it expires: that of its acceptance,
+    /// but before all others where its time was over the instant before.
+    pub(crate) fn due_place(&self) -> i64 {
+        if self.is_bid() && self.was_accepted_at_its_start() {
+            self.acceptance - i64::MAX
+        } else {
+            self.acceptance
+        }
+    }
+
+    fn was_accepted_at_its_start(&self) -> bool {
+        self.accepted_at == self.period.start.begins()
     }
 }

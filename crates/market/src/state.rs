@@ -278,7 +278,7 @@ impl Market {
             self.pool_mut(pool).asks.insert(order.id);
         }
         self.due
-            .insert((order.expires(), order.acceptance, Due::Expiry(order.id)));
+            .insert((order.expires(), order.due_place(), Due::Expiry(order.id)));
     }
 
     /// Takes an order out of where `enter_books` put it.
@@ -290,7 +290,7 @@ impl Market {
             self.pool_mut(pool).asks.remove(&order.id);
         }
         self.due
-            .remove(&(order.expires(), order.acceptance, Due::Expiry(order.id)));
+            .remove(&(order.expires(), order.due_place(), Due::Expiry(order.id)));
     }
 
     /// Makes a journal entry and says so.
