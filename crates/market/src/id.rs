@@ -22,7 +22,7 @@ macro_rules! ids {
 
             fn from_str(text: &str) -> Result<Self, UnknownId> {
                 let digits = text.strip_prefix($prefix).ok_or(UnknownId)?;
-                if digits.starts_with(['0', '+']) {
+                if digits.starts_with(['0', '+', '-']) {
                     return Err(UnknownId);
                 }
                 digits.parse().map(Self).map_err(|_| UnknownId)
@@ -64,3 +64,21 @@ impl ParticipantId {
 )]
 #[serde(transparent)]
 pub struct ClientId(pub String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_reads_as_it_prints_and_in_no_other_way() {
+        assert_eq!("l12".parse(), Ok(LeaseId(12)));
+        assert_eq!(LeaseId(12).to_string(), "l12");
+        for text in [
+            "", "l", "12", "t12", "l0", "l012", "l+12", "l-12", "l 12", "l1.0", "L12",
+        ] {
+            assert_eq!(text.parse::<LeaseId>(), Err(UnknownId), "{text}");
+        }
+        assert_eq!("l9223372036854775808".parse::<LeaseId>(), Err(UnknownId));
+        assert_eq!("l-9223372036854775808".parse::<LeaseId>(), Err(UnknownId));
+    }
+}

@@ -118,9 +118,12 @@ impl Rules {
         if self.claim_window_hours < 0 {
             return Err(BadRules::Negative("claim_window_hours"));
         }
+        if self.reading_deadline_hours.is_some_and(|hours| hours < 0) {
+            return Err(BadRules::Negative("reading_deadline_hours"));
+        }
         let in_time = self
             .reading_deadline_hours
-            .is_some_and(|hours| (0..=self.claim_window_hours).contains(&hours));
+            .is_some_and(|hours| hours <= self.claim_window_hours);
         if self.bond_bps > 0 && !in_time {
             return Err(BadRules::Deadline);
         }
@@ -142,5 +145,36 @@ impl Rules {
             })
             .min_by_key(|step| step.below_bps)
             .map_or(0, |step| step.credit_bps)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_not_before_the_end_of_its_hour() {
+        let rules = Rules {
+            reading_deadline_hours: Some(-1),
+            ..Rules::none()
+        };
+        let refused = BadRules::Negative("reading_deadline_hours");
+        assert_eq!(rules.checked(), Err(refused));
+    }
+
+    #[test]
+    fn a_bond_outlasts_the_deadline_of_the_last_reading() {
+        let rules = |claim_window_hours, reading_deadline_hours| {
+            let rules = Rules {
+                bond_bps: 1,
+                claim_window_hours,
+                reading_deadline_hours,
+                ..Rules::none()
+            };
+            rules.checked().map(|_| ())
+        };
+        assert_eq!(rules(24, Some(24)), Ok(()));
+        assert_eq!(rules(24, Some(25)), Err(BadRules::Deadline));
+        assert_eq!(rules(24, None), Err(BadRules::Deadline));
     }
 }

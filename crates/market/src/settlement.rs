@@ -64,10 +64,9 @@ impl Market {
         lease.delivered += unit_minutes;
         lease.earned += earned;
         lease.escrow -= price;
-        let fee =
-            running_fee(lease.earned, lease.fee_bps, lease.fee_flat, lease.delivered) - lease.fee;
+        let running = running_fee(lease.earned, lease.fee_bps, lease.fee_flat, lease.delivered);
         // A flat fee may exceed what a cheap hour paid: the provider never pays to deliver.
-        let fee = fee.min(earned);
+        let fee = Money::exact((running - i128::from(lease.fee.0)).min(earned.0.into()));
         lease.fee += fee;
         let paid = earned - fee;
         let (holder, provider) = (lease.holder, lease.provider);
@@ -155,11 +154,11 @@ impl Market {
 
 /// The seller's fee on all that a lease has earned so far, rounded down once on the total, so
 /// that rounding never adds up: a share of what was earned and a flat part a delivered unit-hour.
-fn running_fee(earned: Money, bps: i64, flat: Money, delivered: i64) -> Money {
+/// A flat part can be absurd, so the type is wide.
+fn running_fee(earned: Money, bps: i64, flat: Money, delivered: i64) -> i128 {
     let share = i128::from(earned.0) * i128::from(bps) * i128::from(HOUR_MINUTES);
-    let flat = i128::from(flat.0) * i128::from(delivered) * i128::from(WHOLE_BPS);
-    floor_div(
-        share + flat,
-        i128::from(WHOLE_BPS) * i128::from(HOUR_MINUTES),
-    )
+    let flat = flat.times(delivered, WHOLE_BPS);
+    share
+        .saturating_add(flat)
+        .div_euclid(i128::from(WHOLE_BPS) * i128::from(HOUR_MINUTES))
 }

@@ -16,8 +16,9 @@ use crate::rejection::Rejection;
 use crate::rules::Rules;
 use crate::time::{Period, Timestamp};
 
-/// The most money that the ledger counts in all: half of what fits, so that no sum can wrap.
-const MOST_MONEY: Money = Money(i64::MAX >> 1);
+/// The most money that the ledger counts in all: 15 trillion yuan. No sum of it can wrap, and no
+/// count of unit-minutes either: a unit-hour costs 1/10,000 yuan or more and has 60 of them.
+const MOST_MONEY: Money = Money(150_000_000_000_000_000);
 
 /// An instrument with its book.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -385,7 +386,7 @@ impl Market {
 
     /// A lease, if the market made it.
     pub fn lease(&self, id: LeaseId) -> Option<&Lease> {
-        usize::try_from(id.0 - 1)
+        usize::try_from(id.0.checked_sub(1)?)
             .ok()
             .and_then(|index| self.leases.get(index))
     }
