@@ -101,22 +101,23 @@ impl Market {
 
     fn sell(&mut self, id: OrderId, out: &mut Vec<Event>) -> Option<DoneWhy> {
         for counterpart in self.bids_within(self.order(id)) {
-            let (ask, bid) = (self.order(id), self.order(counterpart));
-            if ask.is_filled() {
+            if self.order(id).is_filled() {
                 return Some(DoneWhy::Filled);
             }
-            if self.fill_units(ask, counterpart).is_none() {
-                continue;
-            }
-            if bid.participant() == ask.participant() {
-                return Some(DoneWhy::SelfTrade);
-            }
-            let bondable = self.bondable(ask, bid, Money::ZERO);
-            if bondable < ask.lot {
-                return Some(DoneWhy::Bond);
-            }
-            let offer = self.offer(ask, bid.period).min(bondable);
-            if let Some(units) = fill_of(bid, bid.remaining(), offer) {
+            // Again only where the bond cut the fill: then the ask may be unable to bond a lot.
+            while self.fill_units(self.order(id), counterpart).is_some() {
+                let (ask, bid) = (self.order(id), self.order(counterpart));
+                if bid.participant() == ask.participant() {
+                    return Some(DoneWhy::SelfTrade);
+                }
+                let bondable = self.bondable(ask, bid, Money::ZERO);
+                if bondable < ask.lot {
+                    return Some(DoneWhy::Bond);
+                }
+                let offer = self.offer(ask, bid.period).min(bondable);
+                let Some(units) = fill_of(bid, bid.remaining(), offer) else {
+                    break;
+                };
                 self.trade(counterpart, id, units, out);
                 if self.order(counterpart).remaining() == 0 {
                     self.finish(counterpart, DoneWhy::Filled, out);
@@ -146,23 +147,25 @@ impl Market {
                 continue;
             };
             let taken = taken.entry(pool).or_default();
-            let offer = self.offer_after(ask, bid, *taken);
-            if fill_of(bid, remaining, offer).is_none() {
-                continue;
-            }
-            if ask.participant() == bid.participant() {
-                plan.end = PlanEnd::MetOwn;
-                return plan;
-            }
             let pledged = pledged.entry(ask.participant()).or_default();
-            let bondable = self.bondable(ask, bid, *pledged);
-            if bondable < ask.lot {
-                plan.steps.push(Step::Bondless(ask.id));
-                continue;
-            }
-            if let Some(units) = fill_of(bid, remaining, offer.min(bondable)) {
+            let mut offer = self.offer_after(ask, bid, *taken);
+            // Again only where the bond cut the fill: then the ask may be unable to bond a lot.
+            while fill_of(bid, remaining, offer).is_some() {
+                if ask.participant() == bid.participant() {
+                    plan.end = PlanEnd::MetOwn;
+                    return plan;
+                }
+                let bondable = self.bondable(ask, bid, *pledged);
+                if bondable < ask.lot {
+                    plan.steps.push(Step::Bondless(ask.id));
+                    break;
+                }
+                let Some(units) = fill_of(bid, remaining, offer.min(bondable)) else {
+                    break;
+                };
                 plan.steps.push(Step::Trade(ask.id, units));
                 remaining -= units;
+                offer -= units;
                 *taken += units;
                 let price = self.trade_price(bid, ask);
                 *pledged += Money::exact(self.bond(price, units, bid.period.hours()));
