@@ -6,7 +6,10 @@
 
 say() { printf '%s\n' "$*" >&2; }
 fail() { say "${0##*/}: $*"; exit 1; }
-have() { command -v "$1" >/dev/null 2>&1; }
+have() {
+    local program
+    program=$(command -v "$1") && [ -x "$program" ]
+}
 
 # Nothing may be set: a login shell's HOME and the folders of programs are found again.
 find_surroundings() {
