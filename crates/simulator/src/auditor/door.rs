@@ -1,0 +1,358 @@
+//! What is let in: the checks of every command, in the documented order.
+
+use market::{
+    AccountKind, ClientId, Command, DoneWhy, EventKind, InstrumentId, ListInstrument, Money,
+    OpenPool, OrderId, ParticipantId, PlaceOrder, Rejection, Side, Target, TimeInForce, Timestamp,
+};
+
+use super::Out;
+use super::model::{Amount, HOUR, Model, Order, Pool};
+
+/// The longest time from a command to the end of a period.
+const HORIZON: i64 = 400 * 24 * HOUR;
+
+fn lots(units: i64, lot: i64) -> bool {
+    units > 0 && units % lot == 0
+}
+
+/// The smallest number of which every one of these is a divisor, found by trying.
+fn common_multiple(numbers: &[i64]) -> i64 {
+    let most = numbers.iter().copied().max().unwrap_or(1);
+    (1..)
+        .map(|times| times * most)
+        .find(|multiple| numbers.iter().all(|number| multiple % number == 0))
+        .expect("there is always one")
+}
+
+impl Model {
+    pub(super) fn command(&mut self, command: &Command, out: &mut Out) -> Result<(), Rejection> {
+        match command {
+            Command::ListInstrument(terms) => self.list(terms, out),
+            Command::Deposit {
+                participant,
+                amount,
+            } => {
+                if amount.0 <= 0 {
+                    return Err(Rejection::BadAmount);
+                }
+                let bank = (ParticipantId::MARKETPLACE, AccountKind::Bank);
+                let cash = (*participant, AccountKind::Cash);
+                self.pay(bank, cash, Amount::from(amount.0));
+                Ok(())
+            }
+            Command::OpenPool(terms) => self.open_pool(terms, out),
+            Command::PlaceOrder(terms) => self.place(terms, out),
+            Command::CancelOrder {
+                participant,
+                client_id,
+            } => {
+                let place = self.own_open(*participant, client_id)?;
+                self.finish(place, DoneWhy::Cancelled, out);
+                Ok(())
+            }
+            Command::ReplaceOrder {
+                participant,
+                client_id,
+                units,
+                price,
+            } => {
+                let place = self.own_open(*participant, client_id)?;
+                self.replace(place, *units, *price, out)
+            }
+            Command::Deliver {
+                lease,
+                hour,
+                delivered,
+            } => self.deliver(*lease, *hour, *delivered, out),
+            Command::Tick => Ok(()),
+        }
+    }
+
+    fn list(&mut self, terms: &ListInstrument, out: &mut Out) -> Result<(), Rejection> {
+        let same = |listed: &&ListInstrument| {
+            listed.instrument == terms.instrument || listed.symbol == terms.symbol
+        };
+        match self.instruments.values().find(same) {
+            Some(listed) if listed == terms => return Ok(()),
+            Some(_) => return Err(Rejection::DuplicateId),
+            None => {}
+        }
+        if terms.lot < 1 {
+            return Err(Rejection::NotALot);
+        }
+        if terms.tick.0 < 1 {
+            return Err(Rejection::NotATick);
+        }
+        self.instruments.insert(terms.instrument, terms.clone());
+        out.push((self.now, EventKind::InstrumentListed));
+        Ok(())
+    }
+
+    /// Whether a period is whole hours, not empty, and near enough.
+    fn is_period(&self, start: Timestamp, end: Timestamp) -> bool {
+        start.0 % HOUR == 0 && end.0 % HOUR == 0 && start < end && end.0 <= self.now.0 + HORIZON
+    }
+
+    fn open_pool(&mut self, terms: &OpenPool, out: &mut Out) -> Result<(), Rejection> {
+        let opened = EventKind::PoolOpened { pool: terms.pool };
+        if let Some(pool) = self.pools.get(&terms.pool) {
+            let same = pool.owner == terms.participant
+                && pool.instrument == terms.instrument
+                && pool.start * HOUR == terms.start.0
+                && pool.end * HOUR == terms.end.0;
+            if !same || terms.units < pool.units {
+                return Err(Rejection::DuplicateId);
+            }
+        }
+        let listed = self.instruments.get(&terms.instrument);
+        let lot = listed.ok_or(Rejection::UnknownSymbol)?.lot;
+        if !lots(terms.units, lot) {
+            return Err(Rejection::NotALot);
+        }
+        if let Some(pool) = self.pools.get_mut(&terms.pool) {
+            if pool.units < terms.units {
+                pool.units = terms.units;
+                out.push((self.now, opened));
+                let mut asks = self.open.clone();
+                asks.retain(|place| {
+                    let ask = &self.orders[*place];
+                    !ask.is_bid() && ask.pool() == Some(terms.pool)
+                });
+                asks.sort_by_key(|place| self.orders[*place].accepted);
+                for ask in asks {
+                    self.arrive(ask, out);
+                }
+            }
+            return Ok(());
+        }
+        if !self.is_period(terms.start, terms.end) {
+            return Err(Rejection::BadPeriod);
+        }
+        let pool = Pool {
+            owner: terms.participant,
+            instrument: terms.instrument,
+            units: terms.units,
+            start: terms.start.0 / HOUR,
+            end: terms.end.0 / HOUR,
+            leased: std::collections::BTreeMap::new(),
+        };
+        self.pools.insert(terms.pool, pool);
+        out.push((self.now, opened));
+        Ok(())
+    }
+
+    fn own_open(&self, whose: ParticipantId, client_id: &ClientId) -> Result<usize, Rejection> {
+        let place = self.known(whose, client_id);
+        let place = place.ok_or(Rejection::UnknownOrder)?;
+        match self.orders[place].done {
+            Some(_) => Err(Rejection::OrderDone),
+            None => Ok(place),
+        }
+    }
+
+    fn known(&self, whose: ParticipantId, client_id: &ClientId) -> Option<usize> {
+        let named = |order: &Order| order.owner() == whose && order.terms.client_id == *client_id;
+        self.orders.iter().position(named)
+    }
+
+    /// The instruments that an order can trade.
+    fn instruments_of(&self, terms: &PlaceOrder) -> Result<Vec<InstrumentId>, Rejection> {
+        match &terms.side {
+            Side::Buy {
+                target: Target::Instruments(instruments),
+                ..
+            } => {
+                let listed = |instrument| self.instruments.contains_key(instrument);
+                if instruments.is_empty() || !instruments.iter().all(listed) {
+                    return Err(Rejection::UnknownSymbol);
+                }
+                Ok(instruments.clone())
+            }
+            Side::Buy {
+                target: Target::Pool(pool),
+                ..
+            } => {
+                let pool = self.pools.get(pool).ok_or(Rejection::UnknownPool)?;
+                Ok(vec![pool.instrument])
+            }
+            Side::Sell {
+                pool, min_hours, ..
+            } => {
+                let pool = self.pools.get(pool);
+                let pool = pool.filter(|pool| pool.owner == terms.participant);
+                let pool = pool.ok_or(Rejection::UnknownPool)?;
+                if terms.tif == TimeInForce::Fok || *min_hours < 1 {
+                    return Err(Rejection::NotSupported);
+                }
+                Ok(vec![pool.instrument])
+            }
+        }
+    }
+
+    fn place(&mut self, terms: &PlaceOrder, out: &mut Out) -> Result<(), Rejection> {
+        if let Some(known) = self.known(terms.participant, &terms.client_id) {
+            let order = &self.orders[known];
+            if plain(&order.terms, order.lot) != plain(terms, order.lot) {
+                return Err(Rejection::DuplicateId);
+            }
+            let accepted = EventKind::Accepted {
+                order: order.id,
+                again: true,
+            };
+            out.push((self.now, accepted));
+            return Ok(());
+        }
+        let order = self.checked(terms)?;
+        self.check_funds(&order, 0)?;
+        if terms.post_only && self.could_trade(&order) {
+            return Err(Rejection::WouldTrade);
+        }
+        let place = self.orders.len();
+        self.orders.push(order);
+        self.open.push(place);
+        self.let_in(place, 0, out);
+        self.arrive(place, out);
+        Ok(())
+    }
+
+    /// An order with these terms, checked but for its funds and for post-only.
+    fn checked(&self, terms: &PlaceOrder) -> Result<Order, Rejection> {
+        let instruments = self.instruments_of(terms)?;
+        let listed = || instruments.iter().map(|id| &self.instruments[id]);
+        let lot = common_multiple(&listed().map(|terms| terms.lot).collect::<Vec<_>>());
+        let tick = common_multiple(&listed().map(|terms| terms.tick.0).collect::<Vec<_>>());
+        let order = Order {
+            id: OrderId(i64::try_from(self.orders.len()).expect("orders are few") + 1),
+            terms: terms.clone(),
+            lot,
+            tick,
+            start: terms.start.0.div_euclid(HOUR),
+            end: terms.end.0.div_euclid(HOUR),
+            units: terms.units,
+            price: terms.price.0,
+            accepted: 0,
+            accepted_at: self.now,
+            traded: 0,
+            sold: std::collections::BTreeMap::new(),
+            done: None,
+        };
+        check_size(&order)?;
+        if !self.is_period(terms.start, terms.end) {
+            return Err(Rejection::BadPeriod);
+        }
+        if order.is_bid() && terms.start < self.now {
+            return Err(Rejection::PeriodStarted);
+        }
+        if !order.is_bid() && terms.end <= self.now {
+            return Err(Rejection::PeriodOver);
+        }
+        if let (false, Some(pool)) = (order.is_bid(), order.pool()) {
+            let pool = &self.pools[&pool];
+            if order.start < pool.start || order.end > pool.end {
+                return Err(Rejection::OutsidePool);
+            }
+            if order.units > pool.units {
+                return Err(Rejection::OverPool);
+            }
+        }
+        match terms.tif {
+            TimeInForce::Gtd { until } if until <= self.now => Err(Rejection::UntilPassed),
+            _ => Ok(order),
+        }
+    }
+
+    /// Whether cash and what is held already cover an order.
+    fn check_funds(&self, order: &Order, held: Amount) -> Result<(), Rejection> {
+        let cash = self.balance(order.owner(), AccountKind::Cash);
+        let missing = order.needs() - cash - held;
+        if missing > 0 {
+            return Err(Rejection::InsufficientFunds { missing });
+        }
+        Ok(())
+    }
+
+    /// Gives an order its place, and holds what it needs beyond what it held.
+    fn let_in(&mut self, place: usize, held: Amount, out: &mut Out) {
+        self.orders[place].accepted = self.accept();
+        self.orders[place].accepted_at = self.now;
+        self.hold(place, held, out);
+    }
+
+    fn hold(&mut self, place: usize, held: Amount, out: &mut Out) {
+        let order = &self.orders[place];
+        let (id, owner, more) = (order.id, order.owner(), order.needs() - held);
+        self.pay((owner, AccountKind::Cash), (owner, AccountKind::Hold), more);
+        let accepted = EventKind::Accepted {
+            order: id,
+            again: false,
+        };
+        out.push((self.now, accepted));
+    }
+
+    fn replace(
+        &mut self,
+        place: usize,
+        units: Option<i64>,
+        price: Option<Money>,
+        out: &mut Out,
+    ) -> Result<(), Rejection> {
+        let old = self.orders[place].clone();
+        let mut new = old.clone();
+        new.units = units.unwrap_or(old.units);
+        new.price = price.map_or(old.price, |price| price.0);
+        check_size(&new)?;
+        if let (false, Some(pool)) = (new.is_bid(), new.pool())
+            && new.units > self.pools[&pool].units
+        {
+            return Err(Rejection::OverPool);
+        }
+        if new.units <= old.least_sold() {
+            let accepted = EventKind::Accepted {
+                order: old.id,
+                again: false,
+            };
+            out.push((self.now, accepted));
+            self.finish(place, DoneWhy::Cancelled, out);
+            return Ok(());
+        }
+        self.check_funds(&new, old.needs())?;
+        let keeps_place = new.units < old.units && new.price == old.price;
+        if !keeps_place && new.terms.post_only && self.could_trade(&new) {
+            return Err(Rejection::WouldTrade);
+        }
+        self.orders[place] = new;
+        if keeps_place {
+            self.hold(place, old.needs(), out);
+            return Ok(());
+        }
+        self.let_in(place, old.needs(), out);
+        self.arrive(place, out);
+        Ok(())
+    }
+}
+
+fn check_size(order: &Order) -> Result<(), Rejection> {
+    if !lots(order.units, order.lot) || !lots(order.min_fill(), order.lot) {
+        return Err(Rejection::NotALot);
+    }
+    if order.min_fill() > order.units {
+        return Err(Rejection::MinFillOverUnits);
+    }
+    if !lots(order.price, order.tick) {
+        return Err(Rejection::NotATick);
+    }
+    Ok(())
+}
+
+/// The terms of an order in the same words for the same thing.
+fn plain(terms: &PlaceOrder, lot: i64) -> PlaceOrder {
+    let mut terms = terms.clone();
+    if let Side::Buy { target, min_fill } = &mut terms.side {
+        *min_fill = Some(min_fill.unwrap_or(lot));
+        if let Target::Instruments(instruments) = target {
+            let set: std::collections::BTreeSet<InstrumentId> = instruments.drain(..).collect();
+            instruments.extend(set);
+        }
+    }
+    terms
+}

@@ -1,0 +1,281 @@
+//! Who trades with whom, by brute force: every open order is looked at before each trade.
+
+use market::{
+    AccountKind, DoneWhy, EventKind, LeaseId, Money, OrderId, Period, Side, Target, TimeInForce,
+    Trade, TradeId,
+};
+
+use super::Out;
+use super::model::{Amount, Lease, Model, Order};
+
+impl Model {
+    /// The units that two orders would trade, bonds aside; `None` when they can't.
+    pub(super) fn fill(&self, ask: &Order, bid: &Order) -> Option<i64> {
+        let Side::Sell { min_hours, .. } = ask.terms.side else {
+            return None;
+        };
+        let covered = ask.covered();
+        let wanted = ask.price <= bid.price
+            && bid.hours() >= min_hours
+            && (bid.start..bid.end).all(|hour| covered.contains(&hour))
+            && self.is_target(ask, bid);
+        let q = self.quantity(bid, self.offer(ask, bid.start, bid.end));
+        (wanted && q >= bid.min_fill()).then_some(q)
+    }
+
+    fn is_target(&self, ask: &Order, bid: &Order) -> bool {
+        let Some(pool) = ask.pool() else { return false };
+        match &bid.terms.side {
+            Side::Buy {
+                target: Target::Pool(pinned),
+                ..
+            } => pool == *pinned,
+            Side::Buy {
+                target: Target::Instruments(symbols),
+                ..
+            } => symbols.contains(&self.pools[&pool].instrument),
+            Side::Sell { .. } => false,
+        }
+    }
+
+    /// What an ask offers in its worst hour.
+    pub(super) fn offer(&self, ask: &Order, start: i64, end: i64) -> i64 {
+        let Some(pool) = ask.pool() else { return 0 };
+        let pool = &self.pools[&pool];
+        let hours = start..end;
+        hours
+            .map(|hour| (ask.units - ask.sold_in(hour)).min(pool.free(hour)))
+            .min()
+            .unwrap_or(0)
+    }
+
+    /// `q` of MATCHING for an offer of so many units; below `min_fill` when there is no fill.
+    fn quantity(&self, bid: &Order, offer: i64) -> i64 {
+        let (rem, lot) = (bid.remaining(), bid.lot);
+        let mut q = rem.min(offer).div_euclid(lot) * lot;
+        if q < rem && rem - q < bid.min_fill() {
+            q = (rem - bid.min_fill()).div_euclid(lot) * lot;
+        }
+        q
+    }
+
+    /// The counterpart that is next for an order, and whether it could trade with any at all:
+    /// those of `passed` were found unable to bond what the fill needs.
+    fn next_counterpart(&self, order: &Order, passed: &[OrderId]) -> Option<usize> {
+        let sides = |other: usize| {
+            let other = &self.orders[other];
+            if order.is_bid() {
+                (other, order)
+            } else {
+                (order, other)
+            }
+        };
+        let able = self.open.iter().copied().filter(|other| {
+            let (ask, bid) = sides(*other);
+            let opposite = !ask.is_bid() && bid.is_bid();
+            let passed = passed.contains(&self.orders[*other].id);
+            opposite && !passed && self.fill(ask, bid).is_some()
+        });
+        able.min_by_key(|other| {
+            let other = &self.orders[*other];
+            let dearness = if other.is_bid() {
+                -other.price
+            } else {
+                other.price
+            };
+            (dearness, other.accepted)
+        })
+    }
+
+    /// Whether an order could trade at once.
+    pub(super) fn could_trade(&self, order: &Order) -> bool {
+        self.next_counterpart(order, &[]).is_some()
+    }
+
+    /// Lets an accepted order trade, and says what becomes of it.
+    pub(super) fn arrive(&mut self, place: usize, out: &mut Out) {
+        let tif = self.orders[place].terms.tif;
+        if tif == TimeInForce::Fok {
+            let mut tried = self.clone();
+            let mut trades = Out::new();
+            let end = tried.trade_greedily(place, &mut trades);
+            if end == Some(DoneWhy::Filled) {
+                *self = tried;
+                out.append(&mut trades);
+                self.finish(place, DoneWhy::Filled, out);
+            } else {
+                self.finish(place, DoneWhy::Unfilled, out);
+            }
+            return;
+        }
+        let end = self.trade_greedily(place, out);
+        let unfilled = (tif == TimeInForce::Ioc).then_some(DoneWhy::Unfilled);
+        if let Some(why) = end.or(unfilled) {
+            self.finish(place, why, out);
+        }
+    }
+
+    fn trade_greedily(&mut self, place: usize, out: &mut Out) -> Option<DoneWhy> {
+        let mut passed = Vec::new();
+        loop {
+            let order = &self.orders[place];
+            if order.least_sold() >= order.units {
+                return Some(DoneWhy::Filled);
+            }
+            let other = self.next_counterpart(order, &passed)?;
+            if self.orders[other].owner() == order.owner() {
+                return Some(DoneWhy::SelfTrade);
+            }
+            let (ask, bid) = if order.is_bid() {
+                (other, place)
+            } else {
+                (place, other)
+            };
+            let bondable = self.bondable(ask, bid);
+            if bondable < self.orders[ask].lot {
+                if ask == place {
+                    return Some(DoneWhy::Bond);
+                }
+                self.finish(ask, DoneWhy::Bond, out);
+                continue;
+            }
+            let (a, b) = (&self.orders[ask], &self.orders[bid]);
+            let offer = self.offer(a, b.start, b.end).min(bondable);
+            let q = self.quantity(b, offer);
+            if q < b.min_fill() {
+                passed.push(self.orders[other].id);
+                continue;
+            }
+            self.trade(ask, bid, q, out);
+            if other == ask && self.orders[ask].least_sold() >= self.orders[ask].units {
+                self.finish(ask, DoneWhy::Filled, out);
+            }
+            if other == bid && self.orders[bid].remaining() == 0 {
+                self.finish(bid, DoneWhy::Filled, out);
+            }
+        }
+    }
+
+    fn trade_price(&self, ask: usize, bid: usize) -> i64 {
+        let (ask, bid) = (&self.orders[ask], &self.orders[bid]);
+        if ask.accepted < bid.accepted {
+            ask.price
+        } else {
+            bid.price
+        }
+    }
+
+    /// `⌈rate × price × q × hours⌉`.
+    fn bond(&self, price: i64, q: i64, hours: i64) -> Amount {
+        let exact = Amount::from(self.rules.bond_bps)
+            * Amount::from(price)
+            * Amount::from(q)
+            * Amount::from(hours);
+        (exact + 9_999).div_euclid(10_000)
+    }
+
+    /// The most units, in whole lots of the ask, that its provider can bond: tried one lot after
+    /// the other.
+    fn bondable(&self, ask: usize, bid: usize) -> i64 {
+        if self.rules.bond_bps == 0 {
+            return i64::MAX;
+        }
+        let (price, hours) = (self.trade_price(ask, bid), self.orders[bid].hours());
+        let ask = &self.orders[ask];
+        let cash = self.balance(ask.owner(), AccountKind::Cash);
+        let mut units = 0;
+        while units <= ask.units && self.bond(price, units + ask.lot, hours) <= cash {
+            units += ask.lot;
+        }
+        units
+    }
+
+    fn trade(&mut self, ask: usize, bid: usize, q: i64, out: &mut Out) {
+        let price = self.trade_price(ask, bid);
+        let accepted = self.accept();
+        let number = i64::try_from(self.leases.len()).expect("leases are few") + 1;
+        let (a, b) = (&self.orders[ask], &self.orders[bid]);
+        let ask_first = a.accepted < b.accepted;
+        let fee = self.rules.seller_fee;
+        let lease = Lease {
+            id: LeaseId(number),
+            holder: b.owner(),
+            provider: a.owner(),
+            pool: a.pool().expect("an ask has a pool"),
+            units: q,
+            start: b.start,
+            end: b.end,
+            price,
+            accepted,
+            fee_bps: if ask_first {
+                fee.maker_bps
+            } else {
+                fee.taker_bps
+            },
+            unsettled: (b.start..b.end).collect(),
+            delivered: 0,
+            earned: 0,
+            fee: 0,
+            bond: self.bond(price, q, b.hours()),
+        };
+        out.push((
+            self.now,
+            EventKind::Traded(Trade {
+                trade: TradeId(number),
+                buy: b.id,
+                sell: a.id,
+                maker: if ask_first { a.id } else { b.id },
+                price: Money(price),
+                units: q,
+                period: Period {
+                    start: market::Hour(b.start),
+                    end: market::Hour(b.end),
+                },
+                pool: lease.pool,
+            }),
+        ));
+        out.push((
+            self.now,
+            EventKind::Leased {
+                lease: lease.id,
+                trade: TradeId(number),
+            },
+        ));
+        let reserved = Amount::from(b.price) * Amount::from(q) * Amount::from(b.hours());
+        let (buyer, seller) = (lease.holder, lease.provider);
+        let hold = (buyer, AccountKind::Hold);
+        self.pay(hold, (buyer, AccountKind::Escrow), lease.cost());
+        self.pay(hold, (buyer, AccountKind::Cash), reserved - lease.cost());
+        let pledged = (seller, AccountKind::Bond);
+        self.pay((seller, AccountKind::Cash), pledged, lease.bond);
+        let pool = self.pools.get_mut(&lease.pool).expect("a known pool");
+        for hour in lease.start..lease.end {
+            *pool.leased.entry(hour).or_default() += q;
+            *self.orders[ask].sold.entry(hour).or_default() += q;
+        }
+        self.orders[bid].traded += q;
+        self.live.push(self.leases.len());
+        self.leases.push(lease);
+    }
+
+    /// Ends an order: what it holds is cash again.
+    pub(super) fn finish(&mut self, place: usize, why: DoneWhy, out: &mut Out) {
+        let order = &mut self.orders[place];
+        order.done = Some(why);
+        let (id, owner) = (order.id, order.owner());
+        let held = order.needs();
+        self.open.retain(|open| *open != place);
+        self.pay((owner, AccountKind::Hold), (owner, AccountKind::Cash), held);
+        out.push((self.now, EventKind::Done { order: id, why }));
+    }
+}
+
+impl Order {
+    /// What a bid holds for what remains of it.
+    pub(super) fn needs(&self) -> Amount {
+        if !self.is_bid() {
+            return 0;
+        }
+        Amount::from(self.price) * Amount::from(self.remaining()) * Amount::from(self.hours())
+    }
+}

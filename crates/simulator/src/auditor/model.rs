@@ -1,0 +1,205 @@
+//! What the auditor knows: everything spelled out hour by hour, nothing indexed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use market::{
+    AccountKind, DoneWhy, InstrumentId, LeaseId, ListInstrument, OrderId, ParticipantId,
+    PlaceOrder, PoolId, Rules, Side, Target, TimeInForce, Timestamp,
+};
+
+/// An hour since 1970.
+pub(super) type Hour = i64;
+
+/// Amounts in 1/10,000 yuan, wide enough for any product.
+pub(super) type Amount = i128;
+
+pub(super) const HOUR: i64 = 3_600_000_000;
+
+#[derive(Clone, Debug)]
+pub(super) struct Pool {
+    pub(super) owner: ParticipantId,
+    pub(super) instrument: InstrumentId,
+    pub(super) units: i64,
+    pub(super) start: Hour,
+    pub(super) end: Hour,
+    pub(super) leased: BTreeMap<Hour, i64>,
+}
+
+impl Pool {
+    pub(super) fn free(&self, hour: Hour) -> i64 {
+        self.units - self.leased.get(&hour).copied().unwrap_or(0)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Order {
+    pub(super) id: OrderId,
+    pub(super) terms: PlaceOrder,
+    pub(super) lot: i64,
+    pub(super) tick: i64,
+    pub(super) start: Hour,
+    pub(super) end: Hour,
+    pub(super) units: i64,
+    pub(super) price: i64,
+    pub(super) accepted: u64,
+    pub(super) accepted_at: Timestamp,
+    /// A bid's traded units.
+    pub(super) traded: i64,
+    /// An ask's sold units by hour.
+    pub(super) sold: BTreeMap<Hour, i64>,
+    pub(super) done: Option<DoneWhy>,
+}
+
+impl Order {
+    pub(super) fn is_bid(&self) -> bool {
+        matches!(self.terms.side, Side::Buy { .. })
+    }
+
+    pub(super) fn owner(&self) -> ParticipantId {
+        self.terms.participant
+    }
+
+    pub(super) fn hours(&self) -> i64 {
+        self.end - self.start
+    }
+
+    pub(super) fn remaining(&self) -> i64 {
+        self.units - self.traded
+    }
+
+    pub(super) fn min_fill(&self) -> i64 {
+        match self.terms.side {
+            Side::Buy { min_fill, .. } => min_fill.unwrap_or(self.lot),
+            Side::Sell { .. } => self.lot,
+        }
+    }
+
+    pub(super) fn pool(&self) -> Option<PoolId> {
+        match &self.terms.side {
+            Side::Sell { pool, .. } => Some(*pool),
+            Side::Buy { target, .. } => match target {
+                Target::Pool(pool) => Some(*pool),
+                Target::Instruments(_) => None,
+            },
+        }
+    }
+
+    /// The hours in which an ask holds.
+    pub(super) fn covered(&self) -> Vec<Hour> {
+        let Side::Sell { weekly, .. } = &self.terms.side else {
+            return Vec::new();
+        };
+        let flags: Option<Vec<char>> = weekly
+            .clone()
+            .map(|weekly| String::from(weekly).chars().collect());
+        (self.start..self.end)
+            .filter(|hour| {
+                // Hour 0 was the first of a Thursday; the week's first is Monday's.
+                let of_week = usize::try_from((hour + 3 * 24).rem_euclid(168)).unwrap_or(0);
+                flags.as_ref().is_none_or(|flags| flags[of_week] == '1')
+            })
+            .collect()
+    }
+
+    pub(super) fn sold_in(&self, hour: Hour) -> i64 {
+        self.sold.get(&hour).copied().unwrap_or(0)
+    }
+
+    pub(super) fn least_sold(&self) -> i64 {
+        if self.is_bid() {
+            return self.traded;
+        }
+        let covered = self.covered();
+        covered.iter().map(|h| self.sold_in(*h)).min().unwrap_or(0)
+    }
+
+    /// When its time is over, as an instant.
+    pub(super) fn over(&self) -> Timestamp {
+        let own = if self.is_bid() { self.start } else { self.end } * HOUR;
+        match self.terms.tif {
+            TimeInForce::Gtd { until } => Timestamp(own.min(until.0)),
+            TimeInForce::Gtc | TimeInForce::Ioc | TimeInForce::Fok => Timestamp(own),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Lease {
+    pub(super) id: LeaseId,
+    pub(super) holder: ParticipantId,
+    pub(super) provider: ParticipantId,
+    pub(super) pool: PoolId,
+    pub(super) units: i64,
+    pub(super) start: Hour,
+    pub(super) end: Hour,
+    pub(super) price: i64,
+    pub(super) accepted: u64,
+    pub(super) fee_bps: i64,
+    pub(super) unsettled: BTreeSet<Hour>,
+    pub(super) delivered: i64,
+    pub(super) earned: Amount,
+    pub(super) fee: Amount,
+    pub(super) bond: Amount,
+}
+
+impl Lease {
+    pub(super) fn cost(&self) -> Amount {
+        Amount::from(self.price) * Amount::from(self.units) * Amount::from(self.end - self.start)
+    }
+}
+
+/// Everything, in plain lists.
+#[derive(Clone, Debug)]
+pub(super) struct Model {
+    pub(super) rules: Rules,
+    pub(super) now: Timestamp,
+    pub(super) acceptances: u64,
+    pub(super) instruments: BTreeMap<InstrumentId, ListInstrument>,
+    pub(super) pools: BTreeMap<PoolId, Pool>,
+    pub(super) orders: Vec<Order>,
+    /// Which of the orders are open.
+    pub(super) open: Vec<usize>,
+    pub(super) leases: Vec<Lease>,
+    /// Which of the leases have hours to settle or a bond to free.
+    pub(super) live: Vec<usize>,
+    pub(super) payable: Vec<(Timestamp, ParticipantId, Amount)>,
+    pub(super) balances: BTreeMap<(ParticipantId, AccountKind), Amount>,
+}
+
+impl Model {
+    pub(super) fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            now: Timestamp(i64::MIN),
+            acceptances: 0,
+            instruments: BTreeMap::new(),
+            pools: BTreeMap::new(),
+            orders: Vec::new(),
+            open: Vec::new(),
+            leases: Vec::new(),
+            live: Vec::new(),
+            payable: Vec::new(),
+            balances: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn balance(&self, whose: ParticipantId, kind: AccountKind) -> Amount {
+        self.balances.get(&(whose, kind)).copied().unwrap_or(0)
+    }
+
+    /// Moves an amount between two accounts.
+    pub(super) fn pay(
+        &mut self,
+        from: (ParticipantId, AccountKind),
+        to: (ParticipantId, AccountKind),
+        amount: Amount,
+    ) {
+        *self.balances.entry(from).or_default() -= amount;
+        *self.balances.entry(to).or_default() += amount;
+    }
+
+    pub(super) fn accept(&mut self) -> u64 {
+        self.acceptances += 1;
+        self.acceptances
+    }
+}

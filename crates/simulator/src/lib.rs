@@ -1,0 +1,77 @@
+//! Seeded random commands for the market, judged by an independent auditor.
+//!
+//! The same seed gives the same commands for ever, so what one run found another finds again.
+
+pub mod auditor;
+pub mod rule_sets;
+pub mod workload;
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use market::{EventKind, Market};
+
+use crate::auditor::Auditor;
+use crate::rule_sets::RuleSet;
+use crate::workload::Workload;
+
+/// How often the books are compared: each time it costs a look at every order for every order.
+const BOOKS_EVERY: u64 = 50;
+
+/// What happened in a run, by name of event or reason.
+pub type Counts = BTreeMap<String, u64>;
+
+/// A market that did not keep to the rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// After how many commands.
+    pub step: u64,
+    /// What was asked, and what was wrong.
+    pub problem: String,
+}
+
+/// Runs so many commands of a seed through a new market and judges each.
+///
+/// # Errors
+/// The first thing that is not as the rules have it.
+pub fn run(seed: u64, steps: u64, rules: RuleSet) -> Result<Counts, Failure> {
+    let mut market = Market::new(rules.rules());
+    let mut auditor = Auditor::new(rules.rules());
+    let mut workload = Workload::new(seed);
+    let mut counts = Counts::new();
+    for step in 1..=steps {
+        let (at, command) = workload.next_command();
+        let failure = |problem| Failure {
+            step,
+            problem: format!("at {} {command:?}\n{problem}", at.0),
+        };
+        // What the market asserts of itself is a finding like any other.
+        let applied = catch_unwind(AssertUnwindSafe(|| market.apply(at, &command)));
+        let events = applied.map_err(|_| failure("the market panicked".to_owned()))?;
+        workload.learn(&events);
+        for event in &events {
+            *counts.entry(name(&event.kind)).or_default() += 1;
+        }
+        auditor.judge(at, &command, &events).map_err(failure)?;
+        if step % BOOKS_EVERY == 0 {
+            auditor.judge_books(&market).map_err(failure)?;
+        }
+    }
+    Ok(counts)
+}
+
+fn name(kind: &EventKind) -> String {
+    match kind {
+        EventKind::Rejected(rejection) => format!("rejected {}", rejection.code()),
+        EventKind::Done { why, .. } => format!("done {}", why.code()),
+        EventKind::InstrumentListed => "instrument listed".to_owned(),
+        EventKind::PoolOpened { .. } => "pool opened".to_owned(),
+        EventKind::Accepted { again: false, .. } => "accepted".to_owned(),
+        EventKind::Accepted { again: true, .. } => "accepted again".to_owned(),
+        EventKind::Traded(_) => "trade".to_owned(),
+        EventKind::Leased { .. } => "lease".to_owned(),
+        EventKind::Settled(_) => "settled".to_owned(),
+        EventKind::Credited { .. } => "credited".to_owned(),
+        EventKind::Posted(_) => "posted".to_owned(),
+    }
+}

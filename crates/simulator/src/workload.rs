@@ -1,0 +1,405 @@
+//! Commands by chance: mostly such as people send, some such as they should not.
+
+use market::{
+    ClientId, Command, Delivered, Event, EventKind, HOUR_MICROS, InstrumentId, LeaseId,
+    ListInstrument, Money, OpenPool, ParticipantId, Period, PlaceOrder, PoolId, Side, Target,
+    TimeInForce, Timestamp, Weekly,
+};
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+/// 2026-11-01T00:00:00Z, a Sunday: the week turns soon.
+const BEGIN: i64 = 1_793_491_200_000_000;
+
+/// Participants 1 to 3 mostly sell, all of them buy.
+const PARTICIPANTS: i64 = 6;
+const PROVIDERS: i64 = 3;
+
+/// Lots, ticks and levels of the instruments, numbered from 1; lots of 4 and 6 meet at 12.
+const INSTRUMENTS: [(&str, i64, i64); 4] = [
+    ("A.EAST.SILVER", 1, 100),
+    ("B.WEST.SILVER", 1, 50),
+    ("C.WEST.GOLD", 4, 100),
+    ("D.EAST.BRONZE", 6, 300),
+];
+
+/// An endless sequence of commands that a seed decides, and what came of them.
+#[derive(Debug)]
+pub struct Workload {
+    rng: ChaCha8Rng,
+    at: i64,
+    step: i64,
+    /// What sets the market up, last first.
+    first: Vec<Command>,
+    placed: Vec<PlaceOrder>,
+    pools: Vec<OpenPool>,
+    leases: Vec<(LeaseId, Period, i64)>,
+}
+
+impl Workload {
+    /// The sequence of a seed.
+    pub fn new(seed: u64) -> Self {
+        let listed = INSTRUMENTS.iter().zip(1..);
+        let mut first: Vec<Command> = listed
+            .map(|(&(symbol, lot, tick), number)| {
+                Command::ListInstrument(ListInstrument {
+                    instrument: InstrumentId(number),
+                    symbol: symbol.to_owned(),
+                    lot,
+                    tick: Money(tick),
+                })
+            })
+            .collect();
+        first.extend((1..=PARTICIPANTS).map(|number| Command::Deposit {
+            participant: ParticipantId(number),
+            amount: Money(400_000),
+        }));
+        Self {
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            at: BEGIN,
+            step: 0,
+            first,
+            placed: Vec::new(),
+            pools: Vec::new(),
+            leases: Vec::new(),
+        }
+    }
+
+    /// The next command and its instant.
+    pub fn next_command(&mut self) -> (Timestamp, Command) {
+        self.step += 1;
+        if let Some(command) = self.first.pop() {
+            return (Timestamp(self.at), command);
+        }
+        self.pass_time();
+        let command = match self.below(100) {
+            0..2 => self.deposit(),
+            2..8 => self.open_pool(),
+            8..30 => self.ask(),
+            30..62 => self.bid(),
+            62..68 => self.cancel(),
+            68..76 => self.replace(),
+            76..78 => self.again(),
+            78..96 => self.deliver(),
+            96..97 => self.list(),
+            _ => Command::Tick,
+        };
+        match &command {
+            Command::PlaceOrder(placed) => self.placed.push(placed.clone()),
+            Command::OpenPool(pool) => self.pools.push(pool.clone()),
+            _ => {}
+        }
+        (Timestamp(self.at), command)
+    }
+
+    /// Takes note of the leases that came of a command.
+    pub fn learn(&mut self, events: &[Event]) {
+        for event in events {
+            if let EventKind::Traded(trade) = event.kind {
+                let lease = LeaseId(trade.trade.0);
+                self.leases.push((lease, trade.period, trade.units));
+            }
+        }
+    }
+
+    /// 0 to `n - 1`.
+    fn below(&mut self, n: i64) -> i64 {
+        self.rng.random_range(0..n)
+    }
+
+    fn chance(&mut self, percent: i64) -> bool {
+        self.below(100) < percent
+    }
+
+    /// One of a list, the later ones more likely: they are still of interest.
+    fn recent<T: Clone>(&mut self, of: impl Fn(&Self) -> &Vec<T>) -> Option<T> {
+        let count = i64::try_from(of(self).len()).expect("few enough");
+        if count == 0 {
+            return None;
+        }
+        let window = if self.chance(90) { 40 } else { count };
+        let back = self.below(window.min(count)) + 1;
+        of(self).get(usize::try_from(count - back).ok()?).cloned()
+    }
+
+    /// Mostly none, often minutes, at times to the very hour or past several.
+    fn pass_time(&mut self) {
+        self.at += match self.below(1_000) {
+            0..800 => 0,
+            800..810 => 1,
+            810..940 => (self.below(10) + 1) * 60_000_000,
+            940..985 => HOUR_MICROS - self.at.rem_euclid(HOUR_MICROS),
+            985..997 => self.below(3 * HOUR_MICROS),
+            _ => self.below(30) * HOUR_MICROS,
+        };
+    }
+
+    /// An hour about so many hours from now, as an instant.
+    fn hour_from_now(&mut self, from: i64, to: i64) -> i64 {
+        let now = self.at.div_euclid(HOUR_MICROS);
+        (now + self.rng.random_range(from..to)) * HOUR_MICROS
+    }
+
+    fn participant(&mut self) -> ParticipantId {
+        ParticipantId(self.below(PARTICIPANTS) + 1)
+    }
+
+    fn instrument(&mut self) -> InstrumentId {
+        InstrumentId(match self.below(100) {
+            0..45 => 1,
+            45..70 => 2,
+            70..85 => 3,
+            85..99 => 4,
+            _ => 5,
+        })
+    }
+
+    fn deposit(&mut self) -> Command {
+        let amount = if self.chance(5) {
+            -self.below(2)
+        } else {
+            self.below(400_000) + 1
+        };
+        Command::Deposit {
+            participant: self.participant(),
+            amount: Money(amount),
+        }
+    }
+
+    fn list(&mut self) -> Command {
+        let place = usize::try_from(self.below(4)).expect("not negative");
+        let (symbol, lot, tick) = INSTRUMENTS[place];
+        Command::ListInstrument(ListInstrument {
+            instrument: InstrumentId(self.below(5) + 1),
+            symbol: symbol.to_owned(),
+            lot: lot + self.below(2) - self.below(2),
+            tick: Money(tick),
+        })
+    }
+
+    fn open_pool(&mut self) -> Command {
+        if self.chance(40)
+            && let Some(mut pool) = self.recent(|known| &known.pools)
+        {
+            pool.units += [0, 1, 2, 12, 12, -12][usize::try_from(self.below(6)).expect("small")];
+            return Command::OpenPool(pool);
+        }
+        let start = self.hour_from_now(-2, 6);
+        let units = if self.chance(5) {
+            self.below(30) - 3
+        } else {
+            12 * (self.below(3) + 1)
+        };
+        let pools = i64::try_from(self.pools.len()).expect("few enough");
+        Command::OpenPool(OpenPool {
+            pool: PoolId(pools + 1),
+            participant: ParticipantId(self.below(PROVIDERS) + 1),
+            instrument: self.instrument(),
+            units,
+            start: Timestamp(start + if self.chance(2) { 1 } else { 0 }),
+            end: Timestamp(start + (self.below(30) + 1) * HOUR_MICROS),
+        })
+    }
+
+    fn lot_of(&self, instrument: InstrumentId) -> i64 {
+        let place = usize::try_from(instrument.0 - 1).expect("from 1");
+        INSTRUMENTS.get(place).map_or(1, |(_, lot, _)| *lot)
+    }
+
+    /// Prices on a short ladder that all ticks divide, so that they often meet.
+    fn price(&mut self) -> Money {
+        Money(if self.chance(2) {
+            self.below(2_000) - 50
+        } else {
+            900 + 300 * self.below(8)
+        })
+    }
+
+    fn time_in_force(&mut self, fok: i64) -> TimeInForce {
+        match self.below(100) {
+            0..70 => TimeInForce::Gtc,
+            70..82 => TimeInForce::Gtd {
+                until: Timestamp(self.at + self.below(5 * HOUR_MICROS) - HOUR_MICROS / 8),
+            },
+            82..86 => TimeInForce::Gtd {
+                until: Timestamp(self.at - self.at.rem_euclid(HOUR_MICROS) + HOUR_MICROS),
+            },
+            at if at < 100 - fok => TimeInForce::Ioc,
+            _ => TimeInForce::Fok,
+        }
+    }
+
+    fn client_id(&self) -> ClientId {
+        ClientId(format!("c{}", self.step))
+    }
+
+    fn ask(&mut self) -> Command {
+        let mut chosen = self.recent(|known| &known.pools);
+        if chosen.as_ref().is_some_and(|pool| pool.end.0 <= self.at) && self.chance(95) {
+            chosen = self.pools.last().cloned();
+        }
+        let Some(pool) = chosen else {
+            return Command::Tick;
+        };
+        let lot = self.lot_of(pool.instrument);
+        let hours = (pool.end.0 - pool.start.0).div_euclid(HOUR_MICROS).max(1);
+        let (mut start, mut end) = (pool.start.0, pool.end.0);
+        if self.chance(30) {
+            start += self.below(hours) * HOUR_MICROS;
+        }
+        if self.chance(30) {
+            end = start + (self.below(hours) + 1) * HOUR_MICROS;
+        }
+        let weekly = self.chance(15).then(|| {
+            let flags: String = (0..168)
+                .map(|_| if self.chance(85) { '1' } else { '0' })
+                .collect();
+            Weekly::try_from(flags).expect("168 flags")
+        });
+        let units = lot * (self.below(pool.units.max(1)).div_euclid(lot) + 1);
+        Command::PlaceOrder(PlaceOrder {
+            participant: if self.chance(2) {
+                self.participant()
+            } else {
+                pool.participant
+            },
+            client_id: self.client_id(),
+            side: Side::Sell {
+                pool: pool.pool,
+                min_hours: if self.chance(20) { self.below(5) } else { 1 },
+                weekly,
+            },
+            units: units
+                + match self.below(50) {
+                    0 => 1,
+                    1 => 36,
+                    _ => 0,
+                },
+            price: self.price(),
+            start: Timestamp(start),
+            end: Timestamp(end),
+            tif: self.time_in_force(1),
+            post_only: self.chance(8),
+        })
+    }
+
+    fn bid(&mut self) -> Command {
+        let (target, lot) = self.target();
+        let units = lot * (self.below(8) + 1);
+        let from = if self.chance(10) { 0 } else { 1 };
+        let start = self.hour_from_now(from, 6);
+        let end = start + (self.below(6) + if self.chance(2) { 0 } else { 1 }) * HOUR_MICROS;
+        let min_fill = match self.below(4) {
+            0 => Some(lot * (self.below(4) + 1)),
+            1 => Some(lot * (self.below(8) + 1).min(units.div_euclid(lot))),
+            _ => None,
+        };
+        Command::PlaceOrder(PlaceOrder {
+            participant: self.participant(),
+            client_id: self.client_id(),
+            side: Side::Buy { target, min_fill },
+            units: units + if self.chance(2) { 1 } else { 0 },
+            price: self.price(),
+            start: Timestamp(start + if self.chance(1) { 1 } else { 0 }),
+            end: Timestamp(end),
+            tif: self.time_in_force(8),
+            post_only: self.chance(8),
+        })
+    }
+
+    /// What a bid wants, and its lot.
+    fn target(&mut self) -> (Target, i64) {
+        if self.chance(10)
+            && let Some(pool) = self.recent(|known| &known.pools)
+        {
+            return (Target::Pool(pool.pool), self.lot_of(pool.instrument));
+        }
+        let one = self.instrument();
+        if self.chance(60) {
+            return (Target::Instruments(vec![one]), self.lot_of(one));
+        }
+        let other = self.instrument();
+        let lot = match (self.lot_of(one), self.lot_of(other)) {
+            (4, 6) | (6, 4) => 12,
+            (one, other) => one.max(other),
+        };
+        (Target::Instruments(vec![one, other]), lot)
+    }
+
+    fn cancel(&mut self) -> Command {
+        let Some(placed) = self.recent(|known| &known.placed) else {
+            return Command::Tick;
+        };
+        Command::CancelOrder {
+            participant: if self.chance(2) {
+                self.participant()
+            } else {
+                placed.participant
+            },
+            client_id: placed.client_id,
+        }
+    }
+
+    fn replace(&mut self) -> Command {
+        let Some(placed) = self.recent(|known| &known.placed) else {
+            return Command::Tick;
+        };
+        let lot = match &placed.side {
+            Side::Buy {
+                target: Target::Instruments(instruments),
+                ..
+            } => self.lot_of(instruments[0]),
+            Side::Buy { .. } | Side::Sell { .. } => 1,
+        };
+        let units = (placed.units + lot * (self.below(9) - 5)).max(lot);
+        let units = self.chance(70).then_some(units);
+        let price = self.chance(50).then(|| self.price());
+        Command::ReplaceOrder {
+            participant: placed.participant,
+            client_id: placed.client_id,
+            units,
+            price,
+        }
+    }
+
+    /// An order sent before: as it was, or under its name with another price.
+    fn again(&mut self) -> Command {
+        let Some(mut placed) = self.recent(|known| &known.placed) else {
+            return Command::Tick;
+        };
+        if self.chance(30) {
+            placed.price = self.price();
+        }
+        if let Side::Buy {
+            target: Target::Instruments(instruments),
+            ..
+        } = &mut placed.side
+        {
+            instruments.reverse();
+        }
+        Command::PlaceOrder(placed)
+    }
+
+    fn deliver(&mut self) -> Command {
+        let Some((lease, period, units)) = self.recent(|known| &known.leases) else {
+            return Command::Tick;
+        };
+        let lease = if self.chance(1) {
+            LeaseId(self.below(1_000))
+        } else {
+            lease
+        };
+        let hours = period.hours() + if self.chance(5) { 1 } else { 0 };
+        let hour = (period.start.0 + self.below(hours)) * HOUR_MICROS;
+        let delivered = match self.below(10) {
+            0..6 => Delivered::Minutes(60),
+            6..8 => Delivered::Minutes(self.below(62)),
+            _ => Delivered::UnitMinutes(self.below(units * 60 + 2)),
+        };
+        Command::Deliver {
+            lease,
+            hour: Timestamp(hour + if self.chance(1) { 1 } else { 0 }),
+            delivered,
+        }
+    }
+}
