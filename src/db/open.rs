@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
+use sqlx::{Connection, Executor};
+
 use super::embedded::{Cluster, EmbeddedError, Options};
 use super::error::DatabaseError;
+use super::first_connection;
 
 /// Whether a command needs the data folder to itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +23,8 @@ pub enum Sharing {
 #[derive(Debug)]
 pub struct Database {
     url: String,
+    /// Whether the server is the data folder's own.
+    private: bool,
     cluster: Option<Cluster>,
 }
 
@@ -34,7 +39,11 @@ impl Database {
         sharing: Sharing,
     ) -> Result<Self, DatabaseError> {
         if let Some(url) = url {
-            return Ok(Self { url, cluster: None });
+            return Ok(Self {
+                url,
+                private: false,
+                cluster: None,
+            });
         }
         let opened = tokio::task::spawn_blocking(move || embedded(data_dir, sharing)).await;
         opened.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()))
@@ -43,6 +52,43 @@ impl Database {
     /// The address, as sqlx, tokio-postgres and psql take it.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The address of the database for a replay: on a private server one of its own, made when it is
+    /// absent, so that it never meets the market of people; else the one that was named.
+    ///
+    /// # Errors
+    /// The server does not answer, or refuses.
+    pub async fn for_replay(&self) -> Result<String, DatabaseError> {
+        let Some(url) = self.replay_url() else {
+            return Ok(self.url.clone());
+        };
+        if !self.has_replay().await? {
+            let mut connection = first_connection(&self.url).await?;
+            connection.execute("CREATE DATABASE sluice_replay").await?;
+            connection.close().await?;
+        }
+        Ok(url)
+    }
+
+    /// Whether a private server has a replay's database.
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub async fn has_replay(&self) -> Result<bool, DatabaseError> {
+        if !self.private {
+            return Ok(false);
+        }
+        let mut connection = first_connection(&self.url).await?;
+        let sql = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = 'sluice_replay')";
+        let found = sqlx::query_scalar(sql).fetch_one(&mut connection).await?;
+        connection.close().await?;
+        Ok(found)
+    }
+
+    fn replay_url(&self) -> Option<String> {
+        let (server, _) = self.url.rsplit_once('/').filter(|_| self.private)?;
+        Some(format!("{server}/sluice_replay"))
     }
 
     /// Stops a private server; an outside one is left alone.
@@ -67,10 +113,12 @@ fn embedded(data_dir: PathBuf, sharing: Sharing) -> Result<Database, DatabaseErr
     match Cluster::start(options) {
         Ok(cluster) => Ok(Database {
             url: cluster.url().to_owned(),
+            private: true,
             cluster: Some(cluster),
         }),
         Err(EmbeddedError::AlreadyRunning { .. }) if sharing == Sharing::Beside => Ok(Database {
             url: Cluster::address_of(&data_dir)?,
+            private: true,
             cluster: None,
         }),
         Err(other) => Err(other.into()),
