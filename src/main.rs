@@ -20,6 +20,8 @@ struct Arguments {
 enum Command {
     /// Serve the marketplace
     Serve(ops::serve::Arguments),
+    /// Replay a cluster's traces, or their profile, as a market from beginning to end
+    Replay(ops::replay::Arguments),
     /// Run commands through the bare market, no database
     Simulate(ops::simulate::Arguments),
     /// Check every invariant of the market against the database
@@ -32,6 +34,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match &Arguments::parse().command {
         Command::Serve(arguments) => ops::serve::run(arguments),
+        Command::Replay(arguments) => ops::replay::run(arguments),
         Command::Simulate(arguments) => ops::simulate::run(arguments),
         Command::Audit(arguments) => ops::audit::run(arguments),
         Command::Config(arguments) => ops::config::run(arguments),

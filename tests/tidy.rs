@@ -18,7 +18,7 @@ const AREAS: [&str; 6] = [
 ];
 
 /// What moves money and capacity; uses no area and nothing of the shell but the database.
-const MACHINE: [&str; 4] = ["audit", "delivery", "feed", "sequencer"];
+const MACHINE: [&str; 5] = ["audit", "delivery", "feed", "replay", "sequencer"];
 
 /// The file names that an area may have.
 const AREA_FILES: [&str; 8] = [

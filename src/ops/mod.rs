@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod config;
 mod logging;
+pub mod replay;
 pub mod serve;
 mod signals;
 pub mod simulate;

@@ -148,6 +148,11 @@ impl Course {
         (answered, answered + to_come as u64 + hours.sum::<u64>())
     }
 
+    /// Which day of the trace it has come to, for people.
+    pub fn day(&self) -> String {
+        format!("day {}", self.hour / 24)
+    }
+
     fn queue(&mut self, at: Timestamp, command: Command, about: About) {
         self.ready.push_back((at, command, about));
     }
@@ -324,7 +329,11 @@ impl Course {
         let price = fleet.price(terms, &self.plan.tariffs[grade], Some(week));
         let relists = fleet.providers[terms.provider].relists;
         let order = self.asks[pool];
-        let open = self.fates.orders[order].is_open();
+        let asked = &self.fates.orders[order];
+        let open = asked.is_open();
+        if open && asked.price() == price {
+            return;
+        }
         if open && !relists {
             self.replace(at, order, price);
             return;
@@ -416,8 +425,10 @@ fn order_of(bid: &Bid) -> PlaceOrder {
     }
 }
 
-/// An amount rounded up to whole yuan, as people deposit.
+/// An amount rounded up to whole yuan, as people deposit. More than the ledger counts is refused
+/// there.
 fn whole_yuan(amount: i128) -> Money {
     let yuan = i128::from(market::YUAN);
-    Money::exact((amount + yuan - 1).div_euclid(yuan) * yuan)
+    let whole = amount.saturating_add(yuan - 1).div_euclid(yuan) * yuan;
+    Money(i64::try_from(whole).unwrap_or(i64::MAX))
 }

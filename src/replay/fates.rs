@@ -30,6 +30,13 @@ impl Fate {
         self.order.is_some() && self.done.is_none()
     }
 
+    /// Its price now.
+    pub fn price(&self) -> Money {
+        self.prices
+            .last()
+            .map_or(self.placed.price, |(_, price)| *price)
+    }
+
     /// Whether it is a bid.
     pub fn is_bid(&self) -> bool {
         matches!(self.placed.side, Side::Buy { .. })

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::decimal::Decimal;
+use super::decimal::{Decimal, ONE};
 use super::fleet::Fleet;
 use super::tables::{GradeMap, IndexPrices, Job, Node, Rows};
 use super::tariff::{Tariff, tariffs};
 use super::work::{Bid, Rounded, bids, grade, peaks};
+
+/// The most yuan for a US dollar that make sense; with it every price fits in 64 bits.
+const HIGHEST_RATE: Decimal = Decimal(1_000 * ONE);
 
 /// The rows of the four tables.
 #[derive(Clone, Debug, Default)]
@@ -62,9 +65,9 @@ pub enum NoPlan {
     /// There is nobody to sell it to.
     #[error("no job is usable: every one was left out")]
     NoJob,
-    /// A load or a rate that is not above zero.
-    #[error("the load and the rate must be above zero")]
-    NotPositive,
+    /// A load that is not above zero, or a rate that is not one of exchange.
+    #[error("the load must be above 0, the rate above 0 and up to 1000")]
+    OutOfRange,
 }
 
 impl Plan {
@@ -73,8 +76,9 @@ impl Plan {
     /// # Errors
     /// When the tables make no market.
     pub fn draw(tables: Tables, wish: Wish) -> Result<Self, NoPlan> {
-        if wish.load <= Decimal(0) || wish.usd_cny <= Decimal(0) {
-            return Err(NoPlan::NotPositive);
+        let rates = Decimal(1)..=HIGHEST_RATE;
+        if wish.load <= Decimal(0) || !rates.contains(&wish.usd_cny) {
+            return Err(NoPlan::OutOfRange);
         }
         let mut rows = tables.rows;
         let tariffs = tariffs(&tables.grades, &tables.prices, wish.usd_cny);

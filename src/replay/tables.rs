@@ -10,10 +10,15 @@ use market::HORIZON_HOURS;
 use market::catalogue::Grade;
 use serde::de::DeserializeOwned;
 
-use super::decimal::Decimal;
+use super::decimal::{Decimal, ONE};
 
 /// Seconds in an hour.
 pub(super) const HOUR_SECONDS: i64 = 3600;
+
+/// The highest price of a card-hour in US dollars, and the highest factor, that make sense; with
+/// them every price fits in 64 bits.
+const HIGHEST_PRICE: Decimal = Decimal(10_000 * ONE);
+const HIGHEST_FACTOR: Decimal = Decimal(100 * ONE);
 
 /// How many rows of each table were read, and which were not used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -260,8 +265,8 @@ impl Rows {
                     .price_factor
                     .parse()
                     .map_err(|error| format!("price_factor: {error}"))?;
-                if factor <= Decimal(0) {
-                    return Err("price_factor: not above zero".to_owned());
+                if factor <= Decimal(0) || factor > HIGHEST_FACTOR {
+                    return Err("price_factor: not above 0 and up to 100".to_owned());
                 }
                 let grade = Grade::of(&row.grade)
                     .ok_or_else(|| format!("grade: the catalogue has no {}", row.grade))?;
@@ -291,8 +296,8 @@ impl Rows {
             let mut days = Vec::new();
             for day in fields.filter(|day| !day.is_empty()) {
                 let price: Decimal = day.parse().map_err(|error| format!("{day:?}: {error}"))?;
-                if price <= Decimal(0) {
-                    return Err(format!("{day:?}: not above zero"));
+                if price <= Decimal(0) || price > HIGHEST_PRICE {
+                    return Err(format!("{day:?}: not above 0 and up to 10000"));
                 }
                 days.push(price);
             }

@@ -163,9 +163,6 @@ pub fn peaks(work: &[Graded<'_>]) -> BTreeMap<&'static str, i64> {
         .collect()
 }
 
-/// Places of instruments, and how likely each is.
-type Weighted = (Vec<usize>, Vec<i64>);
-
 /// The bid that each job becomes.
 pub fn bids(
     work: &[Graded<'_>],
@@ -173,27 +170,18 @@ pub fn bids(
     tariffs: &BTreeMap<&'static str, Tariff>,
     seed: u64,
 ) -> Vec<Bid> {
-    let levels = |tied| {
-        if tied {
-            &TIED_LEVELS[..]
-        } else {
-            &FREE_LEVELS[..]
-        }
-    };
-    let mut books: BTreeMap<(&str, bool), Weighted> = BTreeMap::new();
+    let mut books: BTreeMap<(&str, bool), Books> = BTreeMap::new();
     for wanted in work {
         for tied in [true, false] {
-            books.entry((wanted.grade.name, tied)).or_insert_with(|| {
-                let listed = fleet.instruments_of(wanted.grade.name, levels(tied));
-                let pressures = listed.iter().map(|at| fleet.pressure(*at)).collect();
-                (listed, pressures)
-            });
+            books
+                .entry((wanted.grade.name, tied))
+                .or_insert_with(|| Books::of(fleet, wanted.grade.name, tied));
         }
     }
     let mut bids = Vec::with_capacity(work.len());
     for wanted in work {
         let tied = wanted.job.class.is_tied();
-        let (listed, pressures) = &books[&(wanted.grade.name, tied)];
+        let Books { listed, pressures } = &books[&(wanted.grade.name, tied)];
         let mut dice = Dice::of(seed, Draw::Bid, wanted.at);
         let instruments = if tied {
             let home = dice.weighted(pressures).map_or(0, |place| listed[place]);
@@ -212,6 +200,25 @@ pub fn bids(
         ));
     }
     bids
+}
+
+/// The instruments that suit work of a grade, and how hard tied work presses on each.
+struct Books {
+    listed: Vec<usize>,
+    pressures: Vec<i64>,
+}
+
+impl Books {
+    fn of(fleet: &Fleet, grade: &str, tied: bool) -> Self {
+        let levels = if tied {
+            &TIED_LEVELS[..]
+        } else {
+            &FREE_LEVELS[..]
+        };
+        let listed = fleet.instruments_of(grade, levels);
+        let pressures = listed.iter().map(|at| fleet.pressure(*at)).collect();
+        Self { listed, pressures }
+    }
 }
 
 fn same_region(fleet: &Fleet, listed: &[usize], home: usize) -> Vec<InstrumentId> {

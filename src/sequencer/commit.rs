@@ -21,7 +21,7 @@ use super::rows::Rows;
 use super::tables::{self, Columns, SQL};
 
 /// The advisory lock of the leader; the migrator's is another.
-const LEADER_LOCK: i64 = 0x534c_5549_4345;
+pub(crate) const LEADER_LOCK: i64 = 0x534c_5549_4345;
 
 /// An engine that was killed may leave its session for a moment: how often and how long apart
 /// the lock is asked for.

@@ -27,6 +27,7 @@ mod rows;
 pub mod scheduler;
 mod tables;
 
+pub(crate) use commit::LEADER_LOCK;
 pub(crate) use recover::{instant as stored_instant, snapshot};
 
 use std::fmt;
