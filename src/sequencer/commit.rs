@@ -23,6 +23,9 @@ use super::tables::{self, Columns, SQL};
 /// The advisory lock of the leader; the migrator's is another.
 pub(crate) const LEADER_LOCK: i64 = 0x534c_5549_4345;
 
+/// How long a server may take to accept the connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// An engine that was killed may leave its session for a moment: how often and how long apart
 /// the lock is asked for.
 const LOCK_TRIES: u32 = 20;
@@ -59,6 +62,7 @@ impl Link {
         let mut config: tokio_postgres::Config = url.parse()?;
         config
             .application_name("sluice engine")
+            .connect_timeout(CONNECT_TIMEOUT)
             .keepalives_idle(Duration::from_secs(30));
         let (client, mut connection) = config.connect(NoTls).await?;
         let warned = Arc::new(AtomicBool::new(false));

@@ -8,7 +8,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::commit::Link;
 use super::rows::Rows;
-use super::{Actor, Options, Receipt, StartError, Submission, recover};
+use super::{Actor, Options, Receipt, StartError, Submission, recover as tables};
 use crate::feed::Feed;
 
 /// How long the engine waits before it tries the database again.
@@ -73,7 +73,10 @@ pub(super) fn run(
                 // Memory may differ from the tables now: it is dropped before anything else.
                 drop(engine);
                 ready.store(false, Ordering::SeqCst);
-                engine = recover_until_done(&options).await;
+                let Some(recovered) = recover(&options, stop).await else {
+                    return;
+                };
+                engine = recovered;
                 feed.reset(engine.market.clone());
                 ready.store(true, Ordering::SeqCst);
             }
@@ -84,20 +87,24 @@ pub(super) fn run(
 
 async fn lead(options: &Options) -> Result<Engine, StartError> {
     let mut link = Link::open(&options.database_url).await?;
-    let market = recover::load(&mut link, &options.rules).await?;
+    let market = tables::load(&mut link, &options.rules).await?;
     Ok(Engine { market, link })
 }
 
-async fn recover_until_done(options: &Options) -> Engine {
+/// Tries until the market is read back; `None` when it is told to stop first.
+async fn recover(options: &Options, stop: &Notify) -> Option<Engine> {
     loop {
         match lead(options).await {
             Ok(engine) => {
                 tracing::warn!("the market was recovered from the tables");
-                return engine;
+                return Some(engine);
             }
             Err(error) => tracing::error!(%error, "the market can't be recovered yet"),
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            () = stop.notified() => return None,
+        }
     }
 }
 

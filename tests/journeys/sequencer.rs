@@ -162,6 +162,34 @@ async fn an_engine_whose_connection_is_cut_loses_nothing_that_it_acknowledged() 
 }
 
 #[tokio::test]
+async fn an_engine_that_can_not_recover_can_still_be_stopped() {
+    let database = fresh_database().await;
+    let (started, _) = start(&database.url, Rules::none()).await;
+    for command in opening() {
+        submit(&started, command).await;
+    }
+    // Nothing can be read back any more, then the engine loses its connection.
+    let shut = "ALTER TABLE engine RENAME TO gone";
+    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                WHERE application_name = 'sluice engine' AND datname = current_database()";
+    for sql in [shut, cut] {
+        sqlx::query(sql)
+            .execute(&database.pool)
+            .await
+            .expect("the superuser may");
+    }
+    let lost = started
+        .sequencer
+        .submit(Actor::System("journey"), Command::Tick)
+        .await;
+    assert_eq!(
+        lost.map(|receipt| receipt.command),
+        Err(SubmitError::Uncertain)
+    );
+    stop(started);
+}
+
+#[tokio::test]
 async fn a_fenced_engine_commits_nothing() {
     let database = fresh_database().await;
     let (started, _) = start(&database.url, Rules::none()).await;
