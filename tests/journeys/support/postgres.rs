@@ -77,12 +77,12 @@ pub(crate) fn folder_until_exit() -> PathBuf {
     folder
 }
 
-/// Waits for the pipe to close, then for the server, then removes the folder.
+/// Waits for the pipe to close, then for servers to end, then removes the folder. A server that
+/// was killed left its process file, so the wait has an end.
 const WATCH: &str = r#"
 read -r _
-server=$(head -n 1 "$1/postgres/data/postmaster.pid" 2>/dev/null)
 for _ in $(seq 100); do
-    [ -n "$server" ] && kill -0 "$server" 2>/dev/null || break
+    [ -n "$(find "$1" -name postmaster.pid 2>/dev/null)" ] || break
     sleep 0.1
 done
 rm -rf -- "$1"
