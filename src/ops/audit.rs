@@ -4,10 +4,11 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use sqlx::Connection;
 
 use crate::audit::{self, Report};
 use crate::config::{Flags, Settings};
-use crate::db::{Database, Sharing};
+use crate::db::{self, Database, Sharing};
 
 /// What `sluice audit` takes.
 #[derive(Debug, clap::Args)]
@@ -30,9 +31,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let report = super::block_on(async {
         let (url, folder) = (settings.database_url, settings.data_dir);
         let database = Database::open(url, folder, Sharing::Beside).await?;
-        let report = audit::run(database.url())
-            .await
-            .context("the market can't be audited");
+        let report = audit_all(&database).await;
         database.close().await?;
         report
     })?;
@@ -42,6 +41,41 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Audits the market and, where a private server has one, the replay's beside it; one that was
+/// never begun is passed over if the other was.
+async fn audit_all(database: &Database) -> anyhow::Result<Report> {
+    let market = database.url();
+    if !database.has_replay().await? {
+        return audit(market).await;
+    }
+    let replay = audit(&database.for_replay().await?).await?;
+    if !has_market(market).await? {
+        return Ok(replay);
+    }
+    let mut report = audit(market).await?;
+    report.ok &= replay.ok;
+    for (check, of_replay) in report.checks.iter_mut().zip(replay.checks) {
+        let wrong = of_replay.wrong.into_iter();
+        check
+            .wrong
+            .extend(wrong.map(|wrong| format!("replay: {wrong}")));
+    }
+    Ok(report)
+}
+
+async fn audit(url: &str) -> anyhow::Result<Report> {
+    audit::run(url).await.context("the market can't be audited")
+}
+
+/// Whether a database has the market's tables.
+async fn has_market(url: &str) -> anyhow::Result<bool> {
+    let mut connection = db::first_connection(url).await?;
+    let sql = "SELECT to_regclass('public.commands') IS NOT NULL";
+    let found = sqlx::query_scalar(sql).fetch_one(&mut connection).await?;
+    connection.close().await?;
+    Ok(found)
 }
 
 fn print(report: &Report, json: bool) -> anyhow::Result<()> {

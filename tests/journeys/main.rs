@@ -3,5 +3,6 @@
 mod database;
 mod embedded;
 mod program;
+mod replay;
 mod sequencer;
 mod support;
