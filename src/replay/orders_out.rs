@@ -227,3 +227,66 @@ fn instrument_of(course: &Course, pool: PoolId) -> Option<InstrumentId> {
 fn time(at: Timestamp) -> String {
     clock::instant(at).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn side(buys: bool) -> Side {
+        if buys {
+            Side::Buy {
+                target: Target::Instruments(vec![InstrumentId(1)]),
+                min_fill: None,
+            }
+        } else {
+            Side::Sell {
+                pool: PoolId(1),
+                min_hours: 2,
+                weekly: None,
+            }
+        }
+    }
+
+    fn terms(side: &Side, participant: i64, hours: (i64, i64)) -> Terms<'_> {
+        Terms {
+            participant: ParticipantId(participant),
+            side,
+            period: Period {
+                start: Hour(hours.0),
+                end: Hour(hours.1),
+            },
+            instruments: vec![InstrumentId(1)],
+            stood: vec![(Money(100), Timestamp(0), Timestamp(10))],
+        }
+    }
+
+    #[test]
+    fn orders_could_trade_when_terms_times_and_prices_meet() {
+        let (buy, sell) = (side(true), side(false));
+        let ask = terms(&sell, 1, (0, 10));
+        let bid = || terms(&buy, 2, (3, 5));
+        assert!(could_trade(&bid(), &ask), "at its very limit");
+        assert!(!could_trade(&ask, &bid()), "the other way round");
+        type Spoil = fn(&mut Terms<'_>);
+        let spoils: [Spoil; 6] = [
+            |bid| bid.participant = ParticipantId(1),
+            |bid| bid.instruments = vec![InstrumentId(2)],
+            |bid| bid.period.end = Hour(11),
+            |bid| bid.period.end = Hour(4),
+            |bid| bid.stood = vec![(Money(99), Timestamp(0), Timestamp(10))],
+            |bid| bid.stood = vec![(Money(100), Timestamp(11), Timestamp(20))],
+        ];
+        for (at, spoil) in spoils.into_iter().enumerate() {
+            let mut spoilt = bid();
+            spoil(&mut spoilt);
+            assert!(!could_trade(&spoilt, &ask), "{at}");
+        }
+        // Raised while the ask still stood.
+        let mut raised = bid();
+        raised.stood = vec![
+            (Money(99), Timestamp(0), Timestamp(8)),
+            (Money(100), Timestamp(8), Timestamp(20)),
+        ];
+        assert!(could_trade(&raised, &ask));
+    }
+}
