@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 /// The files that browsers get: the name they are served under, and where they lie.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("app.css", "static/app.css"),
     ("app.js", "static/app.js"),
+    ("logo.svg", "static/logo.svg"),
     ("htmx.js", "node_modules/htmx.org/dist/htmx.min.js"),
     ("sse.js", "node_modules/htmx-ext-sse/dist/sse.min.js"),
 ];

@@ -11,7 +11,19 @@ pub mod sequencer;
 pub mod simulate;
 
 // The shell: what the machine and the pages stand on.
+pub mod app;
 pub mod config;
 pub mod db;
 pub mod ops;
+pub mod router;
 pub mod web;
+
+// The areas: what people see and do. None knows another.
+pub mod funds;
+pub mod identity;
+pub mod instruments;
+pub mod leases;
+pub mod market_data;
+pub mod orders;
+
+rust_i18n::i18n!("locales");

@@ -1,0 +1,9 @@
+//! A participant's money: what is free, what is reserved and for what, and how it came and went.
+//!
+//! `GET /wallet` · `/wallet/live` · `POST /wallet/deposits`
+
+pub mod actions;
+mod forms;
+pub mod fragments;
+pub mod pages;
+mod queries;

@@ -1,0 +1,66 @@
+//! The wallet.
+
+use askama::Template;
+use askama_web::WebTemplate;
+use axum::extract::State;
+use axum::http::Uri;
+use axum::response::{IntoResponse, Response};
+
+use super::forms::Deposit;
+use super::fragments::{self, Balances, Journal};
+use crate::app::App;
+use crate::web::{Error, FieldErrors, Member, Shell};
+
+#[derive(Template, WebTemplate)]
+#[template(path = "funds/wallet.html")]
+pub(super) struct Wallet {
+    shell: Shell,
+    balances: Balances,
+    journal: Journal,
+    deposit: Deposit,
+    errors: FieldErrors,
+    is_done: bool,
+}
+
+/// `GET /wallet`
+///
+/// # Errors
+/// When the database can't be read.
+pub async fn wallet(
+    State(app): State<App>,
+    uri: Uri,
+    shell: Shell,
+    member: Member,
+) -> Result<Response, Error> {
+    let is_done = uri.query() == Some("deposited");
+    let page = draw(
+        &app,
+        shell,
+        &member,
+        Deposit::default(),
+        FieldErrors::default(),
+        is_done,
+    );
+    Ok(page.await?.into_response())
+}
+
+/// The wallet with a deposit as it was typed and what is wrong with it.
+pub(super) async fn draw(
+    app: &App,
+    shell: Shell,
+    member: &Member,
+    deposit: Deposit,
+    errors: FieldErrors,
+    is_done: bool,
+) -> Result<Wallet, Error> {
+    let (balances, journal) = fragments::parts(app, shell.locale, member).await?;
+    let shell = shell.live_from("/wallet/live".to_owned());
+    Ok(Wallet {
+        shell,
+        balances,
+        journal,
+        deposit,
+        errors,
+        is_done,
+    })
+}

@@ -1,0 +1,50 @@
+//! What is written of participants and people.
+
+use anyhow::Context;
+use jiff_sqlx::ToSqlx;
+use sqlx::PgPool;
+
+use crate::clock;
+use crate::web::Error;
+
+/// The name of a sign-up that someone has already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// The participant's.
+    Name,
+    /// The person's.
+    Login,
+}
+
+/// Writes a participant and its first person; gives the person's number.
+pub(super) async fn sign_up(
+    db: &PgPool,
+    name: &str,
+    login: &str,
+    password_hash: &str,
+) -> Result<Result<i64, Taken>, Error> {
+    let written: sqlx::Result<(i64,)> = sqlx::query_as(
+        "WITH p AS (INSERT INTO participants (name, created_at) VALUES ($1, $4) RETURNING id)
+         INSERT INTO users (participant, login, password_hash, created_at)
+         SELECT id, $2, $3, $4 FROM p RETURNING id",
+    )
+    .bind(name)
+    .bind(login)
+    .bind(password_hash)
+    .bind(clock::wall().to_sqlx())
+    .fetch_one(db)
+    .await;
+    let taken = match &written {
+        Err(sqlx::Error::Database(error)) => match error.constraint() {
+            Some("participants_name") => Some(Taken::Name),
+            Some("users_login") => Some(Taken::Login),
+            _ => None,
+        },
+        _ => None,
+    };
+    if let Some(taken) = taken {
+        return Ok(Err(taken));
+    }
+    let (user,) = written.context("signing up")?;
+    Ok(Ok(user))
+}

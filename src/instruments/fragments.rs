@@ -1,0 +1,453 @@
+//! The live parts of an instrument's page, the week by the hour, and the ticket's bill.
+
+use askama::Template;
+use askama::filters::HtmlSafe;
+use askama_web::WebTemplate;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use jiff::ToSpan;
+use market::{
+    Account, AccountKind, Depth, Hour, InstrumentId, Level, ListInstrument, Market, Money, Period,
+    Timestamp,
+};
+
+use super::forms::Ticket;
+use super::queries::{self, Traded};
+use crate::app::App;
+use crate::clock;
+use crate::web::i18n::LocaleOf;
+use crate::web::live::{self, Fragments};
+use crate::web::quote::{self, Quote};
+use crate::web::symbol::Symbol;
+use crate::web::window::Window;
+use crate::web::{Error, Locale, Session, format};
+
+/// How many levels of each side are shown.
+const LEVELS: usize = 8;
+
+/// How many trades are shown.
+pub(super) const TAPE: i64 = 12;
+
+/// The instrument of a symbol.
+///
+/// # Errors
+/// [`Error::NotFound`] when none is listed.
+pub(super) fn listed(market: &Market, symbol: &str) -> Result<ListInstrument, Error> {
+    market
+        .instruments()
+        .find(|instrument| instrument.listed.symbol == symbol)
+        .map(|instrument| instrument.listed.clone())
+        .ok_or(Error::NotFound)
+}
+
+/// The order book of the picked period.
+#[derive(Template)]
+#[template(path = "instruments/_book.html")]
+pub(super) struct Book {
+    locale: Locale,
+    period: String,
+    asks: Vec<Row>,
+    bids: Vec<Row>,
+    spread: Option<(String, String)>,
+}
+
+impl HtmlSafe for Book {}
+
+struct Row {
+    price: String,
+    units: String,
+    total: String,
+    /// The share of the deepest shown total, in per cent.
+    share: i64,
+    is_best: bool,
+}
+
+impl Book {
+    pub(super) fn new(locale: Locale, window: &Window, depth: &Depth) -> Self {
+        let totals =
+            |levels: &[Level]| -> i64 { levels.iter().take(LEVELS).map(|level| level.units).sum() };
+        let deepest = totals(&depth.asks).max(totals(&depth.bids)).max(1);
+        let mut asks = rows(&depth.asks, deepest);
+        asks.reverse();
+        let best = depth.asks.first().zip(depth.bids.first());
+        let spread = best
+            .filter(|(ask, bid)| ask.price > bid.price)
+            .map(|(ask, bid)| {
+                let gap = ask.price - bid.price;
+                let share = i128::from(gap.0) * 1000 / i128::from(ask.price.0.max(1));
+                let share = format::scaled(i64::try_from(share).unwrap_or_default(), 1);
+                (format::money(gap), format!("{share}%"))
+            });
+        Self {
+            locale,
+            period: locale.period(window.period),
+            asks,
+            bids: rows(&depth.bids, deepest),
+            spread,
+        }
+    }
+}
+
+fn rows(levels: &[Level], deepest: i64) -> Vec<Row> {
+    let mut total = 0_i64;
+    let levels = levels.iter().take(LEVELS).enumerate();
+    levels
+        .map(|(place, level)| {
+            total = total.saturating_add(level.units);
+            Row {
+                price: format::money(level.price),
+                units: format::count(level.units),
+                total: format::count(total),
+                share: i64::try_from(i128::from(total) * 100 / i128::from(deepest)).unwrap_or(100),
+                is_best: place == 0,
+            }
+        })
+        .collect()
+}
+
+/// The latest trades.
+#[derive(Template)]
+#[template(path = "instruments/_tape.html")]
+pub(super) struct Tape {
+    locale: Locale,
+    rows: Vec<Print>,
+}
+
+impl HtmlSafe for Tape {}
+
+struct Print {
+    at: String,
+    machine: String,
+    price: String,
+    direction: Option<&'static str>,
+    units: String,
+    period: String,
+}
+
+impl Tape {
+    pub(super) fn new(locale: Locale, trades: &[Traded]) -> Self {
+        let rows = trades.iter().enumerate().map(|(place, trade)| {
+            let before = trades.get(place + 1).map(|before| before.price);
+            Print {
+                at: locale.second(trade.at),
+                machine: format::machine(trade.at),
+                price: format::money(trade.price),
+                direction: before.and_then(|before| match trade.price.cmp(&before) {
+                    std::cmp::Ordering::Greater => Some("up"),
+                    std::cmp::Ordering::Less => Some("down"),
+                    std::cmp::Ordering::Equal => None,
+                }),
+                units: format::count(trade.units),
+                period: locale.period(trade.period),
+            }
+        });
+        Self {
+            locale,
+            rows: rows.collect(),
+        }
+    }
+}
+
+/// The figures beside the title.
+#[derive(Template)]
+#[template(path = "instruments/_stats.html")]
+pub(super) struct Stats {
+    locale: Locale,
+    last: Option<String>,
+    ask: Option<String>,
+    bid: Option<String>,
+    free: String,
+    metered: Option<String>,
+}
+
+impl HtmlSafe for Stats {}
+
+impl Stats {
+    pub(super) fn new(locale: Locale, symbol: &Symbol, depth: &Depth, trades: &[Traded]) -> Self {
+        let ask = depth.asks.first().map(|level| level.price);
+        Self {
+            locale,
+            last: trades.first().map(|trade| format::money(trade.price)),
+            ask: ask.map(format::money),
+            bid: depth.bids.first().map(|level| format::money(level.price)),
+            free: format::count(depth.asks.iter().map(|level| level.units).sum()),
+            metered: ask.and_then(|ask| symbol.metered(ask)),
+        }
+    }
+}
+
+/// What the ticket holds, and the button that says so.
+#[derive(Template, WebTemplate)]
+#[template(path = "instruments/_bill.html")]
+pub(super) struct Bill {
+    pub(super) locale: Locale,
+    pub(super) lines: Vec<(String, String)>,
+    pub(super) outcome: String,
+    pub(super) hold: Option<(String, String)>,
+    pub(super) unit_hours: String,
+    pub(super) cash: Option<String>,
+    pub(super) cash_after: Option<String>,
+    pub(super) missing: Option<String>,
+    pub(super) sign_in: String,
+}
+
+impl HtmlSafe for Bill {}
+
+impl Bill {
+    /// The bill of a ticket; `cash` of who has signed in.
+    pub(super) fn new(
+        locale: Locale,
+        ticket: &Ticket,
+        now: market::Timestamp,
+        symbol: &str,
+        depth: &Depth,
+        cash: Option<Money>,
+    ) -> Self {
+        let window = ticket.window(now);
+        let back = format!("/market/{symbol}?{}", window.query());
+        let mut bill = Self {
+            locale,
+            lines: Vec::new(),
+            outcome: locale.t("bill.incomplete").into_owned(),
+            hold: None,
+            unit_hours: String::new(),
+            cash: cash.map(format::money),
+            cash_after: None,
+            missing: None,
+            sign_in: format!("/sign-in?next={}", crate::web::error::encoded(&back)),
+        };
+        let Ok(terms) = ticket.read(locale, now) else {
+            return bill;
+        };
+        let hours = terms.window.hours();
+        let Some(hold) = quote::hold(terms.price, terms.units, hours) else {
+            bill.outcome = locale.t("bill.absurd").into_owned();
+            return bill;
+        };
+        let quote = Quote::new(depth, terms.units, Some(terms.price));
+        for fill in &quote.fills {
+            let what = locale.tr(
+                "bill.fill",
+                [
+                    ("units", &format::count(fill.units)),
+                    ("hours", &hours.to_string()),
+                    ("price", &format::money(fill.price)),
+                ],
+            );
+            let cost = quote::hold(fill.price, fill.units, hours).unwrap_or_default();
+            bill.lines.push((what, format::money(cost)));
+        }
+        bill.outcome = outcome(locale, &terms, &quote);
+        bill.unit_hours = format::count(terms.units.saturating_mul(hours));
+        bill.hold = Some((format::money(hold), hold.to_string()));
+        if let Some(cash) = cash {
+            bill.cash_after = (cash >= hold).then(|| format::money(cash - hold));
+            bill.missing = (cash < hold).then(|| format::money(hold - cash));
+        }
+        bill
+    }
+}
+
+/// What would come of the order now, in one sentence.
+fn outcome(locale: Locale, terms: &super::forms::Terms, quote: &Quote) -> String {
+    let units = format::count(quote.units);
+    let rest = format::count(terms.units - quote.units);
+    let key = match (terms.tif, quote.units) {
+        (_, filled) if filled == terms.units => "bill.all",
+        (market::TimeInForce::Fok, _) => "bill.fok",
+        (market::TimeInForce::Ioc, 0) => "bill.ioc_none",
+        (market::TimeInForce::Ioc, _) => "bill.ioc_some",
+        (_, 0) => "bill.rest_all",
+        _ => "bill.rest_some",
+    };
+    locale.tr(key, [("n", &units), ("rest", &rest)])
+}
+
+/// A participant's cash, for who has signed in.
+pub(super) fn cash(market: &Market, session: Option<&Session>) -> Option<Money> {
+    let participant = session?.member.participant;
+    Some(
+        market
+            .ledger()
+            .balance(Account::of(participant, AccountKind::Cash)),
+    )
+}
+
+/// `GET /market/{symbol}/bill`: the bill of a ticket as it is typed.
+///
+/// # Errors
+/// When no such instrument is listed.
+pub async fn bill(
+    State(app): State<App>,
+    Path(symbol): Path<String>,
+    LocaleOf(locale): LocaleOf,
+    session: Option<axum::Extension<Session>>,
+    Query(ticket): Query<Ticket>,
+) -> Result<Response, Error> {
+    let now = app.clock.now();
+    let market = app.feed.market();
+    let instrument = listed(&market, &symbol)?.instrument;
+    let depth = market.depth(instrument, ticket.window(now).period);
+    let cash = cash(&market, session.as_deref());
+    Ok(Bill::new(locale, &ticket, now, &symbol, &depth, cash).into_response())
+}
+
+/// `GET /market/{symbol}/live`: book, trades and figures, after each commit that touches them.
+///
+/// # Errors
+/// When no such instrument is listed, or the server has as many streams as it may.
+pub async fn live(
+    State(app): State<App>,
+    Path(symbol): Path<String>,
+    LocaleOf(locale): LocaleOf,
+    session: Option<axum::Extension<Session>>,
+    Query(ticket): Query<Ticket>,
+) -> Result<Response, Error> {
+    let instrument = listed(&app.feed.market(), &symbol)?.instrument;
+    let window = ticket.window(app.clock.now());
+    let drawn = app.clone();
+    let render = move || {
+        let (app, symbol, window) = (drawn.clone(), symbol.clone(), window.clone());
+        async move { draw(&app, locale, instrument, &symbol, &window).await }
+    };
+    let wants =
+        move |published: &crate::feed::Published| published.instruments.contains(&instrument);
+    live::stream(&app, session.as_deref(), wants, render)
+}
+
+async fn draw(
+    app: &App,
+    locale: Locale,
+    instrument: InstrumentId,
+    symbol: &str,
+    window: &Window,
+) -> Result<Fragments, Error> {
+    let trades = queries::tape(&app.db, instrument, TAPE).await?;
+    let depth = app.feed.market().depth(instrument, window.period);
+    let symbol = Symbol::new(symbol);
+    Ok(vec![
+        (
+            "stats",
+            live::html(&Stats::new(locale, &symbol, &depth, &trades))?,
+        ),
+        ("book", live::html(&Book::new(locale, window, &depth))?),
+        ("tape", live::html(&Tape::new(locale, &trades))?),
+    ])
+}
+
+/// How many bands of price there are.
+const BANDS: i64 = 5;
+
+/// The map of a week.
+pub(super) struct Week {
+    pub(super) days: Vec<Day>,
+    /// The lower limit of each band but the first.
+    pub(super) limits: Vec<String>,
+    pub(super) is_empty: bool,
+}
+
+/// One day of it.
+pub(super) struct Day {
+    pub(super) name: String,
+    pub(super) cells: Vec<Cell>,
+}
+
+/// One hour of it.
+pub(super) struct Cell {
+    pub(super) href: String,
+    pub(super) title: String,
+    pub(super) state: HourState,
+    pub(super) is_picked: bool,
+}
+
+/// What an hour has.
+pub(super) enum HourState {
+    /// It has begun.
+    Past,
+    /// Nothing is offered.
+    Sold,
+    /// The lowest ask, and its band from 1, the cheapest.
+    Ask {
+        /// As it is printed.
+        price: String,
+        /// 1 to 5.
+        band: i64,
+    },
+}
+
+/// The map of these asks, with the picked period marked; a cell picks as many hours as are picked.
+pub(super) fn week(
+    asks: &[Option<(Money, i64)>],
+    now: Timestamp,
+    picked: &Window,
+    path: &str,
+    locale: Locale,
+) -> Week {
+    let prices = || asks.iter().flatten().map(|(price, _)| price.0);
+    let low = prices().min().unwrap_or_default();
+    let step = (prices().max().unwrap_or_default() - low) / BANDS + 1;
+    let first = queries::first_hour(now);
+    let next = now.hour().0 + 1;
+    let hours = picked.hours();
+    let cell = |(place, ask): (usize, &Option<(Money, i64)>)| {
+        let start = Hour(first.0 + i64::try_from(place).unwrap_or_default());
+        let window = Window {
+            period: Period {
+                start,
+                end: Hour(start.0 + hours),
+            },
+        };
+        let when = locale.minute(start.begins());
+        let (state, title) = match ask {
+            _ if start.0 < next => (HourState::Past, locale.tr("hours.past", [("when", &when)])),
+            None => (HourState::Sold, locale.tr("hours.sold", [("when", &when)])),
+            Some((price, free)) => {
+                let (price_text, free) = (format::money(*price), format::count(*free));
+                let words = [("when", &*when), ("price", &price_text), ("n", &free)];
+                let title = locale.tr("hours.ask", words);
+                let band = (price.0 - low) / step + 1;
+                (
+                    HourState::Ask {
+                        price: price_text,
+                        band,
+                    },
+                    title,
+                )
+            }
+        };
+        Cell {
+            href: format!("{path}?{}#ticket", window.query()),
+            title,
+            state,
+            is_picked: picked.period.contains(start),
+        }
+    };
+    let mut cells = asks.iter().enumerate().map(cell);
+    let days = (0..queries::DAYS).map(|day| Day {
+        name: locale.day(Hour(first.0 + i64::from(day) * 24).begins()),
+        cells: cells.by_ref().take(24).collect(),
+    });
+    let days = days.collect();
+    let limits = (1..BANDS).map(|band| format::money(Money(low + band * step)));
+    // A band is as wide as it must be, not as wide as a fen: its limit is rounded for reading.
+    let limits = limits.map(|limit| {
+        limit
+            .split_once('.')
+            .map_or(limit.clone(), |(whole, part)| {
+                format!("{whole}.{}", part.get(..2).unwrap_or(part))
+            })
+    });
+    Week {
+        days,
+        limits: limits.collect(),
+        is_empty: prices().next().is_none(),
+    }
+}
+
+/// The days of the map as a period, in words.
+pub(super) fn week_title(now: Timestamp, locale: Locale) -> String {
+    let first = queries::first_hour(now).begins();
+    let last = format::local(first).checked_add((queries::DAYS - 1).days());
+    let last = last.map_or(first, |last| clock::stamp(last.timestamp()));
+    format!("{} – {}", locale.day(first), locale.day(last))
+}

@@ -1,0 +1,451 @@
+//! A lease as it runs and is paid.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use askama::filters::HtmlSafe;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use market::{HORIZON_HOURS, HOUR_MICROS, HOUR_MINUTES, Hour, LeaseId, Money, Period, Timestamp};
+
+use super::queries::{self, LeaseRow, Settlement};
+use crate::app::App;
+use crate::web::i18n::LocaleOf;
+use crate::web::live;
+use crate::web::symbol::Symbol;
+use crate::web::{Error, Locale, Member, Session, format};
+
+/// How many hours of a lease are shown at once.
+const SHOWN: i64 = 168;
+
+/// How far a lease has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Its first hour has not begun.
+    Scheduled,
+    /// One of its hours is in course.
+    Running,
+    /// Its hours are over; some are not settled.
+    Settling,
+    /// Every hour is settled.
+    Ended,
+}
+
+impl Stage {
+    pub(super) fn of(row: &LeaseRow, now: Timestamp) -> Self {
+        if row.ended {
+            Self::Ended
+        } else if now < row.period.start.begins() {
+            Self::Scheduled
+        } else if now < row.period.end.begins() {
+            Self::Running
+        } else {
+            Self::Settling
+        }
+    }
+
+    pub(super) fn key(self) -> &'static str {
+        match self {
+            Self::Scheduled => "lease.stage.scheduled",
+            Self::Running => "lease.stage.running",
+            Self::Settling => "lease.stage.settling",
+            Self::Ended => "lease.stage.ended",
+        }
+    }
+
+    /// The tag's colour.
+    pub(super) fn tone(self) -> &'static str {
+        if self == Self::Running { "teal" } else { "" }
+    }
+}
+
+/// The leases of a participant.
+#[derive(Template)]
+#[template(path = "leases/_list.html")]
+pub(super) struct List {
+    locale: Locale,
+    rows: Vec<Line>,
+}
+
+impl HtmlSafe for List {}
+
+struct Line {
+    href: String,
+    id: String,
+    title: String,
+    units: i64,
+    period: String,
+    price: String,
+    total: String,
+    stage: Stage,
+    /// Delivered unit-minutes as a share of all that are promised, in per cent.
+    share: i64,
+    refunded: Option<String>,
+}
+
+/// The state of one lease.
+#[derive(Template)]
+#[template(path = "leases/_state.html")]
+pub(super) struct Timeline {
+    locale: Locale,
+    stage: Stage,
+    steps: Vec<Step>,
+}
+
+impl HtmlSafe for Timeline {}
+
+struct Step {
+    key: &'static str,
+    /// `done`, `now` or `next`.
+    place: &'static str,
+    /// How far the line to the next step is drawn, in per cent.
+    share: i64,
+    lines: Vec<String>,
+}
+
+/// The hours of one lease.
+#[derive(Template)]
+#[template(path = "leases/_hours.html")]
+pub(super) struct Hours {
+    locale: Locale,
+    rows: Vec<HourRow>,
+    is_cut: bool,
+}
+
+impl HtmlSafe for Hours {}
+
+struct HourRow {
+    day: Option<String>,
+    hour: String,
+    share: i64,
+    minutes: String,
+    paid: Option<String>,
+    refunded: Option<String>,
+    state: &'static str,
+    is_short: bool,
+    how: Option<String>,
+    entry: Option<i64>,
+}
+
+/// What one lease has cost.
+#[derive(Template)]
+#[template(path = "leases/_cost.html")]
+pub(super) struct Cost {
+    locale: Locale,
+    earned: String,
+    settled_hours: usize,
+    total: String,
+    paid: String,
+    refunded: String,
+    credited: Option<String>,
+    escrow: String,
+}
+
+impl HtmlSafe for Cost {}
+
+pub(super) struct Parts {
+    pub(super) state: Timeline,
+    pub(super) hours: Hours,
+    pub(super) cost: Cost,
+}
+
+/// The live parts of a lease.
+pub(super) async fn parts(app: &App, locale: Locale, row: &LeaseRow) -> Result<Parts, Error> {
+    let now = app.clock.now();
+    let shown = shown(row.period, now);
+    let settled = queries::settlements(&app.db, row.id, shown).await?;
+    let all = Period {
+        start: row.period.start,
+        end: Hour(row.period.start.0 + HORIZON_HOURS),
+    };
+    let settled_hours = if shown == row.period {
+        settled.len()
+    } else {
+        queries::settlements(&app.db, row.id, all).await?.len()
+    };
+    Ok(Parts {
+        state: state(locale, row, now),
+        hours: hours(locale, row, shown, &settled, now),
+        cost: cost(locale, row, settled_hours),
+    })
+}
+
+/// The hours of a long lease that are near now.
+fn shown(period: Period, now: Timestamp) -> Period {
+    if period.hours() <= SHOWN {
+        return period;
+    }
+    let start = (now.hour().0 - SHOWN / 2).clamp(period.start.0, period.end.0 - SHOWN);
+    Period {
+        start: Hour(start),
+        end: Hour(start + SHOWN),
+    }
+}
+
+fn state(locale: Locale, row: &LeaseRow, now: Timestamp) -> Timeline {
+    let stage = Stage::of(row, now);
+    let (start, end) = (row.period.start.begins(), row.period.end.begins());
+    let left = |to: Timestamp| locale.span(to.0 - now.0);
+    let escrowed = format::wide(row.price.times(row.units, row.period.hours()));
+    let running = match stage {
+        Stage::Running => locale.tr("lease.step.left", [("span", &left(end))]),
+        Stage::Scheduled => locale.tr("lease.step.starts_in", [("span", &left(start))]),
+        Stage::Settling | Stage::Ended => {
+            locale.tr("lease.step.ran", [("n", &row.period.hours().to_string())])
+        }
+    };
+    let ended = match stage {
+        Stage::Ended => "lease.step.settled",
+        Stage::Settling => "lease.step.settling",
+        _ => "lease.step.hourly",
+    };
+    let step = |key, at, share, lines| Step {
+        key,
+        place: place(stage, at),
+        share,
+        lines,
+    };
+    Timeline {
+        locale,
+        stage,
+        steps: vec![
+            step(
+                "lease.step.traded",
+                0,
+                100,
+                vec![
+                    locale.second(row.traded_at),
+                    locale.tr("lease.step.escrow", [("amount", &escrowed)]),
+                ],
+            ),
+            step(
+                "lease.step.scheduled",
+                1,
+                gone(row.traded_at, start, now),
+                vec![locale.tr(
+                    "lease.step.provider",
+                    [("name", row.provider.as_deref().unwrap_or_default())],
+                )],
+            ),
+            step(
+                "lease.step.running",
+                2,
+                gone(start, end, now),
+                vec![locale.minute(start), running],
+            ),
+            step(
+                "lease.step.ended",
+                3,
+                0,
+                vec![locale.minute(end), locale.t(ended).into_owned()],
+            ),
+        ],
+    }
+}
+
+/// Whether a step of the timeline is behind, in course or ahead.
+fn place(stage: Stage, step: usize) -> &'static str {
+    let reached = match stage {
+        Stage::Scheduled => 1,
+        Stage::Running => 2,
+        Stage::Settling => 3,
+        Stage::Ended => 4,
+    };
+    match step.cmp(&reached) {
+        std::cmp::Ordering::Less => "done",
+        std::cmp::Ordering::Equal => "now",
+        std::cmp::Ordering::Greater => "next",
+    }
+}
+
+/// How much of the time between two instants is over, in per cent.
+fn gone(from: Timestamp, to: Timestamp, now: Timestamp) -> i64 {
+    let all = i128::from((to.0 - from.0).max(1));
+    let gone = i128::from(now.0 - from.0).clamp(0, all);
+    i64::try_from(gone * 100 / all).unwrap_or(100)
+}
+
+fn hours(
+    locale: Locale,
+    row: &LeaseRow,
+    shown: Period,
+    settled: &BTreeMap<Hour, Settlement>,
+    now: Timestamp,
+) -> Hours {
+    let mut day_before = None;
+    let rows = shown.each().map(|hour| {
+        let day = locale.day(hour.begins());
+        let is_new_day = day_before.replace(day.clone()) != Some(day.clone());
+        let day = is_new_day.then_some(day);
+        match settled.get(&hour) {
+            Some(settlement) => settled_row(locale, row, hour, day, settlement),
+            None => open_row(hour, day, now),
+        }
+    });
+    Hours {
+        locale,
+        rows: rows.collect(),
+        is_cut: shown != row.period,
+    }
+}
+
+fn settled_row(
+    locale: Locale,
+    row: &LeaseRow,
+    hour: Hour,
+    day: Option<String>,
+    settlement: &Settlement,
+) -> HourRow {
+    let promised = row.units * HOUR_MINUTES;
+    let earned = settlement.paid + settlement.fee;
+    let words = [
+        ("price", &*format::money(row.price)),
+        ("units", &format::count(row.units)),
+        ("delivered", &format::count(settlement.unit_minutes)),
+        ("promised", &format::count(promised)),
+        (
+            "hourly",
+            &format::four(Money::exact(row.price.times(row.units, 1))),
+        ),
+        ("earned", &format::four(earned)),
+        ("refunded", &format::four(settlement.refunded)),
+    ];
+    HourRow {
+        day,
+        hour: format::hour_span(hour),
+        share: settlement.unit_minutes * 100 / promised.max(1),
+        minutes: format!(
+            "{} / {}",
+            format::count(settlement.unit_minutes),
+            format::count(promised)
+        ),
+        paid: Some(format::four(earned)),
+        refunded: Some(format::four(settlement.refunded)),
+        state: "lease.hour.settled",
+        is_short: settlement.unit_minutes < promised,
+        how: Some(locale.tr("lease.how", words)),
+        entry: settlement.entry,
+    }
+}
+
+fn open_row(hour: Hour, day: Option<String>, now: Timestamp) -> HourRow {
+    let gone = (now.0 - hour.begins().0).clamp(0, HOUR_MICROS);
+    let state = match gone {
+        0 => "lease.hour.next",
+        HOUR_MICROS => "lease.hour.waiting",
+        _ => "lease.hour.running",
+    };
+    HourRow {
+        day,
+        hour: format::hour_span(hour),
+        share: 0,
+        minutes: "–".to_owned(),
+        paid: None,
+        refunded: None,
+        state,
+        is_short: false,
+        how: None,
+        entry: None,
+    }
+}
+
+fn cost(locale: Locale, row: &LeaseRow, settled_hours: usize) -> Cost {
+    let total = Money::exact(row.price.times(row.units, row.period.hours()));
+    let refunded = total - row.escrow - row.earned;
+    Cost {
+        locale,
+        earned: format::money(row.earned),
+        settled_hours,
+        total: format::four(total),
+        paid: format::four(-row.earned),
+        refunded: format::four(-refunded),
+        credited: (row.credited > Money::ZERO).then(|| format::signed(row.credited)),
+        escrow: format::four(row.escrow),
+    }
+}
+
+/// The leases of a participant, in words.
+pub(super) async fn list(app: &App, locale: Locale, member: &Member) -> Result<List, Error> {
+    let now = app.clock.now();
+    let held = queries::held(&app.db, member.participant).await?;
+    let rows = held.iter().map(|row| {
+        let total = Money::exact(row.price.times(row.units, row.period.hours()));
+        let promised = row.units * HOUR_MINUTES * row.period.hours();
+        let refunded = total - row.escrow - row.earned;
+        Line {
+            href: format!("/leases/{}", row.id),
+            id: row.id.to_string(),
+            title: Symbol::new(&row.symbol).title(locale),
+            units: row.units,
+            period: locale.period(row.period),
+            price: format::money(row.price),
+            total: format::money(total),
+            stage: Stage::of(row, now),
+            share: row.delivered.saturating_mul(100) / promised.max(1),
+            refunded: (refunded > Money::ZERO).then(|| format::money(refunded)),
+        }
+    });
+    Ok(List {
+        locale,
+        rows: rows.collect(),
+    })
+}
+
+/// `GET /leases/live`: the leases, after each commit that touches the participant.
+///
+/// # Errors
+/// When the server has as many streams as it may.
+pub async fn live_list(
+    State(app): State<App>,
+    LocaleOf(locale): LocaleOf,
+    session: Session,
+) -> Result<Response, Error> {
+    let member = session.member.clone();
+    let own = member.participant;
+    let drawn = app.clone();
+    let render = move || {
+        let (app, member) = (drawn.clone(), member.clone());
+        async move {
+            Ok(vec![(
+                "list",
+                live::html(&list(&app, locale, &member).await?)?,
+            )])
+        }
+    };
+    let wants = move |published: &crate::feed::Published| published.participants.contains(&own);
+    live::stream(&app, Some(&session), wants, render)
+}
+
+/// `GET /leases/{id}/live`: state, hours and cost, after each commit that touches the lease.
+///
+/// # Errors
+/// [`Error::NotFound`] for another holder's as for none.
+pub async fn live(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    LocaleOf(locale): LocaleOf,
+    session: Session,
+) -> Result<Response, Error> {
+    let id: LeaseId = id.parse().map_err(|_| Error::NotFound)?;
+    let holder = session.member.participant;
+    queries::lease(&app.db, holder, id)
+        .await?
+        .ok_or(Error::NotFound)?;
+    let drawn = app.clone();
+    let render = move || {
+        let app = drawn.clone();
+        async move {
+            let row = queries::lease(&app.db, holder, id)
+                .await?
+                .ok_or(Error::NotFound)?;
+            let parts = parts(&app, locale, &row).await?;
+            Ok(vec![
+                ("state", live::html(&parts.state)?),
+                ("hours", live::html(&parts.hours)?),
+                ("cost", live::html(&parts.cost)?),
+            ])
+        }
+    };
+    let wants = move |published: &crate::feed::Published| published.leases.contains(&id);
+    live::stream(&app, Some(&session), wants, render)
+}

@@ -1,0 +1,487 @@
+//! The live parts of the overview: the price of the wish, and the table.
+
+use askama::Template;
+use askama::filters::HtmlSafe;
+use axum::extract::{Query, State};
+use axum::http::Uri;
+use axum::response::Response;
+use market::catalogue::Region;
+use market::{Account, AccountKind, Money, Timestamp};
+
+use super::forms::{Sentence, Wish};
+use super::queries::{self, Listing, Offer};
+use crate::app::App;
+use crate::web::i18n::LocaleOf;
+use crate::web::live::{self, Fragments};
+use crate::web::symbol::{Symbol, cluster};
+use crate::web::{Error, Locale, Session, format};
+
+/// What the wish costs, and the button that buys it.
+#[derive(Template)]
+#[template(path = "market_data/_bill.html")]
+pub(super) struct Bill {
+    locale: Locale,
+    at: String,
+    offer: Option<Priced>,
+    most: i64,
+    bad_lot: Option<i64>,
+    client_id: String,
+    units: i64,
+    hours: i64,
+    period: String,
+    is_member: bool,
+    buy_path: String,
+    window_fields: [(&'static str, String); 3],
+    sign_in: String,
+}
+
+impl HtmlSafe for Bill {}
+
+/// The chosen offer, in words.
+struct Priced {
+    symbol: Symbol,
+    total: String,
+    hold: String,
+    hold_plain: String,
+    limit_plain: String,
+    unit_price: String,
+    metered: Option<String>,
+    parts: Vec<(String, String)>,
+    cash: String,
+    cash_after: Option<String>,
+    missing: Option<String>,
+    carbon: Option<String>,
+}
+
+/// Other places for the same wish.
+#[derive(Template)]
+#[template(path = "market_data/_alternatives.html")]
+pub(super) struct Alternatives {
+    locale: Locale,
+    cards: Vec<Card>,
+}
+
+impl HtmlSafe for Alternatives {}
+
+struct Card {
+    key: &'static str,
+    name: String,
+    total: String,
+    difference: Option<String>,
+    carbon: Option<String>,
+    href: String,
+    is_chosen: bool,
+}
+
+/// The instruments.
+#[derive(Template)]
+#[template(path = "market_data/_table.html")]
+pub(super) struct Table {
+    locale: Locale,
+    period: String,
+    rows: Vec<Row>,
+    narrowed: Option<String>,
+    all_href: String,
+}
+
+impl HtmlSafe for Table {}
+
+struct Row {
+    symbol: Symbol,
+    href: String,
+    more: Option<(usize, String)>,
+    ask: Option<String>,
+    bid: Option<String>,
+    last: Option<String>,
+    free: String,
+    metered: Option<String>,
+    carbon: Option<i64>,
+}
+
+/// The wished grade from the east to the west.
+#[derive(Template)]
+#[template(path = "market_data/_strip.html")]
+pub(super) struct Strip {
+    locale: Locale,
+    grade: &'static str,
+    base: Option<String>,
+    reaches: Vec<Reach>,
+}
+
+impl HtmlSafe for Strip {}
+
+struct Reach {
+    name: &'static str,
+    side: &'static str,
+    price: Option<String>,
+    above: Option<String>,
+    /// The water's height and its top, in per cent of the drawing.
+    height: i64,
+    top: i64,
+    /// Where the line from the reach before comes down or up to this one.
+    step_top: i64,
+    step_height: i64,
+    is_lowest: bool,
+    free: String,
+    href: String,
+}
+
+/// All live parts of one overview.
+pub(super) struct Parts {
+    pub(super) bill: Bill,
+    pub(super) alternatives: Alternatives,
+    pub(super) table: Table,
+    pub(super) strip: Strip,
+}
+
+/// Whose view it is.
+#[derive(Clone, Debug)]
+pub(super) struct Viewer {
+    pub(super) locale: Locale,
+    pub(super) participant: Option<market::ParticipantId>,
+}
+
+/// Which rows the table has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// The cheapest region of each grade.
+    #[default]
+    Grades,
+    /// Every region of the wished grade.
+    OneGrade,
+}
+
+/// Works out the live parts of the overview for a wish.
+pub(super) async fn parts(
+    app: &App,
+    viewer: &Viewer,
+    wish: &Wish,
+    scope: Scope,
+) -> Result<Parts, Error> {
+    let last = queries::last_prices(&app.db).await?;
+    let now = app.clock.now();
+    let (listings, cash) = {
+        let market = app.feed.market();
+        let cash = viewer.participant.map(|participant| {
+            market
+                .ledger()
+                .balance(Account::of(participant, AccountKind::Cash))
+        });
+        (queries::listings(&market, wish), cash)
+    };
+    let offers = queries::offers(&listings, wish);
+    let chosen = offers
+        .iter()
+        .find(|offer| wish.region.is_none() || offer.listing.symbol.region == wish.region);
+    Ok(Parts {
+        bill: bill(viewer, wish, now, chosen, &listings, cash),
+        alternatives: alternatives(viewer.locale, wish, &offers, chosen),
+        table: table(viewer.locale, wish, scope, &listings, &last),
+        strip: strip(viewer.locale, wish, &listings),
+    })
+}
+
+fn bill(
+    viewer: &Viewer,
+    wish: &Wish,
+    now: Timestamp,
+    chosen: Option<&Offer>,
+    listings: &[Listing],
+    cash: Option<Money>,
+) -> Bill {
+    let locale = viewer.locale;
+    let most = listings
+        .iter()
+        .filter(|listing| wish.region.is_none() || listing.symbol.region == wish.region)
+        .filter_map(|listing| listing.quote.as_ref())
+        .map(|quote| quote.units)
+        .max()
+        .unwrap_or(0);
+    let symbol = chosen.map_or_else(String::new, |offer| offer.listing.symbol.text.clone());
+    let window = &wish.window;
+    let back = format!("/?{}", wish.query(wish.region))
+        .replace('&', "%26")
+        .replace('?', "%3F");
+    Bill {
+        locale,
+        at: format::clock_time(now),
+        offer: chosen.and_then(|offer| priced(wish, offer, cash.unwrap_or_default())),
+        most,
+        bad_lot: (wish.units % wish.grade.lot != 0).then_some(wish.grade.lot),
+        client_id: crate::web::form::client_id(),
+        units: wish.units,
+        hours: window.hours(),
+        period: locale.period(window.period),
+        is_member: cash.is_some(),
+        buy_path: format!("/market/{symbol}/orders"),
+        window_fields: [
+            ("day", window.day()),
+            ("hour", window.hour().to_string()),
+            ("hours", window.hours().to_string()),
+        ],
+        sign_in: format!("/sign-in?next={}", back.replace('=', "%3D")),
+    }
+}
+
+fn priced(wish: &Wish, offer: &Offer, cash: Money) -> Option<Priced> {
+    let hours = wish.window.hours();
+    let hold = crate::web::quote::hold(offer.limit, wish.units, hours)?;
+    let quote = offer.listing.quote.as_ref()?;
+    let unit_hours = i128::from(wish.units) * i128::from(hours);
+    let unit_price = Money(i64::try_from(i128::from(offer.total.0) / unit_hours).ok()?);
+    let parts = quote.fills.iter().map(|fill| {
+        let what = format!("{} × {hours} h × {}", fill.units, format::money(fill.price));
+        let part = crate::web::quote::hold(fill.price, fill.units, hours).unwrap_or_default();
+        (what, format::money(part))
+    });
+    let symbol = offer.listing.symbol.clone();
+    let grams = symbol
+        .carbon_grams()
+        .map(|grams| i128::from(grams) * unit_hours / 100);
+    Some(Priced {
+        total: format::money(offer.total),
+        hold: format::money(hold),
+        hold_plain: hold.to_string(),
+        limit_plain: offer.limit.to_string(),
+        unit_price: format::money(unit_price),
+        metered: symbol.metered(unit_price),
+        parts: parts.collect(),
+        cash: format::money(cash),
+        cash_after: (cash >= hold).then(|| format::money(cash - hold)),
+        missing: (cash < hold).then(|| format::money(hold - cash)),
+        carbon: grams.and_then(kilograms),
+        symbol,
+    })
+}
+
+/// Tenths of a kilogram, written as kilograms.
+fn kilograms(tenths: i128) -> Option<String> {
+    Some(format::scaled(i64::try_from(tenths).ok()?, 1))
+}
+
+fn alternatives(
+    locale: Locale,
+    wish: &Wish,
+    offers: &[Offer],
+    chosen: Option<&Offer>,
+) -> Alternatives {
+    let cheapest = offers.first();
+    let greenest = offers
+        .iter()
+        .filter(|offer| offer.listing.symbol.carbon_grams().is_some())
+        .min_by_key(|offer| (offer.listing.symbol.carbon_grams(), offer.total));
+    let east = offers.iter().find(|offer| {
+        offer
+            .listing
+            .symbol
+            .region
+            .is_some_and(|region| !region.west)
+    });
+    let mut cards: Vec<Card> = Vec::new();
+    let kinds = [
+        ("cheapest", cheapest),
+        ("greenest", greenest),
+        ("east", east),
+    ];
+    for (key, offer) in kinds {
+        let Some(offer) = offer else { continue };
+        let symbol = &offer.listing.symbol;
+        let unit_hours = i128::from(wish.units) * i128::from(wish.window.hours());
+        let above = cheapest.map_or(Money::ZERO, |cheapest| offer.total - cheapest.total);
+        let tenths = symbol
+            .carbon_grams()
+            .map(|grams| i128::from(grams) * unit_hours / 100);
+        cards.push(Card {
+            key,
+            name: symbol.cluster(locale).to_owned(),
+            total: format::money(offer.total),
+            difference: (above > Money::ZERO).then(|| format!("+{}", format::money(above))),
+            carbon: tenths.and_then(kilograms),
+            href: format!("/?{}", wish.query(symbol.region)),
+            is_chosen: chosen
+                .is_some_and(|chosen| chosen.listing.instrument == offer.listing.instrument),
+        });
+    }
+    Alternatives { locale, cards }
+}
+
+fn table(
+    locale: Locale,
+    wish: &Wish,
+    scope: Scope,
+    listings: &[Listing],
+    last: &std::collections::BTreeMap<market::InstrumentId, Money>,
+) -> Table {
+    let in_region =
+        |listing: &&Listing| wish.region.is_none() || listing.symbol.region == wish.region;
+    let mut rows: Vec<Row> = Vec::new();
+    for listing in listings.iter().filter(in_region) {
+        let is_same_grade = rows
+            .last()
+            .is_some_and(|row| row.symbol.grade_name() == listing.symbol.grade_name());
+        match scope {
+            Scope::OneGrade if listing.quote.is_none() => continue,
+            Scope::Grades if is_same_grade => {
+                if let Some(row) = rows.last_mut() {
+                    let (more, _) = row.more.get_or_insert_with(|| (0, String::new()));
+                    *more += 1;
+                }
+                continue;
+            }
+            _ => {}
+        }
+        rows.push(row(wish, listing, last.get(&listing.instrument).copied()));
+    }
+    for row in &mut rows {
+        let name = row.symbol.grade_name().to_owned();
+        if let Some((_, href)) = &mut row.more {
+            *href = format!("/?grade={name}&{}&scope=grade#market", wish.window.query());
+        }
+    }
+    let narrowed = match (scope, wish.region) {
+        (Scope::OneGrade, _) => Some(wish.grade.name.to_owned()),
+        (Scope::Grades, Some(region)) => Some(cluster(region, locale).to_owned()),
+        (Scope::Grades, None) => None,
+    };
+    let all_href = format!("/?{}#market", wish.query(None));
+    Table {
+        locale,
+        period: locale.period(wish.window.period),
+        rows,
+        narrowed,
+        all_href,
+    }
+}
+
+fn row(wish: &Wish, listing: &Listing, last: Option<Money>) -> Row {
+    Row {
+        href: format!("/market/{}?{}", listing.symbol.text, wish.window.query()),
+        more: None,
+        ask: listing.ask.map(format::money),
+        bid: listing.bid.map(format::money),
+        last: last.map(format::money),
+        free: format::count(listing.free),
+        metered: listing.ask.and_then(|ask| listing.symbol.metered(ask)),
+        carbon: listing.symbol.carbon_grams(),
+        symbol: listing.symbol.clone(),
+    }
+}
+
+fn strip(locale: Locale, wish: &Wish, listings: &[Listing]) -> Strip {
+    let regions = queries::by_region(listings);
+    let asks = || regions.iter().filter_map(|(_, listing)| listing.ask);
+    let base = asks().min();
+    let span = match (base, asks().max()) {
+        (Some(low), Some(high)) => (high - low).0.max(1),
+        _ => 1,
+    };
+    let mut before: Option<i64> = None;
+    let reaches = regions.iter().map(|(region, listing)| {
+        let above = listing.ask.zip(base).map(|(ask, base)| (ask - base).0);
+        // The lowest reach keeps a film of water; the dearest fills nine tenths.
+        let height = above.map_or(0, |above| 3 + above.saturating_mul(87) / span);
+        let top = 100 - height;
+        let step = before.filter(|_| above.is_some()).unwrap_or(top);
+        before = above.map(|_| top);
+        let share = above
+            .zip(base)
+            .map(|(above, base)| above.saturating_mul(1000) / base.0);
+        Reach {
+            name: cluster(region, locale),
+            side: if region.west {
+                "region.west"
+            } else {
+                "region.east"
+            },
+            price: listing.ask.map(format::money),
+            above: share
+                .filter(|share| *share > 0)
+                .map(|share| format!("+{}%", format::scaled(share, 1))),
+            height,
+            top,
+            step_top: step.min(top),
+            step_height: (step - top).abs(),
+            is_lowest: above == Some(0),
+            free: format::count(listing.free),
+            href: format!("/market/{}?{}", listing.symbol.text, wish.window.query()),
+        }
+    });
+    Strip {
+        locale,
+        grade: wish.grade.name,
+        reaches: reaches.collect(),
+        base: base.map(format::money),
+    }
+}
+
+/// `GET /overview/live`: the live parts, after each commit that touches a book.
+///
+/// # Errors
+/// When the server has as many streams as it may.
+pub async fn live(
+    State(app): State<App>,
+    session: Option<axum::Extension<Session>>,
+    locale: LocaleOf,
+    uri: Uri,
+) -> Result<Response, Error> {
+    let sentence = Query::<Sentence>::try_from_uri(&uri).unwrap_or_default().0;
+    let scope = scope_of(&uri);
+    let session = session.map(|axum::Extension(session)| session);
+    let participant = session.as_ref().map(|session| session.member.participant);
+    let viewer = Viewer {
+        locale: locale.0,
+        participant,
+    };
+    let wants = move |published: &crate::feed::Published| {
+        !published.instruments.is_empty()
+            || participant.is_some_and(|own| published.participants.contains(&own))
+    };
+    let drawn = app.clone();
+    let render = move || {
+        let (app, viewer, sentence) = (drawn.clone(), viewer.clone(), sentence.clone());
+        async move { draw(&app, &viewer, &sentence, scope).await }
+    };
+    live::stream(&app, session.as_ref(), wants, render)
+}
+
+/// Whether the query asks for all regions of one grade.
+pub(super) fn scope_of(uri: &Uri) -> Scope {
+    let is_narrowed = uri
+        .query()
+        .unwrap_or_default()
+        .split('&')
+        .any(|pair| pair == "scope=grade");
+    if is_narrowed {
+        Scope::OneGrade
+    } else {
+        Scope::Grades
+    }
+}
+
+async fn draw(
+    app: &App,
+    viewer: &Viewer,
+    sentence: &Sentence,
+    scope: Scope,
+) -> Result<Fragments, Error> {
+    let grades = queries::listed_grades(&app.feed.market());
+    let Some(wish) = sentence.read(app.clock.now(), &grades) else {
+        return Ok(Vec::new());
+    };
+    let parts = parts(app, viewer, &wish, scope).await?;
+    Ok(vec![
+        ("bill", live::html(&parts.bill)?),
+        ("alternatives", live::html(&parts.alternatives)?),
+        ("table", live::html(&parts.table)?),
+        ("strip", live::html(&parts.strip)?),
+    ])
+}
+
+/// The region's name for a switch.
+pub(super) fn region_name(region: &'static Region, locale: Locale) -> String {
+    let hub = match locale {
+        Locale::Zh => region.hub_zh,
+        Locale::En => region.hub_en,
+    };
+    format!("{} · {hub}", cluster(region, locale))
+}

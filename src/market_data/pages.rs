@@ -1,0 +1,101 @@
+//! The overview.
+
+use askama::Template;
+use askama_web::WebTemplate;
+use axum::extract::{Query, State};
+use axum::http::Uri;
+use axum::response::{IntoResponse, Response};
+use market::catalogue::REGIONS;
+
+use super::forms::{Sentence, Wish};
+use super::fragments::{self, Alternatives, Bill, Strip, Table, Viewer};
+use super::queries;
+use crate::app::App;
+use crate::web::{Error, Shell};
+
+#[derive(Template, WebTemplate)]
+#[template(path = "market_data/index.html")]
+struct Index {
+    shell: Shell,
+    units: i64,
+    grades: Vec<&'static str>,
+    grade: &'static str,
+    days: Vec<(String, String)>,
+    day: String,
+    hour: i8,
+    hours: i64,
+    lengths: Vec<i64>,
+    regions: Vec<(&'static str, String)>,
+    region: &'static str,
+    period: String,
+    unit_hours: String,
+    bill: Bill,
+    alternatives: Alternatives,
+    table: Table,
+    strip: Strip,
+}
+
+#[derive(Template, WebTemplate)]
+#[template(path = "market_data/empty.html")]
+struct Empty {
+    shell: Shell,
+}
+
+/// `GET /`
+///
+/// # Errors
+/// When the database can't be read.
+pub async fn index(
+    State(app): State<App>,
+    shell: Shell,
+    uri: Uri,
+    Query(sentence): Query<Sentence>,
+) -> Result<Response, Error> {
+    let now = app.clock.now();
+    let grades = queries::listed_grades(&app.feed.market());
+    let Some(wish) = sentence.read(now, &grades) else {
+        return Ok(Empty { shell }.into_response());
+    };
+    let participant = shell.member.as_ref().map(|member| member.participant);
+    let viewer = Viewer {
+        locale: shell.locale,
+        participant,
+    };
+    let parts = fragments::parts(&app, &viewer, &wish, fragments::scope_of(&uri)).await?;
+    let live = format!("/overview/live?{}", uri.query().unwrap_or_default());
+    let locale = shell.locale;
+    let Wish {
+        units,
+        grade,
+        window,
+        region,
+    } = wish;
+    let mut lengths = vec![1, 2, 4, 8, 12, 24, 48, 72, 168];
+    if !lengths.contains(&window.hours()) {
+        lengths.push(window.hours());
+        lengths.sort_unstable();
+    }
+    let regions = REGIONS
+        .iter()
+        .map(|region| (region.symbol_part(), fragments::region_name(region, locale)));
+    let page = Index {
+        shell: shell.live_from(live),
+        units,
+        grades: grades.iter().map(|grade| grade.name).collect(),
+        grade: grade.name,
+        days: window.days(now, 14, locale),
+        day: window.day(),
+        hour: window.hour(),
+        hours: window.hours(),
+        lengths,
+        regions: regions.collect(),
+        region: region.map_or("", |region| region.symbol_part()),
+        period: locale.period(window.period),
+        unit_hours: crate::web::format::count(units.saturating_mul(window.hours())),
+        bill: parts.bill,
+        alternatives: parts.alternatives,
+        table: parts.table,
+        strip: parts.strip,
+    };
+    Ok(page.into_response())
+}

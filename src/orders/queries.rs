@@ -1,0 +1,173 @@
+//! What is read of a participant's orders; another's are as if they did not exist.
+
+use anyhow::Context;
+use market::{Hour, LeaseId, Money, OrderId, ParticipantId, Period, Timestamp};
+use sqlx::PgPool;
+
+use crate::clock;
+use crate::web::Error;
+
+/// An order with what has come of it.
+#[derive(Clone, Debug)]
+pub(super) struct OrderRow {
+    pub(super) id: OrderId,
+    pub(super) client_id: String,
+    pub(super) symbols: Vec<String>,
+    pub(super) is_bid: bool,
+    pub(super) units: i64,
+    pub(super) filled: i64,
+    pub(super) price: Money,
+    pub(super) period: Period,
+    pub(super) held: Money,
+    pub(super) accepted_at: Timestamp,
+    pub(super) done: Option<String>,
+    pub(super) done_at: Option<Timestamp>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: i64,
+    client_id: String,
+    symbols: Vec<String>,
+    is_bid: bool,
+    units: i64,
+    filled: i64,
+    price: i64,
+    start_at: jiff_sqlx::Timestamp,
+    end_at: jiff_sqlx::Timestamp,
+    held: i64,
+    accepted_at: jiff_sqlx::Timestamp,
+    done: Option<String>,
+    done_at: Option<jiff_sqlx::Timestamp>,
+}
+
+fn stamp(at: jiff_sqlx::Timestamp) -> Timestamp {
+    clock::stamp(at.to_jiff())
+}
+
+fn period(start: jiff_sqlx::Timestamp, end: jiff_sqlx::Timestamp) -> Period {
+    let hour = |at| -> Hour { stamp(at).hour() };
+    Period {
+        start: hour(start),
+        end: hour(end),
+    }
+}
+
+impl From<Row> for OrderRow {
+    fn from(row: Row) -> Self {
+        Self {
+            id: OrderId(row.id),
+            client_id: row.client_id,
+            symbols: row.symbols,
+            is_bid: row.is_bid,
+            units: row.units,
+            filled: row.filled,
+            price: Money(row.price),
+            period: period(row.start_at, row.end_at),
+            held: Money(row.held),
+            accepted_at: stamp(row.accepted_at),
+            done: row.done,
+            done_at: row.done_at.map(stamp),
+        }
+    }
+}
+
+/// The open orders, the newest first.
+pub(super) async fn open(db: &PgPool, of: ParticipantId) -> Result<Vec<OrderRow>, Error> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT o.id, o.client_id, o.side = 'buy' AS is_bid, o.units, o.filled, o.price,
+                o.start_at, o.end_at, o.held, o.accepted_at, o.done, o.done_at,
+                ARRAY(SELECT symbol FROM instruments i WHERE i.id = ANY(o.instruments)
+                      ORDER BY symbol) AS symbols
+         FROM orders o WHERE o.participant = $1 AND o.done IS NULL
+         ORDER BY o.id DESC LIMIT 200",
+    )
+    .bind(of.0)
+    .fetch_all(db)
+    .await
+    .context("loading open orders")?;
+    Ok(rows.into_iter().map(OrderRow::from).collect())
+}
+
+/// The latest orders of which nothing more comes, the newest first.
+pub(super) async fn past(db: &PgPool, of: ParticipantId) -> Result<Vec<OrderRow>, Error> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT o.id, o.client_id, o.side = 'buy' AS is_bid, o.units, o.filled, o.price,
+                o.start_at, o.end_at, o.held, o.accepted_at, o.done, o.done_at,
+                ARRAY(SELECT symbol FROM instruments i WHERE i.id = ANY(o.instruments)
+                      ORDER BY symbol) AS symbols
+         FROM orders o WHERE o.participant = $1 AND o.done IS NOT NULL
+         ORDER BY o.id DESC LIMIT 50",
+    )
+    .bind(of.0)
+    .fetch_all(db)
+    .await
+    .context("loading past orders")?;
+    Ok(rows.into_iter().map(OrderRow::from).collect())
+}
+
+/// One order.
+pub(super) async fn order(
+    db: &PgPool,
+    of: ParticipantId,
+    id: OrderId,
+) -> Result<Option<OrderRow>, Error> {
+    let row: Option<Row> = sqlx::query_as(
+        "SELECT o.id, o.client_id, o.side = 'buy' AS is_bid, o.units, o.filled, o.price,
+                o.start_at, o.end_at, o.held, o.accepted_at, o.done, o.done_at,
+                ARRAY(SELECT symbol FROM instruments i WHERE i.id = ANY(o.instruments)
+                      ORDER BY symbol) AS symbols
+         FROM orders o WHERE o.participant = $1 AND o.id = $2",
+    )
+    .bind(of.0)
+    .bind(id.0)
+    .fetch_optional(db)
+    .await
+    .context("loading an order")?;
+    Ok(row.map(OrderRow::from))
+}
+
+/// A trade of an order, and the lease that it made.
+pub(super) struct Fill {
+    pub(super) lease: LeaseId,
+    pub(super) at: Timestamp,
+    pub(super) units: i64,
+    pub(super) price: Money,
+    pub(super) period: Period,
+    pub(super) symbol: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct FillRow {
+    id: i64,
+    at: jiff_sqlx::Timestamp,
+    units: i64,
+    price: i64,
+    start_at: jiff_sqlx::Timestamp,
+    end_at: jiff_sqlx::Timestamp,
+    symbol: String,
+}
+
+/// The trades of a bid. They are found by what only its participant's leases have.
+pub(super) async fn fills(db: &PgPool, of: ParticipantId, id: OrderId) -> Result<Vec<Fill>, Error> {
+    let rows: Vec<FillRow> = sqlx::query_as(
+        "SELECT t.id, t.at, t.units, t.price, t.start_at, t.end_at, i.symbol
+         FROM leases l JOIN trades t ON t.id = l.id
+         JOIN pools p ON p.id = t.pool JOIN instruments i ON i.id = p.instrument
+         WHERE l.holder = $1 AND t.buy = $2 ORDER BY t.id LIMIT 500",
+    )
+    .bind(of.0)
+    .bind(id.0)
+    .fetch_all(db)
+    .await
+    .context("loading an order's trades")?;
+    let fill = |row: FillRow| Fill {
+        lease: LeaseId(row.id),
+        at: stamp(row.at),
+        units: row.units,
+        price: Money(row.price),
+        period: period(row.start_at, row.end_at),
+        symbol: row.symbol,
+    };
+    Ok(rows.into_iter().map(fill).collect())
+}

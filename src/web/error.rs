@@ -1,0 +1,259 @@
+//! Why a request can't be served, and the page that says so with a way onward.
+//!
+//! Handlers return [`Error`]; one layer, [`pages`], turns it, and every bare failure of the layers
+//! below (no such URL, too large, a panic), into a page or, for htmx, into a notice. What went
+//! wrong inside is logged once, with the request id that the page shows.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse, Response};
+use market::Rejection;
+
+use super::i18n::Locale;
+use super::shell::{Shell, place, request_id};
+
+/// Why a request can't be served.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing here, or another participant's.
+    #[error("not found")]
+    NotFound,
+    /// The request came from another site, or its method is not allowed.
+    #[error("forbidden")]
+    Forbidden,
+    /// Only for those who have signed in.
+    #[error("signed out")]
+    SignIn,
+    /// The market said no, where no form can show it.
+    #[error("rejected: {0}")]
+    Rejected(Rejection),
+    /// The request can't be read.
+    #[error("invalid request")]
+    Invalid,
+    /// Too many requests of this kind; how many seconds to wait.
+    #[error("too many requests")]
+    TooMany(u64),
+    /// The machine has more to do than it can.
+    #[error("busy")]
+    Busy,
+    /// The program or its database failed.
+    #[error("internal error")]
+    Internal(#[source] anyhow::Error),
+}
+
+impl From<anyhow::Error> for Error {
+    fn from(error: anyhow::Error) -> Self {
+        match error.downcast_ref::<sqlx::Error>() {
+            Some(sqlx::Error::PoolTimedOut) => Self::Busy,
+            _ => Self::Internal(error),
+        }
+    }
+}
+
+impl Error {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::SignIn => StatusCode::UNAUTHORIZED,
+            Self::Rejected(_) => StatusCode::CONFLICT,
+            Self::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+/// The error of a response that still has to be made a page.
+#[derive(Clone)]
+struct Failure(Arc<Error>);
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        if let Self::TooMany(seconds) = self {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if matches!(self, Self::Busy) {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        }
+        response.extensions_mut().insert(Failure(Arc::new(self)));
+        response
+    }
+}
+
+#[derive(Template)]
+#[template(path = "errors/show.html")]
+struct Show {
+    shell: Shell,
+    failure: Words,
+}
+
+#[derive(Template)]
+#[template(path = "errors/_notice.html")]
+struct Notice {
+    locale: Locale,
+    request_id: String,
+    failure: Words,
+}
+
+/// What a reader is told.
+struct Words {
+    status: u16,
+    title: String,
+    text: String,
+    onward: &'static str,
+    onward_text: String,
+}
+
+/// Turns every failure into a page with the request id, or a notice where htmx asked.
+pub async fn pages(request: Request, next: Next) -> Response {
+    let headers = request.headers().clone();
+    let path = place(request.method(), &headers, request.uri());
+    let id = request_id(&request);
+    let response = next.run(request).await;
+    let status = response.status();
+    let is_page = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| {
+            kind.as_bytes().starts_with(b"text/html")
+                || kind.as_bytes().starts_with(b"application/")
+        });
+    if !status.is_client_error() && !status.is_server_error() || is_page {
+        return response;
+    }
+    let failure = response.extensions().get::<Failure>().cloned();
+    let error = failure.as_ref().map(|failure| &*failure.0);
+    if let Some(Error::Internal(error)) = error {
+        tracing::error!(request_id = %id, error = format!("{error:#}"), "a request failed");
+    }
+    if let Some(Error::SignIn) = error {
+        return to_sign_in(&headers, &path);
+    }
+    show(&headers, &path, id, response, error)
+}
+
+fn show(
+    headers: &HeaderMap,
+    path: &str,
+    id: String,
+    response: Response,
+    error: Option<&Error>,
+) -> Response {
+    let locale = Locale::of(headers);
+    let status = response.status();
+    let failure = words(locale, status, error);
+    let is_htmx = headers.contains_key("hx-request");
+    let body = if is_htmx {
+        Notice {
+            locale,
+            request_id: id,
+            failure,
+        }
+        .render()
+    } else {
+        Show {
+            shell: Shell::bare(headers, path, id),
+            failure,
+        }
+        .render()
+    };
+    let (mut parts, _) = response.into_parts();
+    // The length of the bare body is not the page's.
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.remove(header::CONTENT_TYPE);
+    if is_htmx {
+        parts
+            .headers
+            .insert("hx-retarget", HeaderValue::from_static("#notice"));
+        parts
+            .headers
+            .insert("hx-reswap", HeaderValue::from_static("innerHTML"));
+    }
+    match body {
+        Ok(body) => (parts, Html(body)).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "an error page can't be rendered");
+            status.into_response()
+        }
+    }
+}
+
+/// Whoever must sign in first comes back to where they were.
+fn to_sign_in(headers: &HeaderMap, path: &str) -> Response {
+    let target = format!("/sign-in?next={}", encoded(path));
+    let Ok(location) = HeaderValue::from_str(&target) else {
+        return StatusCode::UNAUTHORIZED.into_response();
+    };
+    if headers.contains_key("hx-request") {
+        (StatusCode::OK, [("hx-redirect", location)]).into_response()
+    } else {
+        (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
+    }
+}
+
+/// A path as the value of a query's field.
+pub(crate) fn encoded(path: &str) -> String {
+    path.bytes().fold(String::new(), |mut out, byte| {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'/' => {
+                out.push(char::from(byte));
+            }
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+        out
+    })
+}
+
+fn words(locale: Locale, status: StatusCode, error: Option<&Error>) -> Words {
+    let kind = match (error, status) {
+        (Some(Error::Rejected(_)), _) => "rejected",
+        (_, StatusCode::NOT_FOUND) => "not_found",
+        (_, StatusCode::FORBIDDEN) => "forbidden",
+        (_, StatusCode::METHOD_NOT_ALLOWED) => "method",
+        (_, StatusCode::PAYLOAD_TOO_LARGE) => "too_large",
+        (_, StatusCode::TOO_MANY_REQUESTS) => "too_many",
+        (_, StatusCode::SERVICE_UNAVAILABLE) => "busy",
+        (_, StatusCode::INTERNAL_SERVER_ERROR) => "internal",
+        _ if status.is_server_error() => "internal",
+        _ => "invalid",
+    };
+    let text = match error {
+        Some(Error::Rejected(rejection)) => super::say::rejection(locale, *rejection),
+        _ => locale.t(format!("error.{kind}.text")).into_owned(),
+    };
+    let (onward, onward_key) = match kind {
+        "rejected" => ("/orders", "error.onward.orders"),
+        _ => ("/", "error.onward.market"),
+    };
+    Words {
+        status: status.as_u16(),
+        title: locale.t(format!("error.{kind}.title")).into_owned(),
+        text,
+        onward,
+        onward_text: locale.t(onward_key).into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_way_back_survives_the_query() {
+        assert_eq!(
+            encoded("/market/a?x=1&y=乙"),
+            "/market/a%3Fx%3D1%26y%3D%E4%B9%99"
+        );
+    }
+}

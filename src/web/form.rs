@@ -1,0 +1,96 @@
+//! Forms: what a browser sends, and what is wrong with it.
+//!
+//! A form's struct has only texts, so that nothing typed is lost when a field can't be read; the
+//! area's `forms.rs` turns it into a command or says at which field it can't.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{FromRequest, Request};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
+
+use super::error::Error;
+
+/// The fields of a form.
+#[derive(Clone, Copy, Debug)]
+pub struct Form<T>(pub T);
+
+impl<S, T> FromRequest<S> for Form<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned,
+{
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        match axum::Form::from_request(request, state).await {
+            Ok(axum::Form(fields)) => Ok(Self(fields)),
+            Err(rejection) => Err(match rejection.into_response().status() {
+                StatusCode::PAYLOAD_TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+                _ => Error::Invalid.into_response(),
+            }),
+        }
+    }
+}
+
+/// What is wrong with a form: a sentence by the field that it stands at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FieldErrors(BTreeMap<&'static str, String>);
+
+impl FieldErrors {
+    /// Notes what is wrong with a field; the first word about it stays.
+    pub fn add(&mut self, field: &'static str, text: impl Into<String>) {
+        self.0.entry(field).or_insert_with(|| text.into());
+    }
+
+    /// What is wrong with a field.
+    pub fn get(&self, field: &str) -> Option<&str> {
+        self.0.get(field).map(String::as_str)
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// A new client id for a ticket: a form that is sent twice is one order.
+pub fn client_id() -> String {
+    format!("web-{}", uuid::Uuid::now_v7().simple())
+}
+
+/// What a person typed as a number, without the spaces round it and with the full-width digits of
+/// a Chinese keyboard as plain ones.
+pub fn plain(typed: &str) -> String {
+    let narrow = |typed: char| match typed {
+        '\u{ff10}'..='\u{ff19}' => {
+            char::from_u32(u32::from(typed) - 0xff10 + u32::from('0')).unwrap_or(typed)
+        }
+        '\u{ff0e}' | '\u{3002}' => '.',
+        _ => typed,
+    };
+    typed.trim().chars().map(narrow).collect()
+}
+
+/// A whole number as a person types it; no sign, no separators.
+pub fn whole(typed: &str) -> Option<i64> {
+    let digits = plain(typed);
+    let is_digits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse().ok().filter(|_| is_digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_as_people_type_them() {
+        assert_eq!(whole(" 8 "), Some(8));
+        assert_eq!(whole("１６"), Some(16));
+        for typed in ["", "-8", "+8", "8.0", "1e3", "8 8", "99999999999999999999"] {
+            assert_eq!(whole(typed), None, "{typed}");
+        }
+        assert_eq!(plain("９．９８"), "9.98");
+    }
+}

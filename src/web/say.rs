@@ -1,0 +1,34 @@
+//! The market's answers in the reader's words.
+
+use market::{DoneWhy, Rejection};
+
+use super::format;
+use super::i18n::Locale;
+
+/// Why the market said no, in one sentence with the way on.
+pub fn rejection(locale: Locale, rejection: Rejection) -> String {
+    match rejection {
+        Rejection::InsufficientFunds { missing } => {
+            let missing = format::wide(missing);
+            locale.tr("rejection.insufficient_funds", [("missing", &missing)])
+        }
+        _ => locale
+            .t(format!("rejection.{}", rejection.code()))
+            .into_owned(),
+    }
+}
+
+/// Why nothing more comes of an order.
+pub fn done(locale: Locale, why: &str) -> String {
+    locale.t(format!("order.done.{why}")).into_owned()
+}
+
+/// Every name that [`done`] can be asked for.
+pub const DONE: [DoneWhy; 6] = [
+    DoneWhy::Filled,
+    DoneWhy::Cancelled,
+    DoneWhy::Expired,
+    DoneWhy::SelfTrade,
+    DoneWhy::Unfilled,
+    DoneWhy::Bond,
+];
