@@ -125,6 +125,8 @@ mod tests {
     #[test]
     fn the_standard_rules_hold() {
         let rules = load(None).unwrap();
+        // The simulator has them again, since it has no files.
+        assert_eq!(rules, simulator::rule_sets::RuleSet::Standard.rules());
         assert_eq!(rules.version, 1);
         assert_eq!(rules.seller_fee.maker_bps, 200);
         assert_eq!(rules.bond_bps, 1000);

@@ -17,10 +17,10 @@ const PROVIDERS: i64 = 3;
 
 /// Lots, ticks and levels of the instruments, numbered from 1; lots of 4 and 6 meet at 12.
 const INSTRUMENTS: [(&str, i64, i64); 4] = [
-    ("A.EAST.SILVER", 1, 100),
-    ("B.WEST.SILVER", 1, 50),
-    ("C.WEST.GOLD", 4, 100),
-    ("D.EAST.BRONZE", 6, 300),
+    ("A.EAST.SILVER", 1, 7),
+    ("B.WEST.SILVER", 1, 1),
+    ("C.WEST.GOLD", 4, 7),
+    ("D.EAST.BRONZE", 6, 49),
 ];
 
 /// An endless sequence of commands that a seed decides, and what came of them.
@@ -77,10 +77,10 @@ impl Workload {
             2..8 => self.open_pool(),
             8..30 => self.ask(),
             30..62 => self.bid(),
-            62..68 => self.cancel(),
-            68..76 => self.replace(),
-            76..78 => self.again(),
-            78..96 => self.deliver(),
+            62..66 => self.cancel(),
+            66..80 => self.replace(),
+            80..82 => self.again(),
+            82..96 => self.deliver(),
             96..97 => self.list(),
             _ => Command::Tick,
         };
@@ -112,12 +112,12 @@ impl Workload {
     }
 
     /// One of a list, the later ones more likely: they are still of interest.
-    fn recent<T: Clone>(&mut self, of: impl Fn(&Self) -> &Vec<T>) -> Option<T> {
+    fn recent<T: Clone>(&mut self, window: i64, of: impl Fn(&Self) -> &Vec<T>) -> Option<T> {
         let count = i64::try_from(of(self).len()).expect("few enough");
         if count == 0 {
             return None;
         }
-        let window = if self.chance(90) { 40 } else { count };
+        let window = if self.chance(95) { window } else { count };
         let back = self.below(window.min(count)) + 1;
         of(self).get(usize::try_from(count - back).ok()?).cloned()
     }
@@ -126,8 +126,8 @@ impl Workload {
     fn pass_time(&mut self) {
         self.at += match self.below(1_000) {
             0..800 => 0,
-            800..810 => 1,
-            810..940 => (self.below(10) + 1) * 60_000_000,
+            800..830 => 1,
+            830..940 => (self.below(10) + 1) * 60_000_000,
             940..985 => HOUR_MICROS - self.at.rem_euclid(HOUR_MICROS),
             985..997 => self.below(3 * HOUR_MICROS),
             _ => self.below(30) * HOUR_MICROS,
@@ -179,7 +179,7 @@ impl Workload {
 
     fn open_pool(&mut self) -> Command {
         if self.chance(40)
-            && let Some(mut pool) = self.recent(|known| &known.pools)
+            && let Some(mut pool) = self.recent(8, |known| &known.pools)
         {
             pool.units += [0, 1, 2, 12, 12, -12][usize::try_from(self.below(6)).expect("small")];
             return Command::OpenPool(pool);
@@ -206,12 +206,13 @@ impl Workload {
         INSTRUMENTS.get(place).map_or(1, |(_, lot, _)| *lot)
     }
 
-    /// Prices on a short ladder that all ticks divide, so that they often meet.
+    /// Prices on a short ladder that all ticks divide and 60 minutes don't, so that they often meet
+    /// and seldom settle without rounding.
     fn price(&mut self) -> Money {
         Money(if self.chance(2) {
             self.below(2_000) - 50
         } else {
-            900 + 300 * self.below(8)
+            931 + 294 * self.below(8)
         })
     }
 
@@ -222,7 +223,10 @@ impl Workload {
                 until: Timestamp(self.at + self.below(5 * HOUR_MICROS) - HOUR_MICROS / 8),
             },
             82..86 => TimeInForce::Gtd {
-                until: Timestamp(self.at - self.at.rem_euclid(HOUR_MICROS) + HOUR_MICROS),
+                until: {
+                    let next = self.hour_from_now(1, 4);
+                    Timestamp(next + self.below(2))
+                },
             },
             at if at < 100 - fok => TimeInForce::Ioc,
             _ => TimeInForce::Fok,
@@ -234,7 +238,7 @@ impl Workload {
     }
 
     fn ask(&mut self) -> Command {
-        let mut chosen = self.recent(|known| &known.pools);
+        let mut chosen = self.recent(8, |known| &known.pools);
         if chosen.as_ref().is_some_and(|pool| pool.end.0 <= self.at) && self.chance(95) {
             chosen = self.pools.last().cloned();
         }
@@ -310,7 +314,7 @@ impl Workload {
     /// What a bid wants, and its lot.
     fn target(&mut self) -> (Target, i64) {
         if self.chance(10)
-            && let Some(pool) = self.recent(|known| &known.pools)
+            && let Some(pool) = self.recent(8, |known| &known.pools)
         {
             return (Target::Pool(pool.pool), self.lot_of(pool.instrument));
         }
@@ -327,7 +331,7 @@ impl Workload {
     }
 
     fn cancel(&mut self) -> Command {
-        let Some(placed) = self.recent(|known| &known.placed) else {
+        let Some(placed) = self.recent(40, |known| &known.placed) else {
             return Command::Tick;
         };
         Command::CancelOrder {
@@ -341,7 +345,7 @@ impl Workload {
     }
 
     fn replace(&mut self) -> Command {
-        let Some(placed) = self.recent(|known| &known.placed) else {
+        let Some(placed) = self.recent(40, |known| &known.placed) else {
             return Command::Tick;
         };
         let lot = match &placed.side {
@@ -364,7 +368,7 @@ impl Workload {
 
     /// An order sent before: as it was, or under its name with another price.
     fn again(&mut self) -> Command {
-        let Some(mut placed) = self.recent(|known| &known.placed) else {
+        let Some(mut placed) = self.recent(40, |known| &known.placed) else {
             return Command::Tick;
         };
         if self.chance(30) {
@@ -381,7 +385,7 @@ impl Workload {
     }
 
     fn deliver(&mut self) -> Command {
-        let Some((lease, period, units)) = self.recent(|known| &known.leases) else {
+        let Some((lease, period, units)) = self.recent(40, |known| &known.leases) else {
             return Command::Tick;
         };
         let lease = if self.chance(1) {
