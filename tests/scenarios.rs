@@ -6,6 +6,8 @@
 //! are counted here, and `at` where it is that of the command. By hand:
 //! `sed -n 's/^> //p' FILE | sluice simulate --rules none`.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
