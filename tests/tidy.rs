@@ -264,3 +264,71 @@ fn nothing_unfinished_is_left_behind() {
         &broken.into_iter().collect::<Vec<_>>(),
     );
 }
+
+/// The names of the scenarios, and all of their text.
+fn scenarios() -> (BTreeSet<String>, String) {
+    let files = files("tests/scenarios", "txt");
+    let text = files.iter().map(|(_, text)| text.as_str()).collect();
+    let stem = |name: &str| name.rsplit('/').next().map(|name| name.replace(".txt", ""));
+    let names = files.iter().filter_map(|(name, _)| stem(name)).collect();
+    (names, text)
+}
+
+#[test]
+fn each_rule_names_its_scenarios_and_each_scenario_its_rule() {
+    let rules = fs::read_to_string(root().join("docs/MARKET_RULES.md")).expect("the rules");
+    let linked = |text: &str| -> BTreeSet<String> {
+        let links = text.split("](../tests/scenarios/").skip(1);
+        links
+            .filter_map(|link| link.split_once(".txt)"))
+            .map(|(name, _)| name.to_owned())
+            .collect()
+    };
+    let (known, _) = scenarios();
+    let named = linked(&rules);
+    let mut broken: Vec<String> = named
+        .symmetric_difference(&known)
+        .map(|name| format!("{name} is a scenario without a clause, or named without being there"))
+        .collect();
+    let mut last = (0, 0);
+    for line in rules.lines().filter(|line| line.starts_with("**")) {
+        let number = line.trim_start_matches('*').split([' ', '*']).next();
+        let number = number.unwrap_or_default().split_once('.');
+        let number = number.and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+        let number: (u32, u32) = number.unwrap_or_default();
+        let next = [(last.0, last.1 + 1), (last.0 + 1, 1)].contains(&number);
+        last = number;
+        if !next || linked(line).is_empty() {
+            broken.push(format!(
+                "a clause is out of order or names no scenario: {line}"
+            ));
+        }
+    }
+    assert!(last.0 > 0, "the rules have clauses");
+    expect_none("docs/MARKET_RULES.md and tests/scenarios/ agree", &broken);
+}
+
+#[test]
+fn each_rejection_is_documented_and_shown() {
+    let source = fs::read_to_string(root().join("crates/market/src/rejection.rs"));
+    let source = source.expect("the rejections");
+    let protocol = fs::read_to_string(root().join("docs/PROTOCOL.md")).expect("the protocol");
+    let (_, shown) = scenarios();
+    let codes: Vec<&str> = source
+        .split("=> \"")
+        .skip(1)
+        .filter_map(|rest| rest.split_once('"'))
+        .map(|(code, _)| code)
+        .collect();
+    assert!(codes.len() > 20, "each rejection has a code: {codes:?}");
+    let mut broken = Vec::new();
+    for code in codes {
+        if !protocol.contains(&format!("\n| `{code}` |")) {
+            broken.push(format!("{code} is not in docs/PROTOCOL.md"));
+        }
+        if !shown.contains(&format!("\"reason\":\"{code}\"")) {
+            broken.push(format!("{code} is in no scenario"));
+        }
+    }
+    expect_none("every rejection is documented and shown", &broken);
+}
