@@ -20,7 +20,9 @@ use super::readings::{outage, reading};
 use super::tariff::TICK;
 use super::work::{BUYERS, Bid, FIRST_BUYER, Stands, at_hour, at_second};
 
-/// How long after an hour its readings come, in microseconds: five minutes.
+/// Readings of an hour come so long after it: whole hours, where the rules allow as many, and five
+/// minutes in microseconds. A few hours make room for commands to be on their way together.
+const READING_LAG_HOURS: i64 = 3;
 const READING_LAG: i64 = 300_000_000;
 
 /// Providers ask anew every so many hours.
@@ -57,6 +59,8 @@ pub struct Course {
     pub fates: Fates,
     /// When the last payment and the last bond are free.
     closes: Timestamp,
+    /// How many whole hours after an hour its readings come.
+    lag: i64,
     actions: VecDeque<(Timestamp, Action)>,
     /// The next hour to read, from the trace's start.
     hour: i64,
@@ -73,8 +77,12 @@ pub struct Course {
 impl Course {
     /// The course that a plan takes under a rule set.
     pub fn new(plan: Plan, rules: &Rules) -> Self {
+        let deadline = rules.reading_deadline_hours.unwrap_or(i64::MAX);
+        let lag = READING_LAG_HOURS.min(deadline - 1).max(0);
+        let last = rules.claim_window_hours.max(lag) + 1;
         let mut course = Self {
-            closes: at_hour(plan.hours + rules.claim_window_hours + 1).begins(),
+            closes: at_hour(plan.hours + last).begins(),
+            lag,
             actions: actions(&plan).into(),
             hour: 0,
             ready: VecDeque::new(),
@@ -98,7 +106,7 @@ impl Course {
                 return Step::Send(at, command);
             }
             let reading = (self.hour < self.plan.hours)
-                .then(|| Timestamp(at_hour(self.hour).ends().0 + READING_LAG));
+                .then(|| Timestamp(at_hour(self.hour + self.lag).ends().0 + READING_LAG));
             let action = self.actions.front().copied();
             match (action, reading) {
                 (Some((at, action)), reading) if reading.is_none_or(|reading| at <= reading) => {

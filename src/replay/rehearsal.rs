@@ -192,6 +192,17 @@ fn answers_may_come_late_without_changing_a_command() {
 }
 
 #[test]
+fn readings_keep_the_deadline_of_the_rules() {
+    let mut hasty = rules();
+    hasty.reading_deadline_hours = Some(1);
+    let plan = Plan::draw(from_profile(1), wish(7_000, 1)).unwrap();
+    let played = play(plan, hasty);
+    assert_closed(&played);
+    let rejected = &played.course.fates.tally.rejected;
+    assert_eq!(rejected.get("already_settled"), None, "{rejected:?}");
+}
+
+#[test]
 fn without_rules_the_books_close_too() {
     let plan = Plan::draw(from_profile(1), wish(7_000, 1)).unwrap();
     let played = play(plan, Rules::none());
