@@ -160,7 +160,9 @@ pub type IndexPrices = BTreeMap<String, Vec<Decimal>>;
 
 #[derive(serde::Deserialize)]
 struct NodeRow {
+    #[serde(alias = "model")]
     gpu_model: String,
+    #[serde(alias = "gpu")]
     gpu_capacity_num: u32,
 }
 
@@ -209,7 +211,7 @@ impl Rows {
         });
     }
 
-    /// Reads a table row by row; `take` says what is wrong with one that it can't use.
+    /// Reads a table row by row. A column may have another name (`this or that`); `take` says what is wrong with one that it can't use.
     fn read<R: DeserializeOwned>(
         &mut self,
         table: &'static str,
@@ -224,7 +226,8 @@ impl Rows {
             None => csv::StringRecord::new(),
         };
         for &column in columns {
-            if !headers.iter().any(|header| header == column) {
+            let mut names = column.split(" or ");
+            if !names.any(|name| headers.iter().any(|header| header == name)) {
                 return Err(TableError::Column { table, column });
             }
         }
@@ -315,7 +318,7 @@ impl Rows {
     /// When the table can't be read at all.
     pub fn nodes(&mut self, input: impl Read, grades: &GradeMap) -> Result<Vec<Node>, TableError> {
         let mut nodes = Vec::new();
-        let columns = ["gpu_model", "gpu_capacity_num"];
+        let columns = ["gpu_model or model", "gpu_capacity_num or gpu"];
         self.read("nodes", &columns, input, |rows, row: NodeRow, _| {
             let cards = i64::from(row.gpu_capacity_num);
             match grades.get(&row.gpu_model).map(|mapped| mapped.grade) {
@@ -494,6 +497,15 @@ G2,,,,undisclosed
     }
 
     #[test]
+    fn nodes_of_an_older_trace_are_nodes_too() {
+        let text = "sn,cpu_milli,memory_mib,gpu,model\nn1,1,1,2,A10\nn2,1,1,8,G2\n";
+        let mut rows = Rows::default();
+        let nodes = rows.nodes(text.as_bytes(), &grades()).unwrap();
+        assert_eq!((nodes.len(), nodes[0].cards), (1, 2));
+        assert_eq!(rows.left_out["undisclosed_model"], 1);
+    }
+
+    #[test]
     fn a_job_asks_for_whole_cards_and_hours_from_the_next_hour() {
         let (rows, jobs) =
             jobs("a,1,460,,LS,3601,10801,3700\nb,8,1000,A10|A100-SXM4-80GB,BE,0,3600,0\n");
@@ -582,11 +594,11 @@ G2,,,,undisclosed
     #[test]
     fn a_missing_column_is_told_at_once() {
         let error = Rows::default()
-            .nodes("model,cards\nA10,1\n".as_bytes(), &grades())
+            .nodes("gpus,cards\nA10,1\n".as_bytes(), &grades())
             .unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the table of nodes has no column gpu_model"
+            "the table of nodes has no column gpu_model or model"
         );
     }
 }
