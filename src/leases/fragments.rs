@@ -6,7 +6,7 @@ use askama::Template;
 use askama::filters::HtmlSafe;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use market::{HORIZON_HOURS, HOUR_MICROS, HOUR_MINUTES, Hour, LeaseId, Money, Period, Timestamp};
+use market::{HORIZON_HOURS, HOUR_MINUTES, Hour, LeaseId, Money, Period, Timestamp};
 
 use super::queries::{self, LeaseRow, Settlement};
 use crate::app::App;
@@ -329,11 +329,12 @@ fn settled_row(
 }
 
 fn open_row(hour: Hour, day: Option<String>, now: Timestamp) -> HourRow {
-    let gone = (now.0 - hour.begins().0).clamp(0, HOUR_MICROS);
-    let state = match gone {
-        0 => "lease.hour.next",
-        HOUR_MICROS => "lease.hour.waiting",
-        _ => "lease.hour.running",
+    let state = if now < hour.begins() {
+        "lease.hour.next"
+    } else if now < hour.ends() {
+        "lease.hour.running"
+    } else {
+        "lease.hour.waiting"
     };
     HourRow {
         day,

@@ -24,7 +24,7 @@ fn page(label: &str) -> Response {
         <meta name="htmx-config" content='{{"includeIndicatorStyles":false,"allowEval":false}}'>
         <link rel="icon" href="{icons}"><link rel="stylesheet" href="{css}">
         <script src="{htmx}" defer></script><script src="{sse}" defer></script></head><body><main>
-        <h1><svg width="24" height="24" aria-hidden="true"><use href="{icons}#check"></use></svg>
+        <h1><svg width="24" height="24" aria-hidden="true"><use href="{icons}#circle-check"></use></svg>
         Parts</h1>
         <form method="post" action="/swap" hx-post="/swap" hx-target="#answer">
         {label}<input id="units" name="units" value="8"><button>Send</button></form>

@@ -1,8 +1,11 @@
 //! Everything that needs a real PostgreSQL, as one program: one throw-away cluster serves it all.
 
+mod buy_and_run;
 mod database;
+mod doors;
 mod embedded;
 mod program;
 mod replay;
 mod sequencer;
+mod sign_in;
 mod support;

@@ -1,4 +1,6 @@
 //! What the journeys stand on.
 
+pub(crate) mod app;
 pub(crate) mod market;
 pub(crate) mod postgres;
+pub(crate) mod visitor;

@@ -1,0 +1,99 @@
+//! The whole site on a database of its own, served on a free port of this machine.
+
+use std::sync::Arc;
+
+use market::{Command, Rules};
+use sluice::app::App;
+use sluice::clock::MarketClock;
+use sluice::router::router;
+use sluice::sequencer::Started;
+use sluice::web::server::{Limits, serve};
+use sluice::web::{Options, Web};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use super::market::{opening, start, stop, submit};
+use super::postgres::{TestDatabase, fresh_database};
+
+/// A served site: one instrument, a provider with 64 units at 10.00, a market clock that stands.
+pub(crate) struct TestApp {
+    /// Where it is served, without a slash at the end.
+    pub(crate) url: String,
+    /// Its database.
+    pub(crate) database: TestDatabase,
+    /// What its handlers reach.
+    pub(crate) app: App,
+    started: Option<Started>,
+    serving: JoinHandle<std::io::Result<()>>,
+}
+
+impl TestApp {
+    /// Serves the site as it is set up by default.
+    pub(crate) async fn start() -> Self {
+        Self::with(Limits::default()).await
+    }
+
+    /// Serves the site within these limits.
+    pub(crate) async fn with(limits: Limits) -> Self {
+        let database = fresh_database().await;
+        for name in ["黔云算力", "听澜智能"] {
+            let insert = "INSERT INTO participants (name, created_at) VALUES ($1, now())";
+            let inserted = sqlx::query(insert).bind(name).execute(&database.pool).await;
+            inserted.expect("a participant is written");
+        }
+        let (started, clock) = start(&database.url, Rules::none()).await;
+        for command in opening() {
+            let receipt = submit(&started, command).await;
+            assert_eq!(receipt.rejection(), None);
+        }
+        let app = App {
+            db: database.pool.clone(),
+            sequencer: started.sequencer.clone(),
+            feed: started.feed.clone(),
+            clock,
+            web: Arc::new(Web::new(Options::default())),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port is free");
+        let address = listener.local_addr().expect("it has one");
+        let stopping = app.web.stopping.clone();
+        let serving = tokio::spawn(serve(listener, router(app.clone()), limits, stopping));
+        Self {
+            url: format!("http://{address}"),
+            database,
+            app,
+            started: Some(started),
+            serving,
+        }
+    }
+
+    /// The market clock.
+    pub(crate) fn clock(&self) -> &MarketClock {
+        &self.app.clock
+    }
+
+    /// Does a command as the program; it must not be rejected.
+    pub(crate) async fn submit(&self, command: Command) {
+        let started = self.started.as_ref().expect("it runs");
+        let receipt = submit(started, command).await;
+        assert_eq!(receipt.rejection(), None);
+    }
+
+    /// Stops serving, as the program does at Ctrl-C, and proves the books.
+    pub(crate) async fn stop(mut self) {
+        self.app.web.stopping.cancel();
+        let served = (&mut self.serving)
+            .await
+            .expect("the server does not panic");
+        served.expect("the server ends well");
+        let started = self.started.take().expect("it runs");
+        tokio::task::spawn_blocking(move || stop(started))
+            .await
+            .expect("the sequencer ends");
+        let report = sluice::audit::run(&self.database.url)
+            .await
+            .expect("the audit runs");
+        assert!(report.ok, "{report:#?}");
+    }
+}

@@ -1,0 +1,227 @@
+//! A browser without scripts: it follows no redirect by itself, keeps cookies, and fills in the
+//! forms of the page that it is on.
+
+use std::collections::BTreeMap;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use scraper::{Html, Selector};
+
+use super::app::TestApp;
+
+/// One person at one browser.
+#[derive(Clone)]
+pub(crate) struct Visitor {
+    client: Client<HttpConnector, Body>,
+    url: String,
+    /// The cookies it has, by name.
+    pub(crate) cookies: BTreeMap<String, String>,
+    /// Headers that it sends with every request.
+    pub(crate) sends: Vec<(&'static str, String)>,
+}
+
+/// An answer.
+pub(crate) struct Page {
+    /// Its status.
+    pub(crate) status: StatusCode,
+    /// Its headers.
+    pub(crate) headers: HeaderMap,
+    /// Its body.
+    pub(crate) body: String,
+}
+
+/// What is filled into a form.
+pub(crate) type Fields = Vec<(String, String)>;
+
+impl Visitor {
+    /// Somebody new, who reads English.
+    pub(crate) fn new(app: &TestApp) -> Self {
+        Self {
+            client: Client::builder(TokioExecutor::new()).build(HttpConnector::new()),
+            url: app.url.clone(),
+            cookies: BTreeMap::new(),
+            sends: vec![("accept-language", "en".to_owned())],
+        }
+    }
+
+    /// Somebody new who signs up under this name, and has so much money.
+    pub(crate) async fn member(app: &TestApp, name: &str, yuan: &str) -> Self {
+        let mut visitor = Self::new(app);
+        let page = visitor.sign_up(name).await;
+        assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.body);
+        let page = visitor.post("/wallet/deposits", &[("amount", yuan)]).await;
+        assert_eq!(page.location(), "/wallet?deposited", "{}", page.body);
+        visitor
+    }
+
+    /// Signs up with a password that follows from the name.
+    pub(crate) async fn sign_up(&mut self, name: &str) -> Page {
+        let login = format!("{name}@example.org");
+        let fields = [
+            ("name", name),
+            ("login", &login),
+            ("password", &password(name)),
+        ];
+        self.post("/sign-up", &fields).await
+    }
+
+    /// Signs in as who has signed up under this name.
+    pub(crate) async fn sign_in(&mut self, name: &str, password: &str) -> Page {
+        let login = format!("{name}@example.org");
+        self.post("/sign-in", &[("login", &login), ("password", password)])
+            .await
+    }
+
+    /// Asks for a page.
+    pub(crate) async fn get(&mut self, path: &str) -> Page {
+        self.send("GET", path, String::new()).await
+    }
+
+    /// Sends a form.
+    pub(crate) async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
+        let mut body = url::form_urlencoded::Serializer::new(String::new());
+        body.extend_pairs(fields);
+        self.send("POST", path, body.finish()).await
+    }
+
+    /// Sends the form of a page, with some of its fields as they are given here.
+    pub(crate) async fn submit(&mut self, page: &Page, form: &str, typed: &[(&str, &str)]) -> Page {
+        let (action, mut fields) = page.form(form);
+        for (name, value) in typed {
+            let field = fields.iter_mut().find(|(known, _)| known == name);
+            field
+                .unwrap_or_else(|| panic!("{form} has no field {name}"))
+                .1 = (*value).to_owned();
+        }
+        let fields: Vec<(&str, &str)> = fields
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        self.post(&action, &fields).await
+    }
+
+    /// Begins a request whose body is read as it comes.
+    pub(crate) async fn open(
+        &self,
+        method: &str,
+        path: &str,
+        body: String,
+    ) -> axum::http::Response<hyper::body::Incoming> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url));
+        for (name, value) in &self.sends {
+            request = request.header(*name, value);
+        }
+        if method == "POST" {
+            request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        }
+        let cookies: Vec<String> = self
+            .cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        if !cookies.is_empty() {
+            request = request.header(header::COOKIE, cookies.join("; "));
+        }
+        let request = request.body(Body::from(body)).expect("a request");
+        self.client
+            .request(request)
+            .await
+            .expect("the site answers")
+    }
+
+    /// Sends a request and keeps the cookies of its answer.
+    pub(crate) async fn send(&mut self, method: &str, path: &str, body: String) -> Page {
+        let (parts, body) = self.open(method, path, body).await.into_parts();
+        for cookie in parts.headers.get_all(header::SET_COOKIE) {
+            let cookie = cookie.to_str().expect("a cookie is text");
+            let (name, rest) = cookie.split_once('=').expect("a cookie has a value");
+            let value = rest.split(';').next().unwrap_or_default();
+            if value.is_empty() {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        let body = body.collect().await.expect("a body").to_bytes();
+        let body = String::from_utf8(body.to_vec()).expect("a page is text");
+        Page {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        }
+    }
+}
+
+/// A password that nobody guesses, for tests.
+pub(crate) fn password(name: &str) -> String {
+    format!("a river through {name} and the hills")
+}
+
+impl Page {
+    /// Where it sends the browser.
+    pub(crate) fn location(&self) -> &str {
+        let location = self
+            .headers
+            .get(header::LOCATION)
+            .map(|value| value.to_str());
+        location
+            .unwrap_or_else(|| panic!("no redirect: {} {}", self.status, self.body))
+            .expect("text")
+    }
+
+    /// The texts of what a selector finds, with single spaces.
+    pub(crate) fn texts(&self, selector: &str) -> Vec<String> {
+        let selector = Selector::parse(selector).expect("a selector");
+        let page = Html::parse_document(&self.body);
+        let texts = page.select(&selector).map(|element| {
+            let text: String = element.text().collect();
+            text.split_whitespace().collect::<Vec<_>>().join(" ")
+        });
+        texts.collect()
+    }
+
+    /// The text of the only element that a selector finds.
+    pub(crate) fn text(&self, selector: &str) -> String {
+        let mut texts = self.texts(selector);
+        assert_eq!(
+            texts.len(),
+            1,
+            "{selector} finds {texts:?} in {}",
+            self.body
+        );
+        texts.remove(0)
+    }
+
+    /// A form's action, and its fields as they stand.
+    pub(crate) fn form(&self, form: &str) -> (String, Fields) {
+        let page = Html::parse_document(&self.body);
+        let parse = |text: &str| Selector::parse(text).expect("a selector");
+        let found = page.select(&parse(form)).next();
+        let form = found.unwrap_or_else(|| panic!("no {form} in {}", self.body));
+        let mut fields = Fields::new();
+        for field in form.select(&parse("input[name]")) {
+            let value = field.value().attr("value").unwrap_or_default();
+            fields.push((
+                field.attr("name").unwrap_or_default().to_owned(),
+                value.to_owned(),
+            ));
+        }
+        for field in form.select(&parse("select[name]")) {
+            let chosen = field.select(&parse("option[selected]")).next();
+            let chosen = chosen.or_else(|| field.select(&parse("option")).next());
+            let value = chosen.map(|option| {
+                let text: String = option.text().collect();
+                option.attr("value").map_or(text, str::to_owned)
+            });
+            let name = field.attr("name").unwrap_or_default().to_owned();
+            fields.push((name, value.unwrap_or_default()));
+        }
+        (form.attr("action").unwrap_or_default().to_owned(), fields)
+    }
+}
