@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod clock;
 pub mod delivery;
+pub mod demo;
 pub mod feed;
 pub mod replay;
 pub mod rules;

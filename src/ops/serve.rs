@@ -1,17 +1,29 @@
 //! `sluice serve`: the marketplace.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use crate::app::App;
+use crate::clock::{self, MarketClock};
 use crate::config::{Flags, Settings};
 use crate::db::{self, Database, Sharing};
+use crate::delivery::simulated;
+use crate::replay::decimal::Decimal;
+use crate::sequencer::{self, Started, scheduler};
+use crate::web::server::{self, Limits};
+use crate::web::{self, Web};
+use crate::{demo, router, rules};
 
 /// What `sluice serve` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  sluice serve --listen 127.0.0.1:9000 --clock-speed 60")]
 pub struct Arguments {
-    /// List a demonstration market to buy from, where there is none yet
+    /// List a demonstration market to buy from, where there is none yet, and simulate delivery
     #[arg(long)]
     demo: bool,
     /// Serve from a database that may lose what it acknowledged; for tests only
@@ -33,9 +45,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(arguments: &Arguments, settings: Settings) -> anyhow::Result<()> {
+    // An address in use is said before anything is started.
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .with_context(|| format!("{} can't be listened on", settings.listen))?;
     let url = settings.database_url.clone();
     let database = Database::open(url, settings.data_dir.clone(), Sharing::Alone).await?;
-    let served = serve_from(arguments, &settings, &database).await;
+    let served = serve_from(arguments, &settings, &database, listener).await;
     let closed = database.close().await;
     served?;
     Ok(closed?)
@@ -45,16 +61,117 @@ async fn serve_from(
     arguments: &Arguments,
     settings: &Settings,
     database: &Database,
+    listener: TcpListener,
 ) -> anyhow::Result<()> {
     if !arguments.allow_unsafe_database {
         db::require_durable(database.url()).await?;
     }
     db::migrate(database.url()).await?;
     let pool = db::connect(database.url()).await?;
-    tracing::info!(demo = arguments.demo, listen = %settings.listen, "the database is ready");
+    let clock = clock::resume(&pool, settings.clock_speed.into()).await?;
+    let started = start_sequencer(settings, database, &clock).await?;
+    if arguments.demo {
+        let rate = Decimal(settings.usd_cny);
+        demo::list(&pool, &started, clock.now(), rate).await?;
+    }
+    let web = Arc::new(Web::new(web_options(settings)));
+    let stopping = web.stopping.clone();
+    let tasks = TaskTracker::new();
+    start_tasks(&tasks, arguments.demo, &started, &clock, &stopping);
+    let app = App {
+        db: pool.clone(),
+        sequencer: started.sequencer.clone(),
+        feed: started.feed.clone(),
+        clock,
+        web,
+    };
+    tracing::info!("serving http://{}", listener.local_addr()?);
+    let pages = tokio::spawn(server::serve(
+        listener,
+        router::router(app),
+        limits(settings),
+        stopping.clone(),
+    ));
     super::asked_to_stop()
         .await
         .context("waiting for a signal")?;
+    stopping.cancel();
+    tasks.close();
+    pages.await?.context("serving pages")?;
+    tasks.wait().await;
+    stop_sequencer(started).await?;
     pool.close().await;
     Ok(())
+}
+
+async fn start_sequencer(
+    settings: &Settings,
+    database: &Database,
+    clock: &MarketClock,
+) -> anyhow::Result<Started> {
+    let file = settings.rules.as_ref().map(|path| path.to_string_lossy());
+    let options = sequencer::Options {
+        database_url: database.url().to_owned(),
+        rules: rules::load(file.as_deref())?,
+        clock: clock.clone(),
+        queue: settings.queue_length,
+        batch: settings.batch_max,
+    };
+    Ok(sequencer::start(options).await?)
+}
+
+/// Ends the sequencer after what was queued is done.
+async fn stop_sequencer(started: Started) -> anyhow::Result<()> {
+    started.sequencer.stop();
+    let ended = tokio::task::spawn_blocking(move || started.thread.join()).await?;
+    ended.map_err(|_| anyhow!("the sequencer did not end well; see the log"))
+}
+
+fn start_tasks(
+    tasks: &TaskTracker,
+    demo: bool,
+    started: &Started,
+    clock: &MarketClock,
+    stopping: &CancellationToken,
+) {
+    let Started {
+        sequencer, feed, ..
+    } = started;
+    let ticks = scheduler::run(
+        sequencer.clone(),
+        feed.clone(),
+        clock.clone(),
+        stopping.clone(),
+    );
+    tasks.spawn(ticks);
+    if demo {
+        tasks.spawn(simulated::run(
+            sequencer.clone(),
+            feed.clone(),
+            clock.clone(),
+            demo::SEED,
+            stopping.clone(),
+        ));
+    }
+}
+
+fn web_options(settings: &Settings) -> web::Options {
+    web::Options {
+        secure: settings
+            .public_url
+            .as_ref()
+            .is_some_and(|url| url.starts_with("https:")),
+        body_timeout: settings.body_timeout,
+        password_permits: settings.argon2_permits,
+        ..web::Options::default()
+    }
+}
+
+fn limits(settings: &Settings) -> Limits {
+    Limits {
+        header_timeout: settings.header_timeout,
+        connections: settings.max_connections,
+        connections_per_address: settings.max_connections_per_address,
+        ..Limits::default()
+    }
 }

@@ -45,7 +45,7 @@ const fn site(region: &'static str, price_bps: i64, capacity: i64, pressure: i64
 }
 
 /// Providers in each region.
-const PROVIDERS_PER_SITE: usize = 2;
+pub const PROVIDERS_PER_SITE: usize = 2;
 
 /// Service levels: how likely a provider offers one, and its price in basis points.
 const LEVELS: [(&str, i64, i64); 3] = [

@@ -1,0 +1,186 @@
+//! The demonstration market: a sample of real nodes, listed to buy from, with test money.
+//!
+//! The nodes, their regions and their prices are those of the replay's built-in profile
+//! ([`crate::replay`]), drawn from a fixed seed. Their delivery is simulated
+//! ([`crate::delivery::simulated`]) and labelled as such.
+
+mod store;
+
+use anyhow::{Context, ensure};
+use futures_util::future::try_join_all;
+use market::{
+    ClientId, Command, ListInstrument, Money, OpenPool, ParticipantId, PlaceOrder, Rules, Side,
+    TimeInForce, Timestamp, WHOLE_BPS, Weekly,
+};
+use sqlx::PgPool;
+
+use crate::replay::decimal::Decimal;
+use crate::replay::fleet::PoolTerms;
+use crate::replay::plan::{Plan, Tables, Wish};
+use crate::replay::profile::{self, Profile};
+use crate::replay::tariff::TICK;
+use crate::replay::{fleet, tables};
+use crate::sequencer::{Actor, Started};
+
+/// The seed of every draw of the demonstration.
+pub const SEED: u64 = 1;
+
+/// Peak demand of the profile as a share of what is listed, in 1/10,000: supply is ample.
+const LOAD: Decimal = Decimal(500);
+
+/// How long the pools last, in hours: a year.
+const HOURS: i64 = 365 * 24;
+
+/// From how many hours on the tariff for long work holds, and its price in basis points.
+const LONG_HOURS: i64 = 24;
+const LONG_BPS: i64 = 9_200;
+
+const ACTOR: Actor = Actor::System("demonstration");
+
+/// Lists the demonstration market where nothing is listed yet; else does nothing.
+///
+/// # Errors
+/// When the market refuses something, or the database does.
+pub async fn list(
+    db: &PgPool,
+    started: &Started,
+    now: Timestamp,
+    usd_cny: Decimal,
+) -> anyhow::Result<()> {
+    if started.feed.market().instruments().next().is_some() {
+        return Ok(());
+    }
+    let rules = started.feed.market().rules().clone();
+    let plan = plan(usd_cny)?;
+    let mut participants = Vec::new();
+    for (provider, number) in plan.fleet.providers.iter().zip(0..) {
+        let of_region = 1 + number % fleet::PROVIDERS_PER_SITE;
+        let name = format!("{}演示供方 {of_region}", provider.region.cluster_zh);
+        participants.push(store::participant(db, &name).await?);
+    }
+    let mut answers = Vec::new();
+    for command in commands(&plan, &participants, &rules, now) {
+        answers.push(started.sequencer.enqueue(now, ACTOR, command).await?);
+    }
+    for receipt in try_join_all(answers)
+        .await
+        .context("the demonstration was not listed")?
+    {
+        let rejection = receipt.rejection();
+        ensure!(
+            rejection.is_none(),
+            "the demonstration was rejected: {rejection:?}"
+        );
+    }
+    Ok(())
+}
+
+fn plan(usd_cny: Decimal) -> anyhow::Result<Plan> {
+    let profile = Profile::built_in().context("the built-in profile can't be read")?;
+    let mut rows = tables::Rows::default();
+    let (nodes, jobs) = profile.draw(SEED, &mut rows);
+    let grades = rows.grades(profile::GRADES.as_bytes())?;
+    let prices = rows.prices(profile::PRICES.as_bytes())?;
+    let drawn = Tables {
+        nodes,
+        jobs,
+        grades,
+        prices,
+        rows,
+    };
+    let wish = Wish {
+        load: LOAD,
+        usd_cny,
+        seed: SEED,
+    };
+    Plan::draw(drawn, wish).context("the built-in profile makes no market")
+}
+
+/// Instruments, then for each provider money for its bonds, its pools, and an ask for all of each.
+fn commands(
+    plan: &Plan,
+    participants: &[ParticipantId],
+    rules: &Rules,
+    now: Timestamp,
+) -> Vec<Command> {
+    let mut commands = Vec::new();
+    for listed in &plan.fleet.instruments {
+        commands.push(Command::ListInstrument(ListInstrument {
+            instrument: listed.instrument,
+            symbol: listed.symbol(),
+            lot: listed.grade.lot,
+            tick: TICK,
+        }));
+    }
+    for (at, participant) in participants.iter().enumerate() {
+        let pools = || plan.fleet.pools.iter().filter(|pool| pool.provider == at);
+        let worth: i128 = pools()
+            .map(|pool| price(plan, pool).times(pool.units, HOURS))
+            .sum();
+        let bond = worth * i128::from(rules.bond_bps) / i128::from(WHOLE_BPS);
+        if let Ok(amount @ 1..) = i64::try_from(bond) {
+            let amount = Money(amount);
+            commands.push(Command::Deposit {
+                participant: *participant,
+                amount,
+            });
+        }
+        for pool in pools() {
+            commands.extend(offer(plan, pool, *participant, now));
+        }
+    }
+    commands
+}
+
+fn price(plan: &Plan, pool: &PoolTerms) -> Money {
+    let grade = plan.fleet.instruments[pool.instrument].grade.name;
+    plan.fleet.price(pool, &plan.tariffs[grade], None)
+}
+
+/// A pool with its asks: a base tariff, a night tariff of providers who have one, and a cheaper
+/// one for whoever takes a day or more.
+fn offer(
+    plan: &Plan,
+    pool: &PoolTerms,
+    participant: ParticipantId,
+    now: Timestamp,
+) -> Vec<Command> {
+    let first = now.hour().begins();
+    let (start, end) = (first, first.plus_hours(HOURS));
+    let listed = &plan.fleet.instruments[pool.instrument];
+    let opened = OpenPool {
+        pool: pool.pool,
+        participant,
+        instrument: listed.instrument,
+        units: pool.units,
+        start,
+        end,
+    };
+    let ask = |tariff: &str, price: Money, min_hours: i64, weekly: Option<Weekly>| {
+        Command::PlaceOrder(PlaceOrder {
+            participant,
+            client_id: ClientId(format!("{}-{tariff}", pool.pool)),
+            side: Side::Sell {
+                pool: pool.pool,
+                min_hours,
+                weekly,
+            },
+            units: pool.units,
+            price,
+            start,
+            end,
+            tif: TimeInForce::Gtc,
+            post_only: false,
+        })
+    };
+    let tariff = &plan.tariffs[listed.grade.name];
+    let base = price(plan, pool);
+    let mut commands = vec![Command::OpenPool(opened), ask("base", base, 1, None)];
+    let cents = base.0 * LONG_BPS / WHOLE_BPS / TICK.0;
+    commands.push(ask("long", Money(cents.max(1) * TICK.0), LONG_HOURS, None));
+    if plan.fleet.providers[pool.provider].nights {
+        let price = plan.fleet.night_price(pool, tariff);
+        commands.push(ask("night", price, 1, Some(fleet::night())));
+    }
+    commands
+}
