@@ -125,11 +125,11 @@ struct Print {
 }
 
 impl Tape {
-    pub(super) fn new(locale: Locale, trades: &[Traded]) -> Self {
+    pub(super) fn new(locale: Locale, trades: &[Traded], now: Timestamp) -> Self {
         let rows = trades.iter().enumerate().map(|(place, trade)| {
             let before = trades.get(place + 1).map(|before| before.price);
             Print {
-                at: locale.second(trade.at),
+                at: time_of(locale, trade.at, now),
                 machine: format::machine(trade.at),
                 price: format::money(trade.price),
                 direction: before.and_then(|before| match trade.price.cmp(&before) {
@@ -145,6 +145,15 @@ impl Tape {
             locale,
             rows: rows.collect(),
         }
+    }
+}
+
+/// A time of today as one, an earlier one with its day.
+fn time_of(locale: Locale, at: Timestamp, now: Timestamp) -> String {
+    if format::local(at).date() == format::local(now).date() {
+        format::clock_time(at)
+    } else {
+        locale.minute(at)
     }
 }
 
@@ -331,12 +340,18 @@ async fn draw(
             live::html(&Stats::new(locale, &symbol, &depth, &trades))?,
         ),
         ("book", live::html(&Book::new(locale, window, &depth))?),
-        ("tape", live::html(&Tape::new(locale, &trades))?),
+        (
+            "tape",
+            live::html(&Tape::new(locale, &trades, app.clock.now()))?,
+        ),
     ])
 }
 
 /// How many bands of price there are.
 const BANDS: i64 = 5;
+
+/// A hundredth of a yuan.
+const FEN: i64 = 100;
 
 /// The map of a week.
 pub(super) struct Week {
@@ -384,8 +399,10 @@ pub(super) fn week(
     locale: Locale,
 ) -> Week {
     let prices = || asks.iter().flatten().map(|(price, _)| price.0);
-    let low = prices().min().unwrap_or_default();
-    let step = (prices().max().unwrap_or_default() - low) / BANDS + 1;
+    // Bands begin at whole fen, so that their limits are printed as they are.
+    let low = prices().min().unwrap_or_default() / FEN * FEN;
+    let high = prices().max().unwrap_or_default();
+    let step = ((high - low) / (BANDS * FEN) + 1) * FEN;
     let first = queries::first_hour(now);
     let next = now.hour().0 + 1;
     let hours = picked.hours();
@@ -428,15 +445,10 @@ pub(super) fn week(
         cells: cells.by_ref().take(24).collect(),
     });
     let days = days.collect();
-    let limits = (1..BANDS).map(|band| format::money(Money(low + band * step)));
-    // A band is as wide as it must be, not as wide as a fen: its limit is rounded for reading.
-    let limits = limits.map(|limit| {
-        limit
-            .split_once('.')
-            .map_or(limit.clone(), |(whole, part)| {
-                format!("{whole}.{}", part.get(..2).unwrap_or(part))
-            })
-    });
+    let limits = (1..BANDS)
+        .map(|band| low + band * step)
+        .filter(|limit| *limit <= high);
+    let limits = limits.map(|limit| format::money(Money(limit)));
     Week {
         days,
         limits: limits.collect(),

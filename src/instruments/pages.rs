@@ -119,7 +119,7 @@ pub(super) async fn draw(
         week: fragments::week(&asks, now, &window, &path, locale),
         stats: Stats::new(locale, &words, &depth, &trades),
         book: Book::new(locale, &window, &depth),
-        tape: Tape::new(locale, &trades),
+        tape: Tape::new(locale, &trades, now),
         bill: Bill::new(locale, &ticket, now, symbol, &depth, cash),
         card: card(app, &shell, &words),
         symbol: words,

@@ -103,6 +103,16 @@ struct Step {
     lines: Vec<String>,
 }
 
+/// How far one lease has come, in a word.
+#[derive(Template)]
+#[template(path = "leases/_stage.html")]
+pub(super) struct StageTag {
+    locale: Locale,
+    stage: Stage,
+}
+
+impl HtmlSafe for StageTag {}
+
 /// The hours of one lease.
 #[derive(Template)]
 #[template(path = "leases/_hours.html")]
@@ -144,6 +154,7 @@ pub(super) struct Cost {
 impl HtmlSafe for Cost {}
 
 pub(super) struct Parts {
+    pub(super) stage: StageTag,
     pub(super) state: Timeline,
     pub(super) hours: Hours,
     pub(super) cost: Cost,
@@ -164,6 +175,10 @@ pub(super) async fn parts(app: &App, locale: Locale, row: &LeaseRow) -> Result<P
         queries::settlements(&app.db, row.id, all).await?.len()
     };
     Ok(Parts {
+        stage: StageTag {
+            locale,
+            stage: Stage::of(row, now),
+        },
         state: state(locale, row, now),
         hours: hours(locale, row, shown, &settled, now),
         cost: cost(locale, row, settled_hours),
@@ -441,6 +456,7 @@ pub async fn live(
                 .ok_or(Error::NotFound)?;
             let parts = parts(&app, locale, &row).await?;
             Ok(vec![
+                ("stage", live::html(&parts.stage)?),
                 ("state", live::html(&parts.state)?),
                 ("hours", live::html(&parts.hours)?),
                 ("cost", live::html(&parts.cost)?),

@@ -7,7 +7,7 @@ use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
 use market::LeaseId;
 
-use super::fragments::{self, Cost, Hours, List, Stage, Timeline};
+use super::fragments::{self, Cost, Hours, List, StageTag, Timeline};
 use super::queries;
 use crate::app::App;
 use crate::web::symbol::Symbol;
@@ -29,7 +29,7 @@ struct Show {
     units: i64,
     period: String,
     price: String,
-    stage: Stage,
+    stage: StageTag,
     is_new: bool,
     state: Timeline,
     hours: Hours,
@@ -106,7 +106,7 @@ pub async fn show(
         units: row.units,
         period: locale.period(row.period),
         price: format::money(row.price),
-        stage: Stage::of(&row, app.clock.now()),
+        stage: parts.stage,
         is_new: uri.query() == Some("bought"),
         state: parts.state,
         hours: parts.hours,

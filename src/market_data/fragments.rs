@@ -205,7 +205,7 @@ fn bill(
     Bill {
         locale,
         at: format::clock_time(now),
-        offer: chosen.and_then(|offer| priced(wish, offer, cash.unwrap_or_default())),
+        offer: chosen.and_then(|offer| priced(locale, wish, offer, cash.unwrap_or_default())),
         most,
         bad_lot: (wish.units % wish.grade.lot != 0).then_some(wish.grade.lot),
         client_id: crate::web::form::client_id(),
@@ -223,14 +223,19 @@ fn bill(
     }
 }
 
-fn priced(wish: &Wish, offer: &Offer, cash: Money) -> Option<Priced> {
+fn priced(locale: Locale, wish: &Wish, offer: &Offer, cash: Money) -> Option<Priced> {
     let hours = wish.window.hours();
     let hold = crate::web::quote::hold(offer.limit, wish.units, hours)?;
     let quote = offer.listing.quote.as_ref()?;
     let unit_hours = i128::from(wish.units) * i128::from(hours);
     let unit_price = Money(i64::try_from(i128::from(offer.total.0) / unit_hours).ok()?);
     let parts = quote.fills.iter().map(|fill| {
-        let what = format!("{} × {hours} h × {}", fill.units, format::money(fill.price));
+        let words = [
+            ("units", format::count(fill.units)),
+            ("hours", hours.to_string()),
+            ("price", format::money(fill.price)),
+        ];
+        let what = locale.tr("bill.fill", words);
         let part = crate::web::quote::hold(fill.price, fill.units, hours).unwrap_or_default();
         (what, format::money(part))
     });

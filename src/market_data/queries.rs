@@ -57,7 +57,8 @@ pub(super) fn listed_grades(market: &Market) -> Vec<&'static Grade> {
     GRADES.iter().filter(is_listed).collect()
 }
 
-/// Every instrument in the wished hours, by the catalogue's order of grades, the cheapest first.
+/// Every instrument in the wished hours, the strongest grade first, of each the
+/// cheapest.
 pub(super) fn listings(market: &Market, wish: &Wish) -> Vec<Listing> {
     let mut listings: Vec<Listing> = market
         .instruments()
@@ -79,11 +80,9 @@ pub(super) fn listings(market: &Market, wish: &Wish) -> Vec<Listing> {
         })
         .collect();
     listings.sort_by_key(|listing| {
-        let grade = GRADES
-            .iter()
-            .position(|grade| Some(grade) == listing.symbol.grade);
+        let grade = listing.symbol.grade;
         (
-            grade.unwrap_or(GRADES.len()),
+            std::cmp::Reverse(grade.map(|grade| (grade.fp16_gflops, grade.memory_gib, grade.name))),
             listing.ask.is_none(),
             listing.ask,
             listing.instrument,

@@ -12,11 +12,13 @@ use std::time::Duration;
 
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use market::{Account, AccountKind};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::error::Error;
+use super::format;
 use super::session::{self, Session};
 use crate::app::App;
 use crate::feed::Published;
@@ -61,7 +63,7 @@ where
     let (sender, receiver) = mpsc::channel(1);
     let follow = Follow {
         app: app.clone(),
-        token: session.map(|session| session.token),
+        session: session.cloned(),
         batches: app.feed.subscribe(),
         ended: app.web.sessions_ended.subscribe(),
         sender,
@@ -79,7 +81,7 @@ where
 
 struct Follow {
     app: App,
-    token: Option<session::TokenHash>,
+    session: Option<Session>,
     batches: broadcast::Receiver<Arc<Published>>,
     ended: broadcast::Receiver<session::TokenHash>,
     sender: mpsc::Sender<Result<Event, Infallible>>,
@@ -95,9 +97,10 @@ impl Follow {
     {
         loop {
             // What can't be drawn ends the stream; the browser asks again.
-            let Ok(fragments) = render().await else {
+            let Ok(mut fragments) = render().await else {
                 return;
             };
+            fragments.extend(self.cash());
             for (name, html) in fragments {
                 if self.sent.get(name) == Some(&html) {
                     continue;
@@ -121,12 +124,20 @@ impl Follow {
     /// Waits for a commit that matters; false when the stream is over.
     async fn wait(&mut self, wants: impl Fn(&Published) -> bool) -> bool {
         let stopping = self.app.web.stopping.clone();
+        let token = self.session.as_ref().map(|session| session.token);
+        let own = self
+            .session
+            .as_ref()
+            .map(|session| session.member.participant);
+        let wants = |batch: &Published| {
+            wants(batch) || own.is_some_and(|own| batch.participants.contains(&own))
+        };
         let mut recheck = tokio::time::interval_at(tokio::time::Instant::now() + RECHECK, RECHECK);
         loop {
             tokio::select! {
                 () = stopping.cancelled() => return false,
                 () = self.sender.closed() => return false,
-                ended = self.ended.recv() => match (ended, self.token) {
+                ended = self.ended.recv() => match (ended, token) {
                     (Ok(ended), Some(token)) if ended == token => return false,
                     // Too many at once: make sure.
                     (Err(RecvError::Lagged(_)), Some(token)) if !self.is_good(token).await => {
@@ -134,7 +145,7 @@ impl Follow {
                     }
                     _ => {}
                 },
-                _ = recheck.tick() => if let Some(token) = self.token
+                _ = recheck.tick() => if let Some(token) = token
                     && !self.is_good(token).await { return false },
                 batch = self.batches.recv() => match batch {
                     Ok(batch) if !wants(&batch) => {}
@@ -148,6 +159,13 @@ impl Follow {
         while let Ok(_) | Err(broadcast::error::TryRecvError::Lagged(_)) = self.batches.try_recv() {
         }
         true
+    }
+
+    /// What the header says that the reader can spend: live on every page.
+    fn cash(&self) -> Option<(&'static str, String)> {
+        let cash = Account::of(self.session.as_ref()?.member.participant, AccountKind::Cash);
+        let cash = self.app.feed.market().ledger().balance(cash);
+        Some(("cash", format::money(cash)))
     }
 
     async fn is_good(&self, token: session::TokenHash) -> bool {

@@ -255,7 +255,7 @@ async fn a_slow_header_a_large_one_and_one_connection_too_many_are_cut() {
         connections_per_address: 2,
         ..Limits::default()
     };
-    let app = TestApp::with(limits).await;
+    let app = TestApp::with(market::Rules::none(), limits).await;
     let address = app.url.strip_prefix("http://").expect("http").to_owned();
     let mut slow = TcpStream::connect(&address).await.expect("it connects");
     slow.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nx-slow: ")

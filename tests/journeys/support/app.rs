@@ -28,20 +28,15 @@ pub(crate) struct TestApp {
 }
 
 impl TestApp {
-    /// Serves the site as it is set up by default.
-    pub(crate) async fn start() -> Self {
-        Self::with(Limits::default()).await
-    }
-
-    /// Serves the site within these limits.
-    pub(crate) async fn with(limits: Limits) -> Self {
+    /// Serves a market with these rules, within these limits.
+    pub(crate) async fn with(rules: Rules, limits: Limits) -> Self {
         let database = fresh_database().await;
         for name in ["黔云算力", "听澜智能"] {
             let insert = "INSERT INTO participants (name, created_at) VALUES ($1, now())";
             let inserted = sqlx::query(insert).bind(name).execute(&database.pool).await;
             inserted.expect("a participant is written");
         }
-        let (started, clock) = start(&database.url, Rules::none()).await;
+        let (started, clock) = start(&database.url, rules).await;
         for command in opening() {
             let receipt = submit(&started, command).await;
             assert_eq!(receipt.rejection(), None);

@@ -9,7 +9,9 @@ use http_body_util::BodyExt;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use market::Rules;
 use scraper::{Html, Selector};
+use sluice::web::server::Limits;
 
 use super::app::TestApp;
 
@@ -36,6 +38,13 @@ pub(crate) struct Page {
 
 /// What is filled into a form.
 pub(crate) type Fields = Vec<(String, String)>;
+
+impl TestApp {
+    /// Serves the site as it is set up by default, its market without fees and bonds.
+    pub(crate) async fn start() -> Self {
+        Self::with(Rules::none(), Limits::default()).await
+    }
+}
 
 impl Visitor {
     /// Somebody new, who reads English.
