@@ -18,6 +18,7 @@ fn sluice(folder: &Path) -> Command {
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .current_dir(folder)
+        .env("SLUICE_LISTEN", "127.0.0.1:0")
         .stdin(Stdio::null());
     command
 }
@@ -29,7 +30,7 @@ fn output(command: &mut Command) -> (Output, String, String) {
     (output, out, err)
 }
 
-/// Starts `sluice serve` and waits until its database is ready.
+/// Starts `sluice serve` and waits until it serves.
 fn serve(folder: &Path) -> Child {
     let mut command = sluice(folder);
     command.arg("serve").stderr(Stdio::piped());
@@ -39,7 +40,7 @@ fn serve(folder: &Path) -> Child {
     for line in lines.by_ref() {
         let line = line.expect("the log is text");
         seen.push_str(&line);
-        if line.contains("the database is ready") {
+        if line.contains("serving http://") {
             // Read on, so that the program never waits for a reader.
             std::thread::spawn(move || lines.for_each(drop));
             return child;
@@ -106,6 +107,22 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
         "{out}"
     );
     assert!(!out.contains("s3cret"), "{out}");
+}
+
+#[test]
+fn an_address_in_use_is_one_sentence_and_nothing_is_started() {
+    let folder = folder_until_exit();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("an address is free");
+    let address = taken.local_addr().expect("it is known").to_string();
+    let mut command = sluice(&folder);
+    let (output, _, err) = output(command.args(["serve", "--listen", &address]));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        err.contains(&format!("{address} can't be listened on")),
+        "{err}"
+    );
+    assert_eq!(err.trim().lines().count(), 1, "{err}");
+    assert!(!folder.join(".sluice").exists());
 }
 
 #[test]
