@@ -111,3 +111,37 @@ fn panicked(panic: Box<dyn std::any::Any + Send>) -> axum::response::Response {
     let error = anyhow::anyhow!("a handler panicked: {said}");
     crate::web::Error::Internal(error).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::Request;
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_ordinary_failure_that_says_nothing_of_itself() {
+        async fn panics() -> StatusCode {
+            panic!("a secret of the program")
+        }
+        let layers = ServiceBuilder::new()
+            .layer(from_fn(error::pages))
+            .layer(CatchPanicLayer::custom(panicked))
+            .layer(from_fn(to_the_end));
+        let router: Router = Router::new().route("/", post(panics)).layer(layers);
+        let request = Request::post("/").body(Body::empty()).expect("a request");
+        let answer = router.oneshot(request).await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let page = answer
+            .into_body()
+            .collect()
+            .await
+            .expect("a body")
+            .to_bytes();
+        let page = String::from_utf8_lossy(&page);
+        assert!(page.contains("我们这边出错了"), "{page}");
+        assert!(!page.contains("secret"), "{page}");
+    }
+}

@@ -120,6 +120,8 @@ pub(super) struct Hours {
     locale: Locale,
     rows: Vec<HourRow>,
     is_cut: bool,
+    /// Whether readings of it come from no real machine.
+    is_simulated: bool,
 }
 
 impl HtmlSafe for Hours {}
@@ -301,6 +303,7 @@ fn hours(
         locale,
         rows: rows.collect(),
         is_cut: shown != row.period,
+        is_simulated: settled.values().any(|settlement| settlement.is_simulated),
     }
 }
 

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context;
+use jiff_sqlx::ToSqlx;
 use market::{Hour, LeaseId, Money, OrderId, ParticipantId, Period, Timestamp};
 use sqlx::PgPool;
 
 use crate::clock;
+use crate::delivery::simulated;
 use crate::web::Error;
 
 /// A lease with the trade that made it.
@@ -126,6 +128,18 @@ pub(super) struct Settlement {
     pub(super) fee: Money,
     pub(super) refunded: Money,
     pub(super) entry: Option<i64>,
+    pub(super) is_simulated: bool,
+}
+
+#[derive(sqlx::FromRow)]
+struct SettlementRow {
+    hour_at: jiff_sqlx::Timestamp,
+    unit_minutes: i64,
+    paid: i64,
+    fee: i64,
+    refunded: i64,
+    entry: Option<i64>,
+    is_simulated: bool,
 }
 
 /// The settled hours of a lease between two hours.
@@ -134,28 +148,29 @@ pub(super) async fn settlements(
     lease: LeaseId,
     shown: Period,
 ) -> Result<BTreeMap<Hour, Settlement>, Error> {
-    use jiff_sqlx::ToSqlx;
-    let rows: Vec<(jiff_sqlx::Timestamp, i64, i64, i64, i64, Option<i64>)> = sqlx::query_as(
-        "SELECT hour_at, unit_minutes, paid, fee, refunded, entry FROM settlements
-         WHERE lease = $1 AND hour_at >= $2 AND hour_at < $3",
+    let rows: Vec<SettlementRow> = sqlx::query_as(
+        "SELECT s.hour_at, s.unit_minutes, s.paid, s.fee, s.refunded, s.entry,
+                c.actor = $4 AS is_simulated
+         FROM settlements s JOIN commands c ON c.seq = s.command
+         WHERE s.lease = $1 AND s.hour_at >= $2 AND s.hour_at < $3",
     )
     .bind(lease.0)
     .bind(clock::instant(shown.start.begins()).to_sqlx())
     .bind(clock::instant(shown.end.begins()).to_sqlx())
+    .bind(simulated::ACTOR.to_string())
     .fetch_all(db)
     .await
     .context("loading a lease's settled hours")?;
-    let settled = rows
-        .into_iter()
-        .map(|(at, unit_minutes, paid, fee, refunded, entry)| {
-            let settlement = Settlement {
-                unit_minutes,
-                paid: Money(paid),
-                fee: Money(fee),
-                refunded: Money(refunded),
-                entry,
-            };
-            (stamp(at).hour(), settlement)
-        });
+    let settled = rows.into_iter().map(|row| {
+        let settlement = Settlement {
+            unit_minutes: row.unit_minutes,
+            paid: Money(row.paid),
+            fee: Money(row.fee),
+            refunded: Money(row.refunded),
+            entry: row.entry,
+            is_simulated: row.is_simulated,
+        };
+        (stamp(row.hour_at).hour(), settlement)
+    });
     Ok(settled.collect())
 }

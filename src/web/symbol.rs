@@ -131,6 +131,13 @@ impl Symbol {
 
 /// A region's cluster in the reader's language.
 pub fn cluster(region: &'static Region, locale: Locale) -> &'static str {
+    if region.code == "CN-CSJ-SFQ" {
+        // Its full name is as long as a sentence.
+        return match locale {
+            Locale::Zh => "长三角示范区",
+            Locale::En => "Yangtze Delta Zone",
+        };
+    }
     match locale {
         Locale::Zh => {
             let name = region.cluster_zh;

@@ -61,6 +61,20 @@ async fn a_person_buys_eight_cards_for_four_hours_and_sees_them_paid() {
     let wallet = ada.get("/wallet").await;
     let balances = wallet.texts(".figures dd:nth-child(2)");
     assert_eq!(balances[..3], ["¥706.6667", "¥0.00", "¥160.00"]);
+    assert!(!lease.body.contains("simulated readings"));
+    app.clock().set(hour(4));
+    let report = sluice::delivery::simulated::report(1, market::LeaseId(1), market::Hour(498_027));
+    let reported = app
+        .app
+        .sequencer
+        .submit(sluice::delivery::simulated::ACTOR, report)
+        .await;
+    assert_eq!(reported.expect("it is committed").rejection(), None);
+    let lease = ada.get("/leases/l1").await;
+    assert_eq!(lease.text(".flush .tag.amber"), "simulated readings");
+    let wallet = ada.get("/wallet").await;
+    let balances = wallet.texts(".figures dd:nth-child(2)");
+    assert_eq!(balances[1..3], ["¥0.00", "¥80.00"]);
     app.stop().await;
 }
 

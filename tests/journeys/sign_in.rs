@@ -1,6 +1,14 @@
 //! Signing up, in and out: cookies, sessions, what is told to whom, and how often one may try.
 
-use axum::http::{StatusCode, header};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{Request, StatusCode, header};
+use sluice::router::router;
+use sluice::web::{Options, Web};
+use tower::ServiceExt;
 
 use crate::support::app::TestApp;
 use crate::support::visitor::{Page, Visitor, password};
@@ -181,5 +189,32 @@ async fn trying_too_often_has_to_wait_and_locks_nobody_else_out() {
     let page = eve.sign_in("bob", "a guess at the password").await;
     assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(ada.get("/wallet").await.status, StatusCode::OK);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn behind_https_the_cookie_is_bound_to_the_host() {
+    let app = TestApp::start().await;
+    let options = Options {
+        secure: true,
+        ..Options::default()
+    };
+    let mut secure = app.app.clone();
+    secure.web = Arc::new(Web::new(options));
+    let body = "name=ada&login=ada&password=a+river+through+the+hills";
+    let request = Request::post("/sign-up")
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .extension(ConnectInfo(SocketAddr::from(([192, 0, 2, 1], 443))))
+        .body(Body::from(body))
+        .expect("a request");
+    let answer = router(secure).oneshot(request).await.expect("an answer");
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    let cookie = answer.headers()[header::SET_COOKIE].to_str().expect("text");
+    assert!(cookie.starts_with("__Host-sluice="), "{cookie}");
+    for attribute in ["Secure", "HttpOnly", "SameSite=Lax", "Path=/"] {
+        assert!(cookie.contains(attribute), "{cookie}");
+    }
+    let policy = &answer.headers()[header::STRICT_TRANSPORT_SECURITY];
+    assert!(policy.to_str().expect("text").contains("max-age=63072000"));
     app.stop().await;
 }
