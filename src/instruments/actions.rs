@@ -9,6 +9,7 @@ use super::forms::{self, Ticket};
 use super::{fragments, pages};
 use crate::app::App;
 use crate::sequencer::{Actor, Receipt, SubmitError};
+use crate::web::window::soon;
 use crate::web::{Error, FieldErrors, Form, Session, Shell, say};
 
 /// `POST /market/{symbol}/orders`: the ticket as an order; then to its lease, or to the order.
@@ -36,7 +37,7 @@ pub async fn buy(
         );
         Ok((StatusCode::UNPROCESSABLE_ENTITY, page.await?).into_response())
     };
-    let terms = match ticket.read(locale, app.clock.now()) {
+    let terms = match ticket.read(locale, soon(&app.clock)) {
         Ok(terms) => terms,
         Err(errors) => return refuse(ticket, errors, None).await,
     };

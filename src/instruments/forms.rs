@@ -40,16 +40,16 @@ pub(super) struct Terms {
 }
 
 impl Ticket {
-    /// The period that it names, or the next hours.
-    pub(super) fn window(&self, now: Timestamp) -> Window {
-        let next = Window::next(now, HOURS);
+    /// The period that it names, or the next hours that can be had.
+    pub(super) fn window(&self, soon: Timestamp) -> Window {
+        let next = Window::next(soon, HOURS);
         Window::read(&self.day, &self.hour, &self.hours, &next).unwrap_or(next)
     }
 
     /// What it means, or what is wrong with it by field.
-    pub(super) fn read(&self, locale: Locale, now: Timestamp) -> Result<Terms, FieldErrors> {
+    pub(super) fn read(&self, locale: Locale, soon: Timestamp) -> Result<Terms, FieldErrors> {
         let mut errors = FieldErrors::default();
-        let next = Window::next(now, HOURS);
+        let next = Window::next(soon, HOURS);
         let window = Window::read(&self.day, &self.hour, &self.hours, &next);
         if let Err(field) = window {
             errors.add(

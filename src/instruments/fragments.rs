@@ -19,7 +19,7 @@ use crate::web::i18n::LocaleOf;
 use crate::web::live::{self, Fragments};
 use crate::web::quote::{self, Quote};
 use crate::web::symbol::Symbol;
-use crate::web::window::Window;
+use crate::web::window::{Window, soon};
 use crate::web::{Error, Locale, Session, format};
 
 /// How many levels of each side are shown.
@@ -207,12 +207,12 @@ impl Bill {
     pub(super) fn new(
         locale: Locale,
         ticket: &Ticket,
-        now: market::Timestamp,
+        soon: Timestamp,
         symbol: &str,
         depth: &Depth,
         cash: Option<Money>,
     ) -> Self {
-        let window = ticket.window(now);
+        let window = ticket.window(soon);
         let back = format!("/market/{symbol}?{}", window.query());
         let mut bill = Self {
             locale,
@@ -225,7 +225,7 @@ impl Bill {
             missing: None,
             sign_in: format!("/sign-in?next={}", crate::web::error::encoded(&back)),
         };
-        let Ok(terms) = ticket.read(locale, now) else {
+        let Ok(terms) = ticket.read(locale, soon) else {
             return bill;
         };
         let hours = terms.window.hours();
@@ -293,12 +293,12 @@ pub async fn bill(
     session: Option<axum::Extension<Session>>,
     Query(ticket): Query<Ticket>,
 ) -> Result<Response, Error> {
-    let now = app.clock.now();
+    let soon = soon(&app.clock);
     let market = app.feed.market();
     let instrument = listed(&market, &symbol)?.instrument;
-    let depth = market.depth(instrument, ticket.window(now).period);
+    let depth = market.depth(instrument, ticket.window(soon).period);
     let cash = cash(&market, session.as_deref());
-    Ok(Bill::new(locale, &ticket, now, &symbol, &depth, cash).into_response())
+    Ok(Bill::new(locale, &ticket, soon, &symbol, &depth, cash).into_response())
 }
 
 /// `GET /market/{symbol}/live`: book, trades and figures, after each commit that touches them.
@@ -313,7 +313,7 @@ pub async fn live(
     Query(ticket): Query<Ticket>,
 ) -> Result<Response, Error> {
     let instrument = listed(&app.feed.market(), &symbol)?.instrument;
-    let window = ticket.window(app.clock.now());
+    let window = ticket.window(soon(&app.clock));
     let drawn = app.clone();
     let render = move || {
         let (app, symbol, window) = (drawn.clone(), symbol.clone(), window.clone());

@@ -12,6 +12,7 @@ use super::queries;
 use crate::app::App;
 use crate::web::quote::Quote;
 use crate::web::symbol::Symbol;
+use crate::web::window::soon;
 use crate::web::{Error, FieldErrors, Session, Shell};
 
 #[derive(Template, WebTemplate)]
@@ -81,7 +82,8 @@ pub(super) async fn draw(
     let (locale, now) = (shell.locale, app.clock.now());
     let instrument = fragments::listed(&app.feed.market(), symbol)?;
     let trades = queries::tape(&app.db, instrument.instrument, TAPE).await?;
-    let window = ticket.window(now);
+    let soon = soon(&app.clock);
+    let window = ticket.window(soon);
     let (depth, asks, cash) = {
         let market = app.feed.market();
         (
@@ -120,7 +122,7 @@ pub(super) async fn draw(
         stats: Stats::new(locale, &words, &depth, &trades),
         book: Book::new(locale, &window, &depth),
         tape: Tape::new(locale, &trades, now),
-        bill: Bill::new(locale, &ticket, now, symbol, &depth, cash),
+        bill: Bill::new(locale, &ticket, soon, symbol, &depth, cash),
         card: card(app, &shell, &words),
         symbol: words,
         shell: shell.live_from(live),

@@ -36,12 +36,17 @@ pub(super) struct Wish {
 const HOURS: i64 = 4;
 
 impl Sentence {
-    pub(super) fn read(&self, now: Timestamp, listed: &[&'static Grade]) -> Option<Wish> {
+    pub(super) fn read(
+        &self,
+        now: Timestamp,
+        soon: Timestamp,
+        listed: &[&'static Grade],
+    ) -> Option<Wish> {
         let known = |name: &str| listed.iter().copied().find(|grade| grade.name == name);
         let grade = known(&self.grade)
             .or_else(|| known("A100-80GB"))
             .or_else(|| listed.first().copied())?;
-        let next = Window::next(now, HOURS);
+        let next = Window::next(soon, HOURS);
         let window = Window::read(&self.day, &self.hour, &self.hours, &next)
             .ok()
             .filter(|window| window.period.start.begins() >= now)

@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::web::i18n::LocaleOf;
 use crate::web::live::{self, Fragments};
 use crate::web::symbol::{Symbol, cluster};
+use crate::web::window::soon;
 use crate::web::{Error, Locale, Session, format};
 
 /// What the wish costs, and the button that buys it.
@@ -149,6 +150,16 @@ pub(super) enum Scope {
     Grades,
     /// Every region of the wished grade.
     OneGrade,
+}
+
+impl Scope {
+    /// As a part of a query.
+    pub(super) fn query(self) -> &'static str {
+        match self {
+            Self::Grades => "",
+            Self::OneGrade => "&scope=grade",
+        }
+    }
 }
 
 /// Works out the live parts of the overview for a wish.
@@ -470,7 +481,7 @@ async fn draw(
     scope: Scope,
 ) -> Result<Fragments, Error> {
     let grades = queries::listed_grades(&app.feed.market());
-    let Some(wish) = sentence.read(app.clock.now(), &grades) else {
+    let Some(wish) = sentence.read(app.clock.now(), soon(&app.clock), &grades) else {
         return Ok(Vec::new());
     };
     let parts = parts(app, viewer, &wish, scope).await?;

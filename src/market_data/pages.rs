@@ -11,6 +11,7 @@ use super::forms::{Sentence, Wish};
 use super::fragments::{self, Alternatives, Bill, Strip, Table, Viewer};
 use super::queries;
 use crate::app::App;
+use crate::web::window::soon;
 use crate::web::{Error, Shell};
 
 #[derive(Template, WebTemplate)]
@@ -53,7 +54,7 @@ pub async fn index(
 ) -> Result<Response, Error> {
     let now = app.clock.now();
     let grades = queries::listed_grades(&app.feed.market());
-    let Some(wish) = sentence.read(now, &grades) else {
+    let Some(wish) = sentence.read(now, soon(&app.clock), &grades) else {
         return Ok(Empty { shell }.into_response());
     };
     let participant = shell.member.as_ref().map(|member| member.participant);
@@ -61,8 +62,14 @@ pub async fn index(
         locale: shell.locale,
         participant,
     };
-    let parts = fragments::parts(&app, &viewer, &wish, fragments::scope_of(&uri)).await?;
-    let live = format!("/overview/live?{}", uri.query().unwrap_or_default());
+    let scope = fragments::scope_of(&uri);
+    let parts = fragments::parts(&app, &viewer, &wish, scope).await?;
+    // The stream is of the very hours that the page shows, also when it goes on for long.
+    let live = format!(
+        "/overview/live?{}{}",
+        wish.query(wish.region),
+        scope.query()
+    );
     let locale = shell.locale;
     let Wish {
         units,

@@ -6,13 +6,20 @@ use market::{HORIZON_HOURS, Hour, Period, Timestamp};
 
 use super::format;
 use super::i18n::Locale;
-use crate::clock;
+use crate::clock::{self, MarketClock};
 
 /// A picked period, as the fields that it is picked with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window {
     /// The period.
     pub period: Period,
+}
+
+/// From when on a period is offered to a reader who names none: a minute and a half of theirs from
+/// now, so that a fast market's next hour has not begun before they have read the page.
+pub fn soon(clock: &MarketClock) -> Timestamp {
+    let micros = clock.speed().saturating_mul(90_000_000);
+    Timestamp(clock.now().0.saturating_add(micros))
 }
 
 /// The field of a period that can't be read.
@@ -38,7 +45,7 @@ impl BadField {
 }
 
 impl Window {
-    /// So many hours from the next whole one.
+    /// So many hours from the next whole one after an instant.
     pub fn next(now: Timestamp, hours: i64) -> Self {
         let start = Hour(now.hour().0 + 1);
         Self {
@@ -175,5 +182,15 @@ mod tests {
             read("2026-10-06", "9", "99999999999999999999"),
             Err(BadField::Hours)
         );
+    }
+
+    #[test]
+    fn a_fast_market_offers_hours_that_have_not_begun_when_the_page_is_read() {
+        let still = MarketClock::set_to(NOW);
+        assert_eq!(soon(&still), NOW);
+        let wall = clock::stamp(clock::wall());
+        let fast = MarketClock::running(wall, NOW, 120);
+        let three_hours = soon(&fast).0 - NOW.0;
+        assert!(three_hours >= 3 * market::HOUR_MICROS, "{three_hours}");
     }
 }
