@@ -117,19 +117,11 @@ pub async fn live(
     LocaleOf(locale): LocaleOf,
     session: Session,
 ) -> Result<Response, Error> {
-    let member = session.member.clone();
-    let own = member.participant;
-    let drawn = app.clone();
-    let render = move || {
-        let (app, member) = (drawn.clone(), member.clone());
-        async move {
-            let (balances, journal) = parts(&app, locale, &member).await?;
-            Ok(vec![
-                ("balances", live::html(&balances)?),
-                ("journal", live::html(&journal)?),
-            ])
-        }
-    };
-    let wants = move |published: &crate::feed::Published| published.participants.contains(&own);
-    live::stream(&app, Some(&session), wants, render)
+    live::for_participant(&app, &session, move |app, member| async move {
+        let (balances, journal) = parts(&app, locale, &member).await?;
+        Ok(vec![
+            ("balances", live::html(&balances)?),
+            ("journal", live::html(&journal)?),
+        ])
+    })
 }

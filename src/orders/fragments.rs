@@ -134,18 +134,10 @@ pub async fn live(
     LocaleOf(locale): LocaleOf,
     session: Session,
 ) -> Result<Response, Error> {
-    let member = session.member.clone();
-    let own = member.participant;
-    let drawn = app.clone();
-    let render = move || {
-        let (app, member) = (drawn.clone(), member.clone());
-        async move {
-            Ok(vec![(
-                "list",
-                live::html(&list(&app, locale, &member).await?)?,
-            )])
-        }
-    };
-    let wants = move |published: &crate::feed::Published| published.participants.contains(&own);
-    live::stream(&app, Some(&session), wants, render)
+    live::for_participant(&app, &session, move |app, member| async move {
+        Ok(vec![(
+            "list",
+            live::html(&list(&app, locale, &member).await?)?,
+        )])
+    })
 }

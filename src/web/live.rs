@@ -19,7 +19,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::error::Error;
 use super::format;
-use super::session::{self, Session};
+use super::session::{self, Member, Session};
 use crate::app::App;
 use crate::feed::Published;
 
@@ -77,6 +77,25 @@ where
     Ok(Sse::new(ReceiverStream::new(receiver))
         .keep_alive(keep_alive)
         .into_response())
+}
+
+/// A stream of what only the reader's participant may see: drawn at once and after each commit
+/// that touches the participant.
+///
+/// # Errors
+/// [`Error::Busy`] when the server has as many streams as it may.
+pub fn for_participant<R, F>(app: &App, session: &Session, render: R) -> Result<Response, Error>
+where
+    R: Fn(App, Member) -> F + Send + 'static,
+    F: Future<Output = Result<Fragments, Error>> + Send,
+{
+    let member = session.member.clone();
+    let own = member.participant;
+    let drawn = app.clone();
+    let wants = move |published: &Published| published.participants.contains(&own);
+    stream(app, Some(session), wants, move || {
+        render(drawn.clone(), member.clone())
+    })
 }
 
 struct Follow {
