@@ -1,5 +1,7 @@
 //! `sluice serve`: the marketplace.
 
+use std::io::Write;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -86,6 +88,9 @@ async fn serve_from(
         web,
     };
     tracing::info!("serving http://{}", listener.local_addr()?);
+    if arguments.demo {
+        welcome(listener.local_addr()?, settings.clock_speed)?;
+    }
     let pages = tokio::spawn(server::serve(
         listener,
         router::router(app),
@@ -101,6 +106,19 @@ async fn serve_from(
     tasks.wait().await;
     stop_sequencer(started).await?;
     pool.close().await;
+    Ok(())
+}
+
+/// Says where the demonstration is and what can be done there.
+fn welcome(address: SocketAddr, speed: u32) -> anyhow::Result<()> {
+    let hour = 3600.0 / f64::from(speed);
+    writeln!(
+        std::io::stdout().lock(),
+        "\nSluice 算渠 is open: http://{address}\n\
+         Sign up there, credit yourself test money in the wallet, and buy. \
+         A market hour passes in {hour:.0} seconds; delivery is simulated.\n\
+         Ctrl-C stops everything; the next start goes on where it was.\n"
+    )?;
     Ok(())
 }
 
