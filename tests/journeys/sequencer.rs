@@ -103,6 +103,33 @@ async fn a_retry_is_answered_as_the_first_time_also_after_a_restart() {
 }
 
 #[tokio::test]
+async fn a_replacement_below_what_is_filled_is_committed() {
+    let database = fresh_database().await;
+    let (started, _) = start(&database.url, Rules::none()).await;
+    for command in opening() {
+        submit(&started, command).await;
+    }
+    submit(&started, bid("most", 70, 100_000, (1, 5))).await;
+    let below = Command::ReplaceOrder {
+        participant: crate::support::market::BUYER,
+        client_id: market::ClientId("most".to_owned()),
+        units: Some(10),
+        price: None,
+    };
+    let receipt = submit(&started, below).await;
+    assert_eq!(receipt.rejection(), None);
+    let (units, filled, done): (i64, i64, String) =
+        sqlx::query_as("SELECT units, filled, done FROM orders WHERE client_id = 'most'")
+            .fetch_one(&database.pool)
+            .await
+            .expect("the order is read");
+    assert_eq!((units, filled, done.as_str()), (64, 64, "cancelled"));
+    stop(started);
+    let report = audit::run(&database.url).await.expect("the audit runs");
+    assert!(report.ok, "{report:#?}");
+}
+
+#[tokio::test]
 async fn an_engine_whose_connection_is_cut_loses_nothing_that_it_acknowledged() {
     let database = fresh_database().await;
     let (started, _) = start(&database.url, Rules::none()).await;

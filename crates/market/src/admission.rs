@@ -205,6 +205,8 @@ impl Market {
         self.admit_capacity(&new)?;
         let keeps_place = new.price == old.price && new.units < old.units;
         let rest_is_cancelled = new.units <= old.least_sold();
+        // What has traded stands: the total of a bid is never less.
+        new.units = new.units.max(old.filled);
         if old.is_bid() && !rest_is_cancelled {
             new.held = self.affordable(&new, old.held)?;
         }
