@@ -4,6 +4,7 @@ mod buy_and_run;
 mod database;
 mod doors;
 mod embedded;
+mod lives;
 mod program;
 mod replay;
 mod sequencer;
