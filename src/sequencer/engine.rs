@@ -1,8 +1,10 @@
 //! The loop: drain, apply, commit, publish, answer.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use market::{Command, Event, Market, Timestamp};
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -69,7 +71,10 @@ pub(super) fn run(
             if taken == 0 {
                 break;
             }
-            if !engine.work(&mut batch, &feed).await {
+            // A market that contradicts itself is one that can't be trusted: what it was asked is
+            // uncertain, and what the tables hold is not touched by it.
+            let work = AssertUnwindSafe(engine.work(&mut batch, &feed)).catch_unwind();
+            if !work.await.unwrap_or(false) {
                 // Memory may differ from the tables now: it is dropped before anything else.
                 drop(engine);
                 ready.store(false, Ordering::SeqCst);

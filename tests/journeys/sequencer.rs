@@ -21,6 +21,10 @@ fn rules() -> Rules {
     rules.checked().expect("the rules can hold")
 }
 
+/// Ends the engine's session.
+const CUT: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                    WHERE application_name = 'sluice engine' AND datname = current_database()";
+
 /// A market in the middle of its life: open and done orders, a replaced one, leases whole and
 /// short, settled and not, credited, with money payable and bonds pledged.
 fn life() -> Vec<(i64, Command)> {
@@ -142,10 +146,7 @@ async fn an_engine_whose_connection_is_cut_loses_nothing_that_it_acknowledged() 
         let client_id = format!("bid{number}");
         let command = bid(&client_id, 1, 50_000, (1, 5));
         if number % 60 == 30 {
-            let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                        WHERE application_name = 'sluice engine'
-                          AND datname = current_database()";
-            sqlx::query(cut)
+            sqlx::query(CUT)
                 .execute(&database.pool)
                 .await
                 .expect("the backend is ended");
@@ -197,9 +198,7 @@ async fn an_engine_that_can_not_recover_can_still_be_stopped() {
     }
     // Nothing can be read back any more, then the engine loses its connection.
     let shut = "ALTER TABLE engine RENAME TO gone";
-    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                WHERE application_name = 'sluice engine' AND datname = current_database()";
-    for sql in [shut, cut] {
+    for sql in [shut, CUT] {
         sqlx::query(sql)
             .execute(&database.pool)
             .await
@@ -213,6 +212,45 @@ async fn an_engine_that_can_not_recover_can_still_be_stopped() {
         lost.map(|receipt| receipt.command),
         Err(SubmitError::Uncertain)
     );
+    stop(started);
+}
+
+#[tokio::test]
+async fn a_command_that_breaks_the_market_takes_nothing_with_it() {
+    let database = fresh_database().await;
+    let (started, _) = start(&database.url, Rules::none()).await;
+    for command in opening() {
+        submit(&started, command).await;
+    }
+    submit(&started, bid("rests", 2, 90_000, (10, 20))).await;
+    stop(started);
+    // What the bid holds is gone: the market asserts that it can't free it.
+    sqlx::query("UPDATE balances SET amount = 0 WHERE kind = 'hold'")
+        .execute(&database.pool)
+        .await
+        .expect("the superuser may");
+    let (started, _) = start(&database.url, Rules::none()).await;
+    let cancel = Command::CancelOrder {
+        participant: crate::support::market::BUYER,
+        client_id: market::ClientId("rests".to_owned()),
+    };
+    let broken = started
+        .sequencer
+        .submit(Actor::System("journey"), cancel)
+        .await;
+    assert_eq!(
+        broken.map(|receipt| receipt.command),
+        Err(SubmitError::Uncertain)
+    );
+    let next = started
+        .sequencer
+        .enqueue(hour(0), Actor::System("journey"), Command::Tick)
+        .await
+        .expect("the sequencer lives on");
+    next.await.expect("the next command is committed");
+    let market = started.feed.market().clone();
+    assert_eq!(market.order(market::OrderId(2)).done, None);
+    assert!(started.sequencer.is_ready());
     stop(started);
 }
 
