@@ -97,9 +97,10 @@ async fn serve_from(
         limits(settings),
         stopping.clone(),
     ));
-    super::asked_to_stop()
-        .await
-        .context("waiting for a signal")?;
+    tokio::select! {
+        asked = super::asked_to_stop() => asked.context("waiting for a signal")?,
+        () = started.sequencer.ended() => tracing::error!("the sequencer has ended by itself"),
+    }
     stopping.cancel();
     tasks.close();
     pages.await?.context("serving pages")?;

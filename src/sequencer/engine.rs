@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use market::{Command, Event, Market, Timestamp};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::commit::Link;
 use super::rows::Rows;
@@ -38,7 +39,7 @@ pub(super) fn run(
     mut submissions: mpsc::Receiver<Submission>,
     started: oneshot::Sender<Result<Feed, StartError>>,
     ready: &AtomicBool,
-    stop: &Notify,
+    stop: &CancellationToken,
 ) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -62,11 +63,12 @@ pub(super) fn run(
         loop {
             let taken = tokio::select! {
                 biased;
-                taken = submissions.recv_many(&mut batch, options.batch) => taken,
-                () = stop.notified() => {
+                // First, or it would not be heard while commands keep coming.
+                () = stop.cancelled(), if !submissions.is_closed() => {
                     submissions.close();
                     continue;
                 }
+                taken = submissions.recv_many(&mut batch, options.batch) => taken,
             };
             if taken == 0 {
                 break;
@@ -96,8 +98,8 @@ async fn lead(options: &Options) -> Result<Engine, StartError> {
     Ok(Engine { market, link })
 }
 
-/// Tries until the market is read back; `None` when it is told to stop first.
-async fn recover(options: &Options, stop: &Notify) -> Option<Engine> {
+/// Tries until the market is read back; once only when it is told to stop.
+async fn recover(options: &Options, stop: &CancellationToken) -> Option<Engine> {
     loop {
         match lead(options).await {
             Ok(engine) => {
@@ -108,7 +110,7 @@ async fn recover(options: &Options, stop: &Notify) -> Option<Engine> {
         }
         tokio::select! {
             () = tokio::time::sleep(PAUSE) => {}
-            () = stop.notified() => return None,
+            () = stop.cancelled() => return None,
         }
     }
 }

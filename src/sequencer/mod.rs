@@ -37,6 +37,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use market::{Command, Event, Rejection, Rules, Timestamp};
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::MarketClock;
 use crate::feed::Feed;
@@ -151,7 +152,7 @@ pub struct Sequencer {
     queue: mpsc::Sender<Submission>,
     clock: MarketClock,
     ready: Arc<AtomicBool>,
-    stop: Arc<tokio::sync::Notify>,
+    stop: CancellationToken,
 }
 
 /// The sequencer's own ends: the way in, the way out, and its thread.
@@ -175,7 +176,7 @@ pub async fn start(options: Options) -> Result<Started, StartError> {
         queue,
         clock: options.clock.clone(),
         ready: Arc::new(AtomicBool::new(true)),
-        stop: Arc::new(tokio::sync::Notify::new()),
+        stop: CancellationToken::new(),
     };
     let (ready, stop) = (sequencer.ready.clone(), sequencer.stop.clone());
     let (started, feed) = oneshot::channel();
@@ -259,8 +260,13 @@ impl Sequencer {
         self.ready.load(Ordering::SeqCst) && !self.queue.is_closed()
     }
 
+    /// Comes back when the sequencer has ended, or will take no more commands.
+    pub async fn ended(&self) {
+        self.queue.closed().await;
+    }
+
     /// Takes no more commands, finishes those that are queued, and ends.
     pub fn stop(&self) {
-        self.stop.notify_one();
+        self.stop.cancel();
     }
 }

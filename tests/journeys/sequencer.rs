@@ -216,6 +216,26 @@ async fn an_engine_that_can_not_recover_can_still_be_stopped() {
 }
 
 #[tokio::test]
+async fn an_engine_that_is_never_idle_can_still_be_stopped() {
+    let database = fresh_database().await;
+    let (started, _) = start(&database.url, Rules::none()).await;
+    let sequencer = started.sequencer.clone();
+    let busy = tokio::spawn(async move {
+        let actor = Actor::System("journey");
+        while sequencer
+            .enqueue(hour(0), actor, Command::Tick)
+            .await
+            .is_ok()
+        {}
+    });
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    started.sequencer.stop();
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(10), busy).await;
+    ended.expect("no more is taken").expect("no panic");
+    stop(started);
+}
+
+#[tokio::test]
 async fn a_command_that_breaks_the_market_takes_nothing_with_it() {
     let database = fresh_database().await;
     let (started, _) = start(&database.url, Rules::none()).await;
