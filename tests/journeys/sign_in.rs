@@ -92,6 +92,10 @@ async fn a_wrong_password_and_an_unknown_name_get_one_answer() {
     assert_eq!(unknown.status, wrong.status);
     let body = |page: &Page, name: &str| page.body.replace(&format!("{name}@example.org"), "");
     assert_eq!(body(&wrong, "ada"), body(&unknown, "bob"));
+    // Neither does a name that nobody can have: the database takes no NUL in a text.
+    let impossible = eve.sign_in("a\0b", "not the password at all").await;
+    assert_eq!(impossible.status, wrong.status);
+    assert_eq!(body(&wrong, "ada"), body(&impossible, "a\0b"));
     assert!(eve.cookies.is_empty());
     app.stop().await;
 }
