@@ -1,7 +1,6 @@
 //! Every URL, grouped by who may call it.
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
@@ -10,17 +9,15 @@ use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::csrf::CsrfLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
-use tower_http::timeout::RequestBodyTimeoutLayer;
 use tower_http::trace::TraceLayer;
 
 use crate::app::App;
 use crate::web::shell::REQUEST_ID;
-use crate::web::{assets, error, headers, metrics, preferences, session, to_the_end};
+use crate::web::{assets, body, error, headers, metrics, preferences, session, to_the_end};
 use crate::{funds, identity, instruments, leases, market_data, orders};
 
 /// The whole site.
 pub fn router(app: App) -> Router {
-    let options = app.web.options;
     // From the outside in; what an inner layer refuses, `error::pages` turns into a page.
     let layers = ServiceBuilder::new()
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
@@ -31,10 +28,9 @@ pub fn router(app: App) -> Router {
         .layer(from_fn(error::pages))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(CsrfLayer::new())
-        .layer(DefaultBodyLimit::max(options.body_bytes))
+        .layer(from_fn_with_state(app.clone(), body::read))
         .layer(from_fn(to_the_end))
-        .layer(from_fn_with_state(app.clone(), session::load))
-        .layer(RequestBodyTimeoutLayer::new(options.body_timeout));
+        .layer(from_fn_with_state(app.clone(), session::load));
     anyone()
         .merge(signed_in().route_layer(from_fn(session::require)))
         .fallback(|| async { StatusCode::NOT_FOUND })

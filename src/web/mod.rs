@@ -2,6 +2,7 @@
 //! said when a request can't be served.
 
 pub mod assets;
+pub mod body;
 pub mod error;
 pub mod form;
 pub mod format;
@@ -44,7 +45,7 @@ pub struct Options {
     pub secure: bool,
     /// The largest body of a request, in bytes.
     pub body_bytes: usize,
-    /// How long a body may pause.
+    /// How long the whole of a body may take.
     pub body_timeout: Duration,
     /// How many passwords are hashed at once.
     pub password_permits: usize,

@@ -1,12 +1,20 @@
 //! What is shut: other participants' things, other sites' forms, and more than one client's share.
 
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{StatusCode, header};
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
+use sluice::router::router;
 use sluice::web::server::Limits;
+use sluice::web::{Options, Web};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tower::ServiceExt;
 
 use crate::support::app::TestApp;
 use crate::support::market::{deliver, hour};
@@ -290,6 +298,32 @@ async fn a_slow_header_a_large_one_and_one_connection_too_many_are_cut() {
         said.is_empty() || said.starts_with(b"HTTP/1.1 408"),
         "the slow one is cut"
     );
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_that_never_pauses_for_long_must_still_arrive_in_time() {
+    let app = TestApp::start().await;
+    let options = Options {
+        body_timeout: Duration::from_millis(400),
+        ..Options::default()
+    };
+    let mut hasty = app.app.clone();
+    hasty.web = Arc::new(Web::new(options));
+    let (sender, receiver) = mpsc::channel::<Result<&str, Infallible>>(1);
+    let dripping = tokio::spawn(async move {
+        while sender.send(Ok("x")).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let request = Request::post("/preferences")
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(Body::from_stream(ReceiverStream::new(receiver)))
+        .expect("a request");
+    let answer = tokio::time::timeout(Duration::from_secs(20), router(hasty).oneshot(request));
+    let answer = answer.await.expect("it is cut").expect("an answer");
+    assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
+    dripping.await.expect("nobody takes more of it");
     app.stop().await;
 }
 
