@@ -5,26 +5,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use market::{Command, Event, Market, Timestamp};
+use market::Market;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::commit::Link;
-use super::rows::Rows;
-use super::{Actor, Options, Receipt, StartError, Submission, recover as tables};
+use super::rows::{Applied, Rows};
+use super::{Options, Receipt, StartError, Submission, recover as tables};
 use crate::feed::Feed;
 
 /// How long the engine waits before it tries the database again.
 const PAUSE: Duration = Duration::from_millis(500);
-
-/// One command and what came of it.
-pub(super) struct Applied {
-    pub(super) seq: i64,
-    pub(super) at: Timestamp,
-    pub(super) actor: Actor,
-    pub(super) command: Command,
-    pub(super) events: Vec<Event>,
-}
 
 /// The market in memory with the connection that writes what becomes of it.
 struct Engine {

@@ -7,7 +7,16 @@ use market::{
     Settled, Side, Timestamp, Trade,
 };
 
-use super::engine::Applied;
+use super::Actor;
+
+/// One command and what came of it.
+pub(super) struct Applied {
+    pub(super) seq: i64,
+    pub(super) at: Timestamp,
+    pub(super) actor: Actor,
+    pub(super) command: Command,
+    pub(super) events: Vec<Event>,
+}
 
 /// The rows of a batch. Orders and leases come as they stand after it, each once.
 #[derive(Default)]
