@@ -37,7 +37,8 @@ const LONG_BPS: i64 = 9_200;
 
 const ACTOR: Actor = Actor::System("demonstration");
 
-/// Lists the demonstration market where nothing is listed yet; else does nothing.
+/// Lists the demonstration market where nothing is listed yet, and goes on where that was
+/// interrupted; beside another market it does nothing.
 ///
 /// # Errors
 /// When the market refuses something, or the database does.
@@ -47,9 +48,12 @@ pub async fn list(
     now: Timestamp,
     usd_cny: Decimal,
 ) -> anyhow::Result<()> {
-    if started.feed.market().instruments().next().is_some() {
+    let (begun, done) = store::done(db, ACTOR).await?;
+    if begun.is_none() && started.feed.market().instruments().next().is_some() {
         return Ok(());
     }
+    // The same hour makes the same commands.
+    let begun = begun.unwrap_or(now);
     let rules = started.feed.market().rules().clone();
     let plan = plan(usd_cny)?;
     let mut participants = Vec::new();
@@ -59,7 +63,8 @@ pub async fn list(
         participants.push(store::participant(db, &name).await?);
     }
     let mut answers = Vec::new();
-    for command in commands(&plan, &participants, &rules, now) {
+    let commands = commands(&plan, &participants, &rules, begun);
+    for command in commands.into_iter().filter(|one| !done.contains(one)) {
         answers.push(started.sequencer.enqueue(now, ACTOR, command).await?);
     }
     for receipt in try_join_all(answers)

@@ -2,6 +2,7 @@
 
 mod buy_and_run;
 mod database;
+mod demonstration;
 mod doors;
 mod embedded;
 mod lives;
