@@ -56,9 +56,23 @@ impl Feed {
         self.batches.subscribe()
     }
 
-    /// Starts again from this market, after the sequencer has recovered.
-    pub(crate) fn reset(&self, market: Market) {
+    /// Starts again from this market, after the sequencer has recovered. A batch that was not
+    /// known to be committed may be in it, so everything is told of.
+    pub(crate) fn reset(&self, batch: i64, market: Market) {
+        let instruments = market.instruments();
+        let accounts = market.ledger().balances();
+        let numbers = (1..).map(LeaseId);
+        let published = Published {
+            batch,
+            instruments: instruments.map(|one| one.listed.instrument).collect(),
+            participants: accounts.map(|(account, _)| account.participant).collect(),
+            leases: numbers
+                .take_while(|lease| market.lease(*lease).is_some())
+                .collect(),
+        };
         *self.market.write().unwrap_or_else(PoisonError::into_inner) = market;
+        // Nobody listening is not an error.
+        let _ = self.batches.send(Arc::new(published));
     }
 
     /// Follows a batch that has been committed, then tells of it.

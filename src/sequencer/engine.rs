@@ -75,7 +75,7 @@ pub(super) fn run(
                     return;
                 };
                 engine = recovered;
-                feed.reset(engine.market.clone());
+                feed.reset(engine.link.batch(), engine.market.clone());
                 ready.store(true, Ordering::SeqCst);
             }
         }

@@ -250,8 +250,10 @@ async fn a_command_that_breaks_the_market_takes_nothing_with_it() {
         .await
         .expect("the superuser may");
     let (started, _) = start(&database.url, Rules::none()).await;
+    let mut batches = started.feed.subscribe();
+    let buyer = crate::support::market::BUYER;
     let cancel = Command::CancelOrder {
-        participant: crate::support::market::BUYER,
+        participant: buyer,
         client_id: market::ClientId("rests".to_owned()),
     };
     let broken = started
@@ -268,6 +270,9 @@ async fn a_command_that_breaks_the_market_takes_nothing_with_it() {
         .await
         .expect("the sequencer lives on");
     next.await.expect("the next command is committed");
+    // Readers are told to look again: an uncertain batch may have been committed.
+    let told = batches.recv().await.expect("the feed goes on");
+    assert!(told.participants.contains(&buyer), "{told:?}");
     let market = started.feed.market().clone();
     assert_eq!(market.order(market::OrderId(2)).done, None);
     assert!(started.sequencer.is_ready());
