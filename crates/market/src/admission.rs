@@ -212,6 +212,8 @@ impl Market {
         }
         if !keeps_place && !rest_is_cancelled {
             new.accepted_at = self.now;
+            // Its old place is gone: what it would trade, it trades as the later one.
+            new.acceptance = 0;
             if new.placed.post_only && self.would_trade(&new) {
                 return Err(Rejection::WouldTrade);
             }
