@@ -11,16 +11,19 @@ use crate::app::App;
 use crate::sequencer::Actor;
 use crate::web::{Error, FieldErrors, Form, Member, Shell, say};
 
-/// `POST /wallet/deposits`: test money, booked at once.
+/// `POST /wallet/deposits`: test money, booked at once, in the demonstration only.
 ///
 /// # Errors
-/// When the market takes no commands.
+/// [`Error::NotFound`] where money is real; when the market takes no commands.
 pub async fn deposit(
     State(app): State<App>,
     shell: Shell,
     member: Member,
     Form(form): Form<Deposit>,
 ) -> Result<Response, Error> {
+    if !app.web.options.test_money {
+        return Err(Error::NotFound);
+    }
     let locale = shell.locale;
     let refuse = async |form, errors: FieldErrors| {
         let page = pages::draw(&app, shell.clone(), &member, form, errors, false);

@@ -20,6 +20,7 @@ pub(super) struct Wallet {
     deposit: Deposit,
     errors: FieldErrors,
     is_done: bool,
+    has_test_money: bool,
 }
 
 /// `GET /wallet`
@@ -62,5 +63,6 @@ pub(super) async fn draw(
         deposit,
         errors,
         is_done,
+        has_test_money: app.web.options.test_money,
     })
 }

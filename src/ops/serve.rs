@@ -76,7 +76,7 @@ async fn serve_from(
         let rate = Decimal(settings.usd_cny);
         demo::list(&pool, &started, clock.now(), rate).await?;
     }
-    let web = Arc::new(Web::new(web_options(settings)));
+    let web = Arc::new(Web::new(web_options(settings, arguments.demo)));
     let stopping = web.stopping.clone();
     let tasks = TaskTracker::new();
     start_tasks(&tasks, arguments.demo, &started, &clock, &stopping);
@@ -174,7 +174,7 @@ fn start_tasks(
     }
 }
 
-fn web_options(settings: &Settings) -> web::Options {
+fn web_options(settings: &Settings, demo: bool) -> web::Options {
     web::Options {
         secure: settings
             .public_url
@@ -182,6 +182,7 @@ fn web_options(settings: &Settings) -> web::Options {
             .is_some_and(|url| url.starts_with("https:")),
         body_timeout: settings.body_timeout,
         password_permits: settings.argon2_permits,
+        test_money: demo,
         ..web::Options::default()
     }
 }

@@ -53,6 +53,8 @@ pub struct Options {
     pub password_queue: usize,
     /// How many live streams may be open.
     pub streams: usize,
+    /// Whether people may credit themselves test money: never where money is real.
+    pub test_money: bool,
 }
 
 impl Default for Options {
@@ -64,6 +66,7 @@ impl Default for Options {
             password_permits: 2,
             password_queue: 16,
             streams: 2048,
+            test_money: false,
         }
     }
 }

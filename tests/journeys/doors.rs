@@ -387,3 +387,24 @@ async fn what_changes_something_goes_on_when_its_browser_goes_away() {
     assert_eq!(idle.0, 0);
     app.stop().await;
 }
+
+#[tokio::test]
+async fn test_money_is_for_the_demonstration_only() {
+    let rules = sluice::rules::load(None).expect("the standard rules");
+    let earnest = Options::default();
+    let app = TestApp::with_options(rules, Limits::default(), earnest).await;
+    let mut visitor = Visitor::new(&app);
+    assert_eq!(visitor.sign_up("ada").await.status, StatusCode::SEE_OTHER);
+    let wallet = visitor.get("/wallet").await;
+    assert_eq!(wallet.status, StatusCode::OK);
+    assert!(wallet.texts("form[action='/wallet/deposits']").is_empty());
+    let refused = visitor.post("/wallet/deposits", &[("amount", "100")]).await;
+    assert_eq!(refused.status, StatusCode::NOT_FOUND);
+    let booked = "SELECT count(*) FROM commands WHERE actor LIKE 'user:%'";
+    let booked: i64 = sqlx::query_scalar(booked)
+        .fetch_one(&app.database.pool)
+        .await
+        .expect("the commands are counted");
+    assert_eq!(booked, 0);
+    app.stop().await;
+}

@@ -30,6 +30,15 @@ pub(crate) struct TestApp {
 impl TestApp {
     /// Serves a market with these rules, within these limits.
     pub(crate) async fn with(rules: Rules, limits: Limits) -> Self {
+        let options = Options {
+            test_money: true,
+            ..Options::default()
+        };
+        Self::with_options(rules, limits, options).await
+    }
+
+    /// Serves a market with these rules, within these limits, set up like this.
+    pub(crate) async fn with_options(rules: Rules, limits: Limits, options: Options) -> Self {
         let database = fresh_database().await;
         for name in ["黔云算力", "听澜智能"] {
             let insert = "INSERT INTO participants (name, created_at) VALUES ($1, now())";
@@ -46,7 +55,7 @@ impl TestApp {
             sequencer: started.sequencer.clone(),
             feed: started.feed.clone(),
             clock,
-            web: Arc::new(Web::new(Options::default())),
+            web: Arc::new(Web::new(options)),
         };
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
