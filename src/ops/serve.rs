@@ -18,7 +18,7 @@ use crate::delivery::simulated;
 use crate::replay::decimal::Decimal;
 use crate::sequencer::{self, Started, scheduler};
 use crate::web::server::{self, Limits};
-use crate::web::{self, Web};
+use crate::web::{Options, Web};
 use crate::{demo, router, rules};
 
 /// What `sluice serve` takes.
@@ -76,7 +76,11 @@ async fn serve_from(
         let rate = Decimal(settings.usd_cny);
         demo::list(&pool, &started, clock.now(), rate).await?;
     }
-    let web = Arc::new(Web::new(web_options(settings, arguments.demo)));
+    let options = Options {
+        test_money: arguments.demo,
+        ..Options::from(settings)
+    };
+    let web = Arc::new(Web::new(options));
     let stopping = web.stopping.clone();
     let tasks = TaskTracker::new();
     start_tasks(&tasks, arguments.demo, &started, &clock, &stopping);
@@ -94,7 +98,7 @@ async fn serve_from(
     let pages = tokio::spawn(server::serve(
         listener,
         router::router(app),
-        limits(settings),
+        Limits::from(settings),
         stopping.clone(),
     ));
     tokio::select! {
@@ -171,27 +175,5 @@ fn start_tasks(
             demo::SEED,
             stopping.clone(),
         ));
-    }
-}
-
-fn web_options(settings: &Settings, demo: bool) -> web::Options {
-    web::Options {
-        secure: settings
-            .public_url
-            .as_ref()
-            .is_some_and(|url| url.starts_with("https:")),
-        body_timeout: settings.body_timeout,
-        password_permits: settings.argon2_permits,
-        test_money: demo,
-        ..web::Options::default()
-    }
-}
-
-fn limits(settings: &Settings) -> Limits {
-    Limits {
-        header_timeout: settings.header_timeout,
-        connections: settings.max_connections,
-        connections_per_address: settings.max_connections_per_address,
-        ..Limits::default()
     }
 }

@@ -1,7 +1,8 @@
 //! The program as a person starts it: its settings, its sentences, its end.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -32,6 +33,11 @@ fn output(command: &mut Command) -> (Output, String, String) {
 
 /// Starts `sluice serve` and waits until it serves.
 fn serve(folder: &Path) -> Child {
+    serve_at(folder).0
+}
+
+/// Starts `sluice serve`, waits until it serves, and says at which address.
+fn serve_at(folder: &Path) -> (Child, String) {
     let mut command = sluice(folder);
     command.arg("serve").stderr(Stdio::piped());
     let mut child = command.spawn().expect("the program starts");
@@ -40,10 +46,11 @@ fn serve(folder: &Path) -> Child {
     for line in lines.by_ref() {
         let line = line.expect("the log is text");
         seen.push_str(&line);
-        if line.contains("serving http://") {
+        if let Some((_, address)) = line.split_once("serving http://") {
+            let address = address.trim().to_owned();
             // Read on, so that the program never waits for a reader.
             std::thread::spawn(move || lines.for_each(drop));
-            return child;
+            return (child, address);
         }
     }
     let ended = child.wait().expect("it closed its log, so it ends");
@@ -239,4 +246,35 @@ fn ctrl_c_stops_everything_and_a_kill_leaves_nothing_behind() {
         );
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+#[test]
+fn no_more_sign_ins_wait_for_their_hash_than_the_settings_let() {
+    let folder = folder_until_exit();
+    let file = "argon2_permits = 1\nargon2_queue = 1\n";
+    fs::write(folder.join("sluice.toml"), file).expect("the file is written");
+    let (mut child, address) = serve_at(&folder);
+    // One is hashed and one waits; the default would let all of them wait.
+    let sign_in = |number: usize| {
+        let body = format!("login=nobody{number}&password=not+the+password+at+all");
+        let request = format!(
+            "POST /sign-in HTTP/1.1\r\nhost: {address}\r\ncontent-length: {}\r\n\
+             content-type: application/x-www-form-urlencoded\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = TcpStream::connect(&address).expect("it connects");
+        stream.write_all(request.as_bytes()).expect("it is sent");
+        stream
+    };
+    let streams: Vec<TcpStream> = (0..12).map(sign_in).collect();
+    let sent_away = streams.into_iter().filter(|mut stream| {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it is answered");
+        answer.starts_with("HTTP/1.1 503")
+    });
+    let sent_away = sent_away.count();
+    // Stopped before anything can fail: a program left behind would outlive the tests.
+    signal(&child, Signal::SIGINT);
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    assert!(sent_away > 0, "all of them waited");
 }
