@@ -1,8 +1,9 @@
 //! Every URL, grouped by who may call it.
 
 use axum::Router;
+use axum::extract::Request;
 use axum::http::{Method, StatusCode};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::{from_fn, from_fn_with_state, map_request};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use tower::ServiceBuilder;
@@ -20,6 +21,7 @@ use crate::{funds, identity, instruments, leases, market_data, orders};
 pub fn router(app: App) -> Router {
     // From the outside in; what an inner layer refuses, `error::pages` turns into a page.
     let layers = ServiceBuilder::new()
+        .layer(map_request(unnumbered))
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(TraceLayer::new_for_http().make_span_with(span))
@@ -84,6 +86,12 @@ fn machines(app: &App) -> Router<App> {
         .route("/readyz", get(metrics::readyz))
         .route("/metrics", get(metrics::show))
         .layer(from_fn_with_state(app.clone(), headers::add))
+}
+
+/// A request without the number that its sender gave it: the log's and the error pages' are ours.
+async fn unnumbered(mut request: Request) -> Request {
+    request.headers_mut().remove(REQUEST_ID);
+    request
 }
 
 /// A request in the log: its number, method and path. A query may hold what is not the log's.

@@ -408,3 +408,20 @@ async fn test_money_is_for_the_demonstration_only() {
     assert_eq!(booked, 0);
     app.stop().await;
 }
+
+#[tokio::test]
+async fn a_request_has_the_number_that_we_gave_it() {
+    let app = TestApp::start().await;
+    let request = Request::get("/nowhere")
+        .header("x-request-id", "forged by its sender")
+        .body(Body::empty())
+        .expect("a request");
+    let response = router(app.app.clone()).oneshot(request).await;
+    let response = response.expect("an answer");
+    let number = response.headers()["x-request-id"].to_str().expect("text");
+    assert_ne!(number, "forged by its sender");
+    let body = response.into_body().collect().await.expect("a page");
+    let page = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+    assert!(!page.contains("forged"), "{page}");
+    app.stop().await;
+}
