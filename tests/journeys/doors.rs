@@ -240,6 +240,23 @@ async fn a_lease_streams_its_hours_until_its_reader_signs_out() {
 }
 
 #[tokio::test]
+async fn signing_in_anew_ends_the_streams_of_the_session_before() {
+    let app = TestApp::start().await;
+    let mut ada = Visitor::member(&app, "ada", "10").await;
+    let mut stream = ada
+        .open("GET", "/orders/live", String::new())
+        .await
+        .into_body();
+    event(&mut stream, "list").await.expect("the orders");
+    let again = ada
+        .sign_in("ada", &crate::support::visitor::password("ada"))
+        .await;
+    assert_eq!(again.status, StatusCode::SEE_OTHER);
+    assert_eq!(event(&mut stream, "never").await, None);
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn a_server_that_stops_ends_its_streams() {
     let app = TestApp::start().await;
     let nobody = Visitor::new(&app);

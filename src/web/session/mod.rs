@@ -90,7 +90,7 @@ pub async fn is_good(app: &App, token: TokenHash) -> Result<bool, Error> {
     Ok(store::find(&app.db, token).await?.is_some())
 }
 
-/// Starts a session and ends the one that the request came with.
+/// Starts a session and ends the one that the request came with, its streams included.
 ///
 /// # Errors
 /// When the database can't be written.
@@ -100,7 +100,11 @@ pub async fn start(app: &App, headers: &HeaderMap, user: i64) -> Result<CookieJa
         .try_fill_bytes(&mut secret)
         .map_err(|error| Error::Internal(anyhow::Error::new(error).context("reading random")))?;
     let token = URL_SAFE_NO_PAD.encode(secret);
-    store::replace(&app.db, token_of(app, headers), hash(&token), user).await?;
+    let old = token_of(app, headers);
+    store::replace(&app.db, old, hash(&token), user).await?;
+    if let Some(old) = old {
+        app.web.session_ended(old);
+    }
     let cookie = Cookie::build((cookie_name(app), token))
         .path("/")
         .http_only(true)
