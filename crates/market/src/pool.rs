@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::command::OpenPool;
 use crate::id::{InstrumentId, OrderId, ParticipantId, PoolId};
-use crate::time::{Hour, Period};
+use crate::time::{Hour, Period, Timestamp};
 
 /// A provider's homogeneous capacity of one grade at one site.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,26 +28,17 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A pool of which nothing is leased.
-    pub(crate) fn new(
-        id: PoolId,
-        participant: ParticipantId,
-        instrument: InstrumentId,
-        units: i64,
-        period: Period,
-        first_hour: Hour,
-    ) -> Self {
-        let asks = BTreeSet::new();
-        let leased = Vec::new();
+    /// A pool of which nothing is leased, opened at this instant for this period of its terms.
+    pub(crate) fn new(terms: &OpenPool, period: Period, opened_at: Timestamp) -> Self {
         Self {
-            id,
-            participant,
-            instrument,
-            units,
+            id: terms.pool,
+            participant: terms.participant,
+            instrument: terms.instrument,
+            units: terms.units,
             period,
-            first_hour,
-            asks,
-            leased,
+            first_hour: period.start.max(opened_at.hour()),
+            asks: BTreeSet::new(),
+            leased: Vec::new(),
         }
     }
 

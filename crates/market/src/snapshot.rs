@@ -114,15 +114,7 @@ impl Market {
         let terms = &known.terms;
         let period = Period::try_new(terms.start, terms.end, known.opened_at)
             .ok_or_else(|| format!("pool {} has no period", terms.pool))?;
-        let first_hour = period.start.max(known.opened_at.hour());
-        let pool = Pool::new(
-            terms.pool,
-            terms.participant,
-            terms.instrument,
-            terms.units,
-            period,
-            first_hour,
-        );
+        let pool = Pool::new(terms, period, known.opened_at);
         self.pools.insert(terms.pool, pool);
         Ok(())
     }

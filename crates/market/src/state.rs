@@ -227,15 +227,7 @@ impl Market {
             return Ok(());
         }
         let period = period.ok_or(Rejection::BadPeriod)?;
-        let first_hour = period.start.max(self.now.hour());
-        let pool = Pool::new(
-            terms.pool,
-            terms.participant,
-            terms.instrument,
-            terms.units,
-            period,
-            first_hour,
-        );
+        let pool = Pool::new(terms, period, self.now);
         self.pools.insert(terms.pool, pool);
         self.emit(out, EventKind::PoolOpened { pool: terms.pool });
         Ok(())
