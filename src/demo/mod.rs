@@ -9,8 +9,8 @@ mod store;
 use anyhow::{Context, ensure};
 use futures_util::future::try_join_all;
 use market::{
-    ClientId, Command, ListInstrument, Money, OpenPool, ParticipantId, PlaceOrder, Rules, Side,
-    TimeInForce, Timestamp, WHOLE_BPS, Weekly,
+    ClientId, Command, Money, OpenPool, ParticipantId, PlaceOrder, Rules, Side, TimeInForce,
+    Timestamp, WHOLE_BPS, Weekly,
 };
 use sqlx::PgPool;
 
@@ -110,12 +110,7 @@ fn commands(
 ) -> Vec<Command> {
     let mut commands = Vec::new();
     for listed in &plan.fleet.instruments {
-        commands.push(Command::ListInstrument(ListInstrument {
-            instrument: listed.instrument,
-            symbol: listed.symbol(),
-            lot: listed.grade.lot,
-            tick: TICK,
-        }));
+        commands.push(listed.command());
     }
     for (at, participant) in participants.iter().enumerate() {
         let pools = || plan.fleet.pools.iter().filter(|pool| pool.provider == at);

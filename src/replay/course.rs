@@ -8,8 +8,8 @@
 use std::collections::VecDeque;
 
 use market::{
-    ClientId, Command, Event, ListInstrument, Money, OpenPool, ParticipantId, Period, PlaceOrder,
-    Rules, Side, Target, TimeInForce, Timestamp, WHOLE_BPS,
+    ClientId, Command, Event, Money, OpenPool, ParticipantId, Period, PlaceOrder, Rules, Side,
+    Target, TimeInForce, Timestamp, WHOLE_BPS,
 };
 
 use super::dice::{Dice, Draw};
@@ -17,7 +17,6 @@ use super::fates::{About, Fates};
 use super::fleet::night;
 use super::plan::Plan;
 use super::readings::{outage, reading};
-use super::tariff::TICK;
 use super::work::{BUYERS, Bid, FIRST_BUYER, Stands, at_hour, at_second};
 
 /// Readings of an hour come so long after it: whole hours, where the rules allow as many, and five
@@ -175,12 +174,7 @@ impl Course {
     fn open(&mut self, rules: &Rules) {
         let at = at_hour(0).begins();
         for listed in &self.plan.fleet.instruments {
-            let command = Command::ListInstrument(ListInstrument {
-                instrument: listed.instrument,
-                symbol: listed.symbol(),
-                lot: listed.grade.lot,
-                tick: TICK,
-            });
+            let command = listed.command();
             self.ready.push_back((at, command, About::Other));
         }
         for (participant, amount) in self.purses(rules) {

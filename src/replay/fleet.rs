@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use market::catalogue::{Grade, Region};
-use market::{InstrumentId, Money, ParticipantId, PoolId, Weekly};
+use market::{Command, InstrumentId, ListInstrument, Money, ParticipantId, PoolId, Weekly};
 
 use super::decimal::{Decimal, ONE};
 use super::dice::{Dice, Draw};
 use super::tables::Node;
-use super::tariff::Tariff;
+use super::tariff::{TICK, Tariff};
 
 /// What this replay assumes of a region; no published figure. Power and land are cheaper in the
 /// west and capacity is built there; users are in the east.
@@ -94,6 +94,16 @@ impl Listed {
     pub fn symbol(&self) -> String {
         let (grade, region) = (self.grade.name, self.region.symbol_part());
         format!("{grade}.{region}.{}", self.level)
+    }
+
+    /// The command that puts it on the list.
+    pub fn command(&self) -> Command {
+        Command::ListInstrument(ListInstrument {
+            instrument: self.instrument,
+            symbol: self.symbol(),
+            lot: self.grade.lot,
+            tick: TICK,
+        })
     }
 }
 
