@@ -46,15 +46,13 @@ pub(super) enum CommitError {
 pub(crate) struct Link {
     client: Client,
     warned: Arc<AtomicBool>,
-    statements: Option<Statements>,
+    /// One array statement a table, prepared once it leads.
+    statements: Vec<Statement>,
     epoch: i64,
     batch: i64,
     command: i64,
     chain: Vec<u8>,
 }
-
-/// One array statement a table, prepared once.
-struct Statements(Vec<Statement>);
 
 impl Link {
     /// Connects.
@@ -83,7 +81,7 @@ impl Link {
                 }
             }
         });
-        let statements = None;
+        let statements = Vec::new();
         let chain = Vec::new();
         Ok(Self {
             client,
@@ -124,7 +122,7 @@ impl Link {
         (self.epoch, self.batch, self.command) = (row.get(0), row.get(1), row.get(2));
         self.chain = row.get(3);
         let prepared = SQL.iter().map(|sql| self.client.prepare(sql));
-        self.statements = Some(Statements(try_join_all(prepared).await?));
+        self.statements = try_join_all(prepared).await?;
         Ok(())
     }
 
@@ -160,9 +158,9 @@ impl Link {
 
     /// Writes the rows of a batch and commits them.
     pub(super) async fn commit(&mut self, market: &Market, rows: Rows) -> Result<(), CommitError> {
-        let statements = self
+        let (advance, inserts) = self
             .statements
-            .as_ref()
+            .split_first()
             .expect("a leader has prepared its statements");
         let batch = self.batch + 1;
         let command = rows.commands.last().map_or(self.command, |row| row.seq);
@@ -184,8 +182,8 @@ impl Link {
         let tables = tables::of(market, &rows, batch, hashes);
         // All of it goes out in one write; each statement waits for its own answer.
         let begin = self.client.batch_execute("BEGIN");
-        let advance = self.client.execute(&statements.0[0], &head);
-        let inserts = statements.0[1..]
+        let advance = self.client.execute(advance, &head);
+        let inserts = inserts
             .iter()
             .zip(&tables)
             .filter(|(_, columns)| !columns.is_empty())

@@ -10,7 +10,7 @@
 //! | drain up to `batch` commands | [`engine`] | |
 //! | apply each; its events | `market` | |
 //! | work out the rows | [`rows`], [`tables`] | |
-//! | `BEGIN`, advance the engine's row (fencing), at most 15 array statements | [`commit`] | 1 round trip |
+//! | `BEGIN`, advance the engine's row (fencing), at most 12 array statements | [`commit`] | 1 round trip |
 //! | `COMMIT` | [`commit`] | 1 round trip |
 //! | publish to the feed, answer | [`engine`] | |
 //!
@@ -145,6 +145,20 @@ struct Submission {
     answer: oneshot::Sender<Receipt>,
 }
 
+impl Submission {
+    /// A submission, and where its answer comes.
+    fn new(at: Timestamp, actor: Actor, command: Command) -> (Self, oneshot::Receiver<Receipt>) {
+        let (answer, receipt) = oneshot::channel();
+        let submission = Self {
+            at,
+            actor,
+            command,
+            answer,
+        };
+        (submission, receipt)
+    }
+}
+
 /// The way to the sequencer. Clones share it; it stops when the last one is dropped, or by
 /// [`Sequencer::stop`].
 #[derive(Clone, Debug)]
@@ -216,13 +230,7 @@ impl Sequencer {
         actor: Actor,
         command: Command,
     ) -> Result<impl Future<Output = Result<Receipt, SubmitError>> + use<>, SubmitError> {
-        let (answer, receipt) = oneshot::channel();
-        let submission = Submission {
-            at,
-            actor,
-            command,
-            answer,
-        };
+        let (submission, receipt) = Submission::new(at, actor, command);
         self.queue
             .send(submission)
             .await
@@ -239,13 +247,7 @@ impl Sequencer {
         if !self.is_ready() {
             return Err(SubmitError::Busy);
         }
-        let (answer, receipt) = oneshot::channel();
-        let submission = Submission {
-            at,
-            actor,
-            command,
-            answer,
-        };
+        let (submission, receipt) = Submission::new(at, actor, command);
         self.queue
             .try_send(submission)
             .map_err(|refused| match refused {

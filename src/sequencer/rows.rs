@@ -24,7 +24,8 @@ pub(super) struct Rows {
     pub(super) commands: Vec<CommandRow>,
     pub(super) instruments: Vec<market::ListInstrument>,
     pub(super) pools: BTreeMap<i64, PoolRow>,
-    pub(super) new_orders: BTreeMap<OrderId, OrderRow>,
+    /// Each with the command that placed it.
+    pub(super) new_orders: BTreeMap<OrderId, i64>,
     pub(super) changed_orders: BTreeSet<OrderId>,
     pub(super) done_at: BTreeMap<OrderId, Timestamp>,
     pub(super) trades: Vec<Made<Trade>>,
@@ -55,10 +56,6 @@ pub(super) struct Made<T> {
 pub(super) struct PoolRow {
     pub(super) terms: market::OpenPool,
     pub(super) opened_at: Timestamp,
-}
-
-pub(super) struct OrderRow {
-    pub(super) command: i64,
 }
 
 impl Rows {
@@ -121,7 +118,7 @@ impl Rows {
             }
             EventKind::Accepted { order, .. } => {
                 if matches!(one.command, Command::PlaceOrder(_)) {
-                    self.new_orders.insert(*order, OrderRow { command });
+                    self.new_orders.insert(*order, command);
                 } else {
                     self.changed_orders.insert(*order);
                 }

@@ -10,7 +10,7 @@ use super::rows::{Rows, id_array, side_code};
 pub(super) type Columns = Vec<Box<dyn ToSql + Sync + Send>>;
 
 /// The statements in the order of `tables`, after the one that advances the engine's row.
-pub(super) const SQL: [&str; 14] = [
+pub(super) const SQL: [&str; 13] = [
     "UPDATE engine SET batch = $3, command = $4, at = $5, acceptances = $6, entries = $7,
             chain = $8 WHERE epoch = $1 AND batch = $2",
     "INSERT INTO commands (seq, batch, at, actor, body, rejected)
@@ -75,7 +75,6 @@ pub(super) const SQL: [&str; 14] = [
        FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS t (participant, kind, amount)
          ON CONFLICT (participant, kind) DO UPDATE SET amount = EXCLUDED.amount",
     "INSERT INTO outbox (batch, news) VALUES ($1, $2::text::jsonb)",
-    "SELECT pg_notify('sluice_batch', $1::text)",
 ];
 
 /// A column of an array statement.
@@ -101,7 +100,6 @@ pub(super) fn of(market: &Market, rows: &Rows, batch: i64, hashes: Vec<Vec<u8>>)
         postings(rows),
         balances(rows),
         outbox(rows, batch),
-        vec![Box::new(batch.to_string())],
     ]
 }
 
@@ -157,7 +155,7 @@ fn new_orders(market: &Market, rows: &Rows) -> Columns {
     let orders: Vec<_> = rows
         .new_orders
         .iter()
-        .map(|(id, row)| (market.order(*id), row.command))
+        .map(|(id, command)| (market.order(*id), *command))
         .collect();
     unless_empty(&orders, |orders| {
         vec![
