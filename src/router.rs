@@ -1,11 +1,12 @@
-//! Every URL, grouped by who may call it.
+//! Every URL, with who may call it.
 
 use axum::Router;
 use axum::extract::Request;
+use axum::handler::Handler;
 use axum::http::{Method, StatusCode};
-use axum::middleware::{from_fn, from_fn_with_state, map_request};
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_request};
 use axum::response::IntoResponse;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::csrf::CsrfLayer;
@@ -13,9 +14,98 @@ use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetReques
 use tower_http::trace::TraceLayer;
 
 use crate::app::App;
+use crate::web::Access::{self, Active, Anyone, Member, Participant};
+use crate::web::Role::{Buyer, Finance, Operator};
 use crate::web::shell::REQUEST_ID;
-use crate::web::{assets, body, error, headers, metrics, preferences, session, to_the_end};
+use crate::web::{access, assets, body, error, headers, metrics, preferences, session, to_the_end};
 use crate::{funds, identity, instruments, leases, market_data, orders};
+
+/// Every URL of the site: who may call it, and what answers.
+// One line a URL, however long.
+#[rustfmt::skip]
+fn table() -> Table {
+    Table::default()
+        .get("/", Anyone, market_data::pages::index)
+        .get("/overview/live", Anyone, market_data::fragments::live)
+        .get("/market/{symbol}", Anyone, instruments::pages::show)
+        .get("/market/{symbol}/bill", Anyone, instruments::fragments::bill)
+        .get("/market/{symbol}/live", Anyone, instruments::fragments::live)
+        .post("/market/{symbol}/orders", Active(&[Buyer]), instruments::actions::buy)
+        .get("/sign-up", Anyone, identity::pages::sign_up)
+        .post("/sign-up", Anyone, identity::actions::sign_up)
+        .get("/sign-in", Anyone, identity::pages::sign_in)
+        .post("/sign-in", Anyone, identity::actions::sign_in)
+        .post("/sign-out", Anyone, identity::actions::sign_out)
+        .post("/preferences", Anyone, preferences::keep)
+        .get("/orders", Participant, orders::pages::index)
+        .get("/orders/live", Participant, orders::fragments::live)
+        .get("/orders/{id}", Participant, orders::pages::show)
+        .post("/orders/{id}/cancel", Member(&[Buyer, Operator]), orders::actions::cancel)
+        .get("/leases", Participant, leases::pages::index)
+        .get("/leases/live", Participant, leases::fragments::live_list)
+        .get("/leases/{id}", Participant, leases::pages::show)
+        .get("/leases/{id}/live", Participant, leases::fragments::live)
+        .get("/wallet", Participant, funds::pages::wallet)
+        .get("/wallet/live", Participant, funds::fragments::live)
+        .post("/wallet/deposits", Member(&[Finance]), funds::actions::deposit)
+}
+
+/// A URL and who may call it.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Its method.
+    pub method: Method,
+    /// Its path, with `{names}` for what varies.
+    pub path: &'static str,
+    /// Who may call it.
+    pub access: Access,
+}
+
+/// Every URL behind the gate, in the order of the table.
+pub fn routes() -> Vec<Route> {
+    table().routes
+}
+
+#[derive(Default)]
+struct Table {
+    router: Router<App>,
+    routes: Vec<Route>,
+}
+
+impl Table {
+    fn get<H, T>(self, path: &'static str, access: Access, handler: H) -> Self
+    where
+        H: Handler<T, App>,
+        T: 'static,
+    {
+        self.add(Method::GET, path, access, get(handler))
+    }
+
+    fn post<H, T>(self, path: &'static str, access: Access, handler: H) -> Self
+    where
+        H: Handler<T, App>,
+        T: 'static,
+    {
+        self.add(Method::POST, path, access, post(handler))
+    }
+
+    fn add(
+        mut self,
+        method: Method,
+        path: &'static str,
+        access: Access,
+        answer: MethodRouter<App>,
+    ) -> Self {
+        let gate = move |request: Request, next: Next| access::gate(access, request, next);
+        self.router = self.router.route(path, answer.route_layer(from_fn(gate)));
+        self.routes.push(Route {
+            method,
+            path,
+            access,
+        });
+        self
+    }
+}
 
 /// The whole site.
 pub fn router(app: App) -> Router {
@@ -33,49 +123,12 @@ pub fn router(app: App) -> Router {
         .layer(from_fn_with_state(app.clone(), body::read))
         .layer(from_fn(to_the_end))
         .layer(from_fn_with_state(app.clone(), session::load));
-    anyone()
-        .merge(signed_in().route_layer(from_fn(session::require)))
+    table()
+        .router
         .fallback(|| async { StatusCode::NOT_FOUND })
         .layer(layers)
         .merge(machines(&app))
         .with_state(app)
-}
-
-/// Anyone.
-fn anyone() -> Router<App> {
-    Router::new()
-        .route("/", get(market_data::pages::index))
-        .route("/overview/live", get(market_data::fragments::live))
-        .route("/market/{symbol}", get(instruments::pages::show))
-        .route("/market/{symbol}/bill", get(instruments::fragments::bill))
-        .route("/market/{symbol}/live", get(instruments::fragments::live))
-        .route(
-            "/sign-up",
-            get(identity::pages::sign_up).post(identity::actions::sign_up),
-        )
-        .route(
-            "/sign-in",
-            get(identity::pages::sign_in).post(identity::actions::sign_in),
-        )
-        .route("/sign-out", post(identity::actions::sign_out))
-        .route("/preferences", post(preferences::keep))
-}
-
-/// Whoever has signed in, for their participant.
-fn signed_in() -> Router<App> {
-    Router::new()
-        .route("/market/{symbol}/orders", post(instruments::actions::buy))
-        .route("/orders", get(orders::pages::index))
-        .route("/orders/live", get(orders::fragments::live))
-        .route("/orders/{id}", get(orders::pages::show))
-        .route("/orders/{id}/cancel", post(orders::actions::cancel))
-        .route("/leases", get(leases::pages::index))
-        .route("/leases/live", get(leases::fragments::live_list))
-        .route("/leases/{id}", get(leases::pages::show))
-        .route("/leases/{id}/live", get(leases::fragments::live))
-        .route("/wallet", get(funds::pages::wallet))
-        .route("/wallet/live", get(funds::fragments::live))
-        .route("/wallet/deposits", post(funds::actions::deposit))
 }
 
 /// Static files, and what operators' machines ask.

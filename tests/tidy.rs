@@ -8,13 +8,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What a person sees together; none uses another.
-const AREAS: [&str; 6] = [
+const AREAS: [&str; 10] = [
+    "disputes",
     "funds",
     "identity",
     "instruments",
     "leases",
     "market_data",
+    "members",
     "orders",
+    "oversight",
+    "supply",
 ];
 
 /// What moves money and capacity; uses no area and nothing of the shell but the database.

@@ -16,7 +16,7 @@ pub(super) enum Taken {
     Login,
 }
 
-/// Writes a participant and its first person; gives the person's number.
+/// Writes a participant and its first person, who owns it; gives the person's number.
 pub(super) async fn sign_up(
     db: &PgPool,
     name: &str,
@@ -24,9 +24,12 @@ pub(super) async fn sign_up(
     password_hash: &str,
 ) -> Result<Result<i64, Taken>, Error> {
     let written: sqlx::Result<(i64,)> = sqlx::query_as(
-        "WITH p AS (INSERT INTO participants (name, created_at) VALUES ($1, $4) RETURNING id)
-         INSERT INTO users (participant, login, password_hash, created_at)
-         SELECT id, $2, $3, $4 FROM p RETURNING id",
+        "WITH p AS (INSERT INTO participants (name, created_at) VALUES ($1, $4) RETURNING id),
+         u AS (INSERT INTO users (participant, login, password_hash, created_at)
+             SELECT id, $2, $3, $4 FROM p RETURNING id, participant),
+         r AS (INSERT INTO member_roles (user_id, participant, role, granted_at)
+             SELECT id, participant, 'owner', $4 FROM u)
+         SELECT id FROM u",
     )
     .bind(name)
     .bind(login)

@@ -77,7 +77,7 @@ async fn clear(connection: &mut PgConnection) -> Result<(), GroundError> {
             .fetch_one(&mut *connection)
             .await?;
     let signed_up = has_table(connection, "public.participants").await?
-        && sqlx::query_scalar("SELECT EXISTS (SELECT FROM participants)")
+        && sqlx::query_scalar("SELECT EXISTS (SELECT FROM participants WHERE id > 0)")
             .fetch_one(&mut *connection)
             .await?;
     if of_people || signed_up {

@@ -28,6 +28,15 @@ pub enum Error {
     /// Only for those who have signed in.
     #[error("signed out")]
     SignIn,
+    /// Only for those who have given their second factor.
+    #[error("second factor missing")]
+    SecondFactor,
+    /// The member's roles don't allow it.
+    #[error("not a role of this member's")]
+    Role,
+    /// The participant is suspended and begins nothing new.
+    #[error("suspended")]
+    Suspended,
     /// The market said no, where no form can show it.
     #[error("rejected: {0}")]
     Rejected(Rejection),
@@ -58,8 +67,8 @@ impl Error {
     fn status(&self) -> StatusCode {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Forbidden => StatusCode::FORBIDDEN,
-            Self::SignIn => StatusCode::UNAUTHORIZED,
+            Self::Forbidden | Self::Role | Self::Suspended => StatusCode::FORBIDDEN,
+            Self::SignIn | Self::SecondFactor => StatusCode::UNAUTHORIZED,
             Self::Rejected(_) => StatusCode::CONFLICT,
             Self::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -138,7 +147,10 @@ pub async fn pages(request: Request, next: Next) -> Response {
         tracing::error!(request_id = %id, error = format!("{error:#}"), "a request failed");
     }
     if let Some(Error::SignIn) = error {
-        return to_sign_in(&headers, &path);
+        return redirect(&headers, &format!("/sign-in?next={}", encoded(&path)));
+    }
+    if let Some(Error::SecondFactor) = error {
+        return redirect(&headers, &format!("/second-factor?next={}", encoded(&path)));
     }
     show(&headers, &path, id, response, error)
 }
@@ -190,9 +202,8 @@ fn show(
 }
 
 /// Whoever must sign in first comes back to where they were.
-fn to_sign_in(headers: &HeaderMap, path: &str) -> Response {
-    let target = format!("/sign-in?next={}", encoded(path));
-    let Ok(location) = HeaderValue::from_str(&target) else {
+fn redirect(headers: &HeaderMap, target: &str) -> Response {
+    let Ok(location) = HeaderValue::from_str(target) else {
         return StatusCode::UNAUTHORIZED.into_response();
     };
     if headers.contains_key("hx-request") {
@@ -218,6 +229,8 @@ pub(crate) fn encoded(path: &str) -> String {
 fn words(locale: Locale, status: StatusCode, error: Option<&Error>) -> Words {
     let kind = match (error, status) {
         (Some(Error::Rejected(_)), _) => "rejected",
+        (Some(Error::Role), _) => "role",
+        (Some(Error::Suspended), _) => "suspended",
         (_, StatusCode::NOT_FOUND) => "not_found",
         (_, StatusCode::FORBIDDEN) => "forbidden",
         (_, StatusCode::METHOD_NOT_ALLOWED) => "method",

@@ -1,6 +1,8 @@
 //! The shell round the areas: who is asking, in which language, within which bounds, and what is
 //! said when a request can't be served.
 
+pub mod access;
+pub mod acts;
 pub mod assets;
 pub mod body;
 pub mod error;
@@ -32,10 +34,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 
+pub use access::Access;
 pub use error::Error;
 pub use form::{FieldErrors, Form};
 pub use i18n::Locale;
-pub use session::{Member, Session};
+pub use session::{Member, Role, Session};
 pub use shell::Shell;
 
 /// How the web side is set up.

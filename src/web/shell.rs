@@ -11,7 +11,7 @@ use market::{Account, AccountKind, Money, Timestamp};
 use tower_http::request_id::RequestId;
 
 use super::i18n::Locale;
-use super::session::{Member, Session};
+use super::session::{Member, Role, Session};
 use super::{assets, format};
 use crate::app::App;
 
@@ -147,6 +147,17 @@ impl Shell {
         format::money(self.cash)
     }
 
+    /// Whether the reader is one of the marketplace's own people, who don't trade.
+    pub fn is_of_platform(&self) -> bool {
+        self.member.as_ref().is_some_and(Member::is_of_platform)
+    }
+
+    /// Whether the reader has one of these roles.
+    pub fn may(&self, roles: &[Role]) -> bool {
+        let member = self.member.as_ref();
+        member.is_some_and(|member| member.roles.have(roles))
+    }
+
     /// Whether the navigation's entry of this path is the reader's place.
     pub fn is_at(&self, section: &str) -> bool {
         let path = self.path.split('?').next().unwrap_or_default();
@@ -167,12 +178,7 @@ impl FromRequestParts<App> for Shell {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
         let path = place(&parts.method, &parts.headers, &parts.uri);
-        let id = parts
-            .extensions
-            .get::<RequestId>()
-            .map(text_of)
-            .unwrap_or_default();
-        let mut shell = Self::bare(&parts.headers, &path, id);
+        let mut shell = Self::bare(&parts.headers, &path, request_id_of(parts));
         shell.clock = Some(ClockFace {
             now: app.clock.now(),
             speed: app.clock.speed(),
@@ -198,11 +204,14 @@ fn theme_of(headers: &HeaderMap) -> Theme {
 
 /// The number that a request was given when it came in.
 pub fn request_id(request: &Request) -> String {
-    request
-        .extensions()
-        .get::<RequestId>()
-        .map(text_of)
-        .unwrap_or_default()
+    let id = request.extensions().get::<RequestId>();
+    id.map(text_of).unwrap_or_default()
+}
+
+/// The same, of a request that is being taken apart.
+pub fn request_id_of(parts: &Parts) -> String {
+    let id = parts.extensions.get::<RequestId>();
+    id.map(text_of).unwrap_or_default()
 }
 
 fn text_of(id: &RequestId) -> String {

@@ -4,6 +4,7 @@
 //! always makes a new one and ends the one that came with the request. A session ends at sign-out,
 //! after [`IDLE`] without a request, and after [`LONGEST`] in any case, by real time.
 
+mod role;
 mod store;
 
 use axum::extract::{FromRequestParts, Request, State};
@@ -22,6 +23,8 @@ use sha2::{Digest, Sha256};
 
 use super::error::Error;
 use crate::app::App;
+
+pub use role::{Role, Roles};
 
 /// A session without a request for so long is over.
 pub const IDLE: SignedDuration = SignedDuration::from_hours(24);
@@ -43,6 +46,26 @@ pub struct Member {
     pub name: String,
     /// The person's sign-in name.
     pub login: String,
+    /// What the person may do.
+    pub roles: Roles,
+    /// Whether the participant may begin nothing new.
+    pub is_suspended: bool,
+}
+
+impl Member {
+    /// Whether this is one of the marketplace's own people, who don't trade.
+    pub fn is_of_platform(&self) -> bool {
+        self.participant == ParticipantId::MARKETPLACE
+    }
+}
+
+/// Somebody who has given a password and still has to give a second factor, or to set one up.
+#[derive(Clone, Debug)]
+pub struct Entering {
+    /// Who it is.
+    pub member: Member,
+    /// What the database knows the session by.
+    pub token: TokenHash,
 }
 
 /// A session that is good now.
@@ -52,6 +75,12 @@ pub struct Session {
     pub member: Member,
     /// What the database knows it by.
     pub token: TokenHash,
+}
+
+/// What a token stands for.
+enum Found {
+    Full(Session),
+    Entering(Entering),
 }
 
 /// Finds the request's session, once, for every handler and layer below.
@@ -64,20 +93,12 @@ pub async fn load(
     next: Next,
 ) -> Result<Response, Error> {
     if let Some(token) = token_of(&app, request.headers())
-        && let Some(session) = store::find(&app.db, token).await?
+        && let Some(found) = store::find(&app.db, token).await?
     {
-        request.extensions_mut().insert(session);
-    }
-    Ok(next.run(request).await)
-}
-
-/// Lets through only who has signed in.
-///
-/// # Errors
-/// [`Error::SignIn`] for everyone else.
-pub async fn require(request: Request, next: Next) -> Result<Response, Error> {
-    if request.extensions().get::<Session>().is_none() {
-        return Err(Error::SignIn);
+        match found {
+            Found::Full(session) => request.extensions_mut().insert(session).map(drop),
+            Found::Entering(entering) => request.extensions_mut().insert(entering).map(drop),
+        };
     }
     Ok(next.run(request).await)
 }
@@ -87,7 +108,10 @@ pub async fn require(request: Request, next: Next) -> Result<Response, Error> {
 /// # Errors
 /// When the database can't be asked.
 pub async fn is_good(app: &App, token: TokenHash) -> Result<bool, Error> {
-    Ok(store::find(&app.db, token).await?.is_some())
+    Ok(matches!(
+        store::find(&app.db, token).await?,
+        Some(Found::Full(_))
+    ))
 }
 
 /// Starts a session and ends the one that the request came with, its streams included.

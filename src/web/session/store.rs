@@ -5,7 +5,7 @@ use jiff_sqlx::ToSqlx;
 use market::ParticipantId;
 use sqlx::PgPool;
 
-use super::{IDLE, LONGEST, Member, Session, TokenHash};
+use super::{Entering, Found, IDLE, LONGEST, Member, Roles, Session, TokenHash};
 use crate::clock;
 use crate::web::error::Error;
 
@@ -18,14 +18,22 @@ struct Row {
     participant: i64,
     name: String,
     login: String,
+    roles: Vec<String>,
+    is_suspended: bool,
     is_stale: bool,
+    is_entering: bool,
 }
 
 /// The session of this token, if it is good now.
-pub(super) async fn find(db: &PgPool, token: TokenHash) -> Result<Option<Session>, Error> {
+pub(super) async fn find(db: &PgPool, token: TokenHash) -> Result<Option<Found>, Error> {
     let now = clock::wall();
     let row: Option<Row> = sqlx::query_as(
-        "SELECT s.user_id, u.participant, p.name, u.login, s.seen_at < $4 AS is_stale
+        "SELECT s.user_id, u.participant, p.name, u.login, s.seen_at < $4 AS is_stale,
+             p.suspended IS NOT NULL AS is_suspended,
+             ARRAY(SELECT role FROM member_roles r WHERE r.user_id = u.id) AS roles,
+             s.second_factor_at IS NULL AND (u.participant = 0 OR EXISTS (
+                 SELECT FROM second_factors f
+                 WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL)) AS is_entering
          FROM sessions s JOIN users u ON u.id = s.user_id
          JOIN participants p ON p.id = u.participant
          WHERE s.token_sha256 = $1 AND s.seen_at > $2 AND s.created_at > $3",
@@ -54,8 +62,14 @@ pub(super) async fn find(db: &PgPool, token: TokenHash) -> Result<Option<Session
         participant,
         name: row.name,
         login: row.login,
+        roles: Roles::of(&row.roles),
+        is_suspended: row.is_suspended,
     };
-    Ok(Some(Session { member, token }))
+    Ok(Some(if row.is_entering {
+        Found::Entering(Entering { member, token })
+    } else {
+        Found::Full(Session { member, token })
+    }))
 }
 
 /// Puts a new session in the place of the one that the browser had. Whatever is long over goes
