@@ -24,7 +24,10 @@ use crate::{funds, identity, instruments, leases, market_data, orders};
 // One line a URL, however long.
 #[rustfmt::skip]
 fn table() -> Table {
-    Table::default()
+    let table = Table::default();
+    #[cfg(debug_assertions)]
+    let table = table.get("/styleguide", Anyone, crate::web::styleguide::show);
+    table
         .get("/", Anyone, market_data::pages::index)
         .get("/overview/live", Anyone, market_data::fragments::live)
         .get("/market/{symbol}", Anyone, instruments::pages::show)

@@ -19,6 +19,8 @@ pub mod say;
 pub mod server;
 pub mod session;
 pub mod shell;
+#[cfg(debug_assertions)]
+pub mod styleguide;
 pub mod symbol;
 pub mod throttle;
 pub mod window;
