@@ -6,6 +6,7 @@ mod demonstration;
 mod doors;
 mod embedded;
 mod lives;
+mod matrix;
 mod program;
 mod replay;
 mod sequencer;

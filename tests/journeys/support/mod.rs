@@ -2,5 +2,6 @@
 
 pub(crate) mod app;
 pub(crate) mod market;
+pub(crate) mod people;
 pub(crate) mod postgres;
 pub(crate) mod visitor;

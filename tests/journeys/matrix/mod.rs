@@ -1,0 +1,324 @@
+//! Every URL × every kind of caller: what is answered, and what is changed.
+//!
+//! The URLs and who may call them come from the router's own table, what fills them in from
+//! [`rows`]. A URL without a row there fails. To add a URL: one line in [`rows::rows`], and in
+//! [`world`] whatever object it needs.
+
+mod effects;
+mod rows;
+mod world;
+
+use axum::http::{Method, StatusCode};
+use http_body_util::BodyExt;
+use sluice::router::{Route, routes};
+use sluice::web::{Access, Role};
+
+use crate::support::visitor::{Page, Visitor};
+use rows::Row;
+use world::{Caller, Place, World};
+
+/// What somebody gets at a URL, before what it is about is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Door {
+    Open,
+    SignIn,
+    SecondFactor,
+    Forbidden,
+    NotFound,
+}
+
+/// Whether one of these roles is had; an owner has all of their participant's.
+fn has(caller: &Caller, any: &[Role]) -> bool {
+    any.iter().any(|role| {
+        caller.roles.contains(role) || !role.is_of_platform() && caller.roles.contains(&Role::Owner)
+    })
+}
+
+/// What the declared rule means for a caller, worked out here a second time.
+fn door(access: Access, caller: &Caller) -> Door {
+    use Access::{
+        Active, Anyone, Entering, Member, Participant, ParticipantOr, Platform, SignedIn,
+    };
+    let trades = match caller.place {
+        _ if access == Anyone => return Door::Open,
+        Place::Nobody => return Door::SignIn,
+        Place::Entering if access == Entering => return Door::Open,
+        Place::Entering => return Door::SecondFactor,
+        Place::Platform => false,
+        Place::Of(_) => true,
+    };
+    let opens = |is_open: bool, otherwise: Door| if is_open { Door::Open } else { otherwise };
+    match access {
+        Anyone | Entering | SignedIn => Door::Open,
+        Participant => opens(trades, Door::NotFound),
+        Platform(roles) => opens(!trades && has(caller, roles), Door::NotFound),
+        ParticipantOr(roles) => opens(trades || has(caller, roles), Door::NotFound),
+        Member(_) | Active(_) if !trades => Door::NotFound,
+        Member(roles) => opens(has(caller, roles), Door::Forbidden),
+        Active(roles) => opens(has(caller, roles) && !caller.is_suspended, Door::Forbidden),
+    }
+}
+
+/// What a call was answered, without reading a stream to its end.
+async fn call(visitor: &Visitor, row: &Row, path: &str, fields: &[(&str, String)]) -> Page {
+    let mut body = url::form_urlencoded::Serializer::new(String::new());
+    body.extend_pairs(fields);
+    let response = visitor.open(row.method.as_str(), path, body.finish()).await;
+    let (parts, body) = response.into_parts();
+    let kind = parts.headers.get("content-type");
+    let is_stream = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+    let body = if is_stream {
+        String::new()
+    } else {
+        let bytes = body.collect().await.expect("a body").to_bytes();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    Page {
+        status: parts.status,
+        headers: parts.headers,
+        body,
+    }
+}
+
+/// Says what is wrong, with the call that it is wrong of.
+#[derive(Default)]
+struct Faults(Vec<String>);
+
+impl Faults {
+    fn expect(&mut self, holds: bool, what: impl FnOnce() -> String) {
+        if !holds {
+            self.0.push(what());
+        }
+    }
+}
+
+/// Whether an answer is what the door makes of it; an open one answers what its row says.
+fn is_answer_of(door: Door, row: &Row, page: &Page) -> bool {
+    let to = |path: &str| {
+        let location = page.headers.get("location");
+        location.is_some_and(|location| location.as_bytes().starts_with(path.as_bytes()))
+    };
+    match door {
+        Door::Open => row.answers.contains(&page.status.as_u16()),
+        Door::SignIn => page.status == StatusCode::SEE_OTHER && to("/sign-in?next="),
+        Door::SecondFactor => page.status == StatusCode::SEE_OTHER && to("/second-factor?next="),
+        Door::Forbidden => page.status == StatusCode::FORBIDDEN,
+        Door::NotFound => page.status == StatusCode::NOT_FOUND,
+    }
+}
+
+/// The rows in the order of the router's table; fails with what is missing or over.
+fn rows_of(routes: &[Route]) -> Vec<(Route, Row)> {
+    let mut rows = rows::rows();
+    let mut missing = Vec::new();
+    let mut found = Vec::new();
+    for route in routes {
+        let place = rows
+            .iter()
+            .position(|row| row.path == route.path && row.method == route.method);
+        match place {
+            Some(place) => found.push((route.clone(), rows.remove(place))),
+            None => missing.push(format!(
+                "{} {} has no row in tests/journeys/matrix/rows.rs: add one that says what fills \
+                 in its path and what to send",
+                route.method, route.path
+            )),
+        }
+    }
+    missing.extend(rows.iter().map(|row| {
+        let Row { method, path, .. } = row;
+        format!("{method} {path} has a row in tests/journeys/matrix/rows.rs and is no URL")
+    }));
+    assert!(missing.is_empty(), "\n  {}", missing.join("\n  "));
+    found
+}
+
+#[test]
+fn every_url_has_a_row() {
+    let routes = routes();
+    assert!(routes.len() > 20, "the router names its URLs");
+    rows_of(&routes);
+}
+
+#[tokio::test]
+async fn every_url_answers_every_caller_as_its_rule_says_and_a_refusal_changes_nothing() {
+    let world = World::open().await;
+    let mut faults = Faults::default();
+    for (route, row) in &rows_of(&routes()) {
+        let path = row.path_of(row.own());
+        world.sign_in_again().await;
+        let before = effects::tables(&world.app).await;
+        let (open, shut): (Vec<_>, Vec<_>) = world
+            .callers
+            .iter()
+            .map(|caller| (caller, door(route.access, caller)))
+            .partition(|(_, door)| *door == Door::Open);
+        for (caller, door) in shut {
+            let page = call(&caller.visitor, row, &path, &row.fields(caller)).await;
+            faults.expect(is_answer_of(door, row, &page), || {
+                format!("{row}: {caller} should meet {door:?}, got {}", said(&page))
+            });
+        }
+        let refused = effects::tables(&world.app).await;
+        faults.expect(before == refused, || {
+            let changed = effects::changed(&before, &refused);
+            format!("{row}: was refused and changed {changed}")
+        });
+        let mut has_changed = false;
+        for (caller, door) in open {
+            let is_own = row.is_own(caller);
+            let before = effects::tables(&world.app).await;
+            let page = call(&caller.visitor, row, &path, &row.fields(caller)).await;
+            let is_right = if is_own {
+                is_answer_of(door, row, &page)
+            } else {
+                page.status == StatusCode::NOT_FOUND
+            };
+            faults.expect(is_right, || {
+                let whose = if is_own { "their own" } else { "another's" };
+                format!("{row}: {caller} with {whose} object got {}", said(&page))
+            });
+            let after = effects::tables(&world.app).await;
+            let may_change = is_own && row.method == Method::POST && row.changes;
+            faults.expect(before == after || may_change, || {
+                let changed = effects::changed(&before, &after);
+                format!("{row}: {caller} changed {changed}")
+            });
+            has_changed |= before != after;
+        }
+        faults.expect(has_changed == row.changes, || {
+            let changes = if row.changes { "nothing" } else { "something" };
+            format!("{row}: of those who may, all together changed {changes}")
+        });
+    }
+    let faults = faults.0;
+    assert!(faults.is_empty(), "\n  {}", faults.join("\n  "));
+    world.app.stop().await;
+}
+
+/// An answer in short.
+fn said(page: &Page) -> String {
+    let location = page.headers.get("location");
+    let location = location.and_then(|location| location.to_str().ok());
+    let heading = page.texts("h1").join(" ");
+    format!("{} {} {heading}", page.status, location.unwrap_or_default())
+}
+
+#[tokio::test]
+async fn anothers_object_answers_exactly_as_one_that_is_not_there() {
+    let world = World::open().await;
+    let mut faults = Faults::default();
+    for (route, row) in &rows_of(&routes()) {
+        let Some((own, absent)) = row.object else {
+            continue;
+        };
+        for caller in &world.callers {
+            if row.is_own(caller) && !row.owners.is_empty() {
+                continue;
+            }
+            let mut answers = Vec::new();
+            for id in [own, absent] {
+                let path = row.path_of(id);
+                let page = call(&caller.visitor, row, &path, &row.fields(caller)).await;
+                answers.push(anonymous(&page, &path));
+            }
+            if row.owners.is_empty() && door(route.access, caller) == Door::Open {
+                let (status, ..) = &answers[1];
+                faults.expect(*status == StatusCode::NOT_FOUND, || {
+                    format!("{row}: {caller} got {status} for what is not there")
+                });
+                continue;
+            }
+            faults.expect(answers[0] == answers[1], || {
+                format!("{row}: {caller} can tell another's from none: {answers:#?}")
+            });
+        }
+    }
+    let faults = faults.0;
+    assert!(faults.is_empty(), "\n  {}", faults.join("\n  "));
+    world.app.stop().await;
+}
+
+/// An answer without the number of its request and without what was asked for.
+fn anonymous(page: &Page, path: &str) -> (StatusCode, Vec<(String, String)>, String) {
+    let id = page.headers.get("x-request-id");
+    let id = id.and_then(|id| id.to_str().ok()).unwrap_or("none");
+    let plain = |text: &str| {
+        let encoded = url::form_urlencoded::byte_serialize(path.as_bytes()).collect::<String>();
+        let text = text.replace(id, "").replace(path, "").replace(&encoded, "");
+        // A kept form's token is new each time.
+        match text.split_once("kept=") {
+            Some((start, rest)) => {
+                let rest =
+                    rest.trim_start_matches(|c: char| c.is_alphanumeric() || "-_".contains(c));
+                format!("{start}{rest}")
+            }
+            None => text,
+        }
+    };
+    let mut headers: Vec<(String, String)> = page
+        .headers
+        .iter()
+        .filter(|(name, _)| !["date", "content-length", "x-request-id"].contains(&name.as_str()))
+        .map(|(name, value)| (name.to_string(), plain(value.to_str().unwrap_or_default())))
+        .collect();
+    headers.sort();
+    (page.status, headers, plain(&page.body))
+}
+
+#[tokio::test]
+async fn no_form_of_another_site_is_taken_from_anyone() {
+    let world = World::open().await;
+    let mut faults = Faults::default();
+    let before = effects::tables(&world.app).await;
+    for (_, row) in &rows_of(&routes()) {
+        if row.method != Method::POST {
+            continue;
+        }
+        for caller in &world.callers {
+            let mut forged = caller.visitor.clone();
+            forged
+                .sends
+                .push(("sec-fetch-site", "cross-site".to_owned()));
+            let path = row.path_of(row.own());
+            let page = call(&forged, row, &path, &row.fields(caller)).await;
+            faults.expect(page.status == StatusCode::FORBIDDEN, || {
+                format!("{row}: {caller} from another site got {}", said(&page))
+            });
+        }
+    }
+    let after = effects::tables(&world.app).await;
+    faults.expect(before == after, || {
+        format!("forged forms changed {}", effects::changed(&before, &after))
+    });
+    let faults = faults.0;
+    assert!(faults.is_empty(), "\n  {}", faults.join("\n  "));
+    world.app.stop().await;
+}
+
+#[tokio::test]
+async fn what_only_asks_changes_nothing_whatever_its_method_says() {
+    let world = World::open().await;
+    let mut faults = Faults::default();
+    let before = effects::tables(&world.app).await;
+    for (_, row) in &rows_of(&routes()) {
+        for caller in &world.callers {
+            for method in ["HEAD", "OPTIONS", "TRACE"] {
+                let path = row.path_of(row.own());
+                let answer = caller.visitor.open(method, &path, String::new()).await;
+                let status = answer.status();
+                let is_right = method == "HEAD" || !status.is_success();
+                faults.expect(is_right, || {
+                    format!("{method} {path}: {caller} got {status}")
+                });
+            }
+        }
+    }
+    let after = effects::tables(&world.app).await;
+    faults.expect(before == after, || {
+        format!("they changed {}", effects::changed(&before, &after))
+    });
+    let faults = faults.0;
+    assert!(faults.is_empty(), "\n  {}", faults.join("\n  "));
+    world.app.stop().await;
+}

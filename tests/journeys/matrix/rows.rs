@@ -1,0 +1,160 @@
+//! What fills in each URL: one line each, in the order of the router's table.
+
+use std::fmt;
+
+use axum::http::Method;
+
+use super::world::{A, Caller, Place};
+
+const SYMBOL: &str = "A100-80GB.GUZ-GAN.SILVER";
+
+/// Every row.
+// One line a URL, however long.
+#[rustfmt::skip]
+pub(super) fn rows() -> Vec<Row> {
+    vec![
+        get("/"),
+        get("/overview/live"),
+        get("/market/{symbol}").about(SYMBOL, "NONE"),
+        get("/market/{symbol}/bill").about(SYMBOL, "NONE"),
+        get("/market/{symbol}/live").about(SYMBOL, "NONE"),
+        post("/market/{symbol}/orders", TICKET).about(SYMBOL, "NONE"),
+        get("/sign-up").answers(&[200, 303]),
+        post("/sign-up", &[("name", "x")]).answers(&[422]).changes_nothing(),
+        get("/sign-in").answers(&[200, 303]),
+        post("/sign-in", &[("login", "nobody at all")]).answers(&[422, 429]).changes_nothing(),
+        post("/sign-out", &[]),
+        post("/preferences", &[("locale", "en")]).changes_nothing(),
+        get("/orders"),
+        get("/orders/live"),
+        get("/orders/{id}").of(&[A], "o2", "o999"),
+        post("/orders/{id}/cancel", &[]).of(&[A], "o3", "o999"),
+        get("/leases"),
+        get("/leases/live"),
+        get("/leases/{id}").of(&[A], "l1", "l999"),
+        get("/leases/{id}/live").of(&[A], "l1", "l999"),
+        get("/wallet"),
+        get("/wallet/live"),
+        post("/wallet/deposits", &[("amount", "5")]),
+    ]
+}
+
+/// A ticket for one unit in the hours that begin two days after the market's opening.
+const TICKET: &[(&str, &str)] = &[
+    ("day", "2026-11-03"),
+    ("hour", "9"),
+    ("hours", "1"),
+    ("units", "1"),
+    ("price", "10.00"),
+    ("hold", "10.00"),
+    ("client_id", "web-matrix-0000000001"),
+];
+
+/// How a URL is called.
+pub(super) struct Row {
+    pub(super) method: Method,
+    pub(super) path: &'static str,
+    fields: &'static [(&'static str, &'static str)],
+    /// What an open door may answer.
+    pub(super) answers: &'static [u16],
+    /// What fills in the first `{…}`: one that is there, and one that is not.
+    pub(super) object: Option<(&'static str, &'static str)>,
+    /// Whose it is; nobody's is everybody's. The platform's people who may call see all.
+    pub(super) owners: &'static [i64],
+    /// Whether those who may call change something with it.
+    pub(super) changes: bool,
+}
+
+/// A page, a part of one or a stream: answers 200.
+fn get(path: &'static str) -> Row {
+    Row {
+        method: Method::GET,
+        path,
+        fields: &[],
+        answers: &[200],
+        object: None,
+        owners: &[],
+        changes: false,
+    }
+}
+
+/// A form with these fields: leads on, and changes something.
+fn post(path: &'static str, fields: &'static [(&'static str, &'static str)]) -> Row {
+    Row {
+        method: Method::POST,
+        fields,
+        answers: &[303],
+        changes: true,
+        ..get(path)
+    }
+}
+
+impl Row {
+    /// Answers one of these where the door is open.
+    fn answers(self, answers: &'static [u16]) -> Self {
+        Self { answers, ..self }
+    }
+
+    /// A form that is sent so that nothing comes of it, or that nothing in a table comes of.
+    fn changes_nothing(self) -> Self {
+        Self {
+            changes: false,
+            ..self
+        }
+    }
+
+    /// About something that everybody may see.
+    fn about(self, there: &'static str, absent: &'static str) -> Self {
+        Self {
+            object: Some((there, absent)),
+            ..self
+        }
+    }
+
+    /// About something of these participants.
+    fn of(self, owners: &'static [i64], theirs: &'static str, absent: &'static str) -> Self {
+        Self {
+            owners,
+            ..self.about(theirs, absent)
+        }
+    }
+
+    /// The id of what is there.
+    pub(super) fn own(&self) -> &'static str {
+        self.object.map_or("", |(own, _)| own)
+    }
+
+    /// Whether what is there is this caller's to call upon.
+    pub(super) fn is_own(&self, caller: &Caller) -> bool {
+        match caller.place {
+            _ if self.owners.is_empty() => true,
+            Place::Of(participant) => self.owners.contains(&participant),
+            Place::Platform => true,
+            Place::Nobody | Place::Entering => false,
+        }
+    }
+
+    /// The path with this id in it.
+    pub(super) fn path_of(&self, id: &str) -> String {
+        match (self.path.find('{'), self.path.find('}')) {
+            (Some(from), Some(to)) => {
+                format!("{}{id}{}", &self.path[..from], &self.path[to + 1..])
+            }
+            _ => self.path.to_owned(),
+        }
+    }
+
+    /// What this caller sends: `{caller}` in a value is their name.
+    pub(super) fn fields(&self, caller: &Caller) -> Vec<(&'static str, String)> {
+        let fields = self.fields.iter();
+        fields
+            .map(|(name, value)| (*name, value.replace("{caller}", caller.name)))
+            .collect()
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "{} {}", self.method, self.path)
+    }
+}

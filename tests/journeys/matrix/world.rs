@@ -1,0 +1,140 @@
+//! A small world with one of each: participants, people of every role, and things of theirs.
+
+use std::fmt;
+
+use market::{Command, Money, ParticipantId, Rules};
+use sluice::web::Role;
+use sluice::web::server::Limits;
+
+use crate::support::app::TestApp;
+use crate::support::market::bid;
+use crate::support::people::{self, Factor, PLATFORM};
+use crate::support::visitor::Visitor;
+
+/// The provider of the pool and of the ask `o1`.
+pub(super) const P: i64 = 1;
+/// The buyer whose order `o2` became the lease `l1`.
+pub(super) const A: i64 = 2;
+
+/// Where a caller stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Has not signed in.
+    Nobody,
+    /// Has given a password, and a second factor is due.
+    Entering,
+    /// Is a member of this participant.
+    Of(i64),
+    /// Is one of the platform's people.
+    Platform,
+}
+
+/// A kind of caller.
+pub(super) struct Caller {
+    pub(super) name: &'static str,
+    pub(super) place: Place,
+    pub(super) roles: Vec<Role>,
+    pub(super) is_suspended: bool,
+    pub(super) visitor: Visitor,
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(self.name)
+    }
+}
+
+/// The site with all that is in it.
+pub(super) struct World {
+    pub(super) app: TestApp,
+    pub(super) callers: Vec<Caller>,
+}
+
+impl World {
+    pub(super) async fn open() -> Self {
+        let app = TestApp::with(Rules::none(), Limits::default()).await;
+        let b = people::participant(&app, "白鹭渲染").await;
+        let q = people::participant(&app, "祁连算力").await;
+        let s = people::participant(&app, "停牌科技").await;
+        let suspend = "UPDATE participants SET suspended = 'matrix', suspended_at = now()
+             WHERE id = $1";
+        let suspended = sqlx::query(suspend)
+            .bind(s)
+            .execute(&app.database.pool)
+            .await;
+        suspended.expect("it is suspended");
+        app.submit(Command::Deposit {
+            participant: ParticipantId(b),
+            amount: Money(10_000_000),
+        })
+        .await;
+        // The provider's ask is o1. A's order o2 becomes the lease l1; o3 rests.
+        app.submit(bid("leased", 8, 100_000, (1, 5))).await;
+        app.submit(bid("rests", 8, 90_000, (1, 5))).await;
+        let callers = callers(&app, b, q, s).await;
+        let keep = "CREATE TABLE matrix_sessions AS TABLE sessions";
+        let kept = sqlx::query(keep).execute(&app.database.pool).await;
+        kept.expect("the sessions are kept");
+        Self { app, callers }
+    }
+
+    /// Gives everybody their session back, whatever has ended it.
+    pub(super) async fn sign_in_again(&self) {
+        let again = "INSERT INTO sessions OVERRIDING SYSTEM VALUE
+             SELECT * FROM matrix_sessions ON CONFLICT DO NOTHING";
+        let signed_in = sqlx::query(again).execute(&self.app.database.pool).await;
+        signed_in.expect("the sessions are there again");
+    }
+}
+
+async fn callers(app: &TestApp, b: i64, q: i64, s: i64) -> Vec<Caller> {
+    let mut callers = vec![Caller {
+        name: "nobody",
+        place: Place::Nobody,
+        roles: Vec::new(),
+        is_suspended: false,
+        visitor: Visitor::new(app),
+    }];
+    for (name, of, role) in [
+        ("entering-member", A, Role::Owner),
+        ("entering-operations", PLATFORM, Role::Operations),
+    ] {
+        callers.push(Caller {
+            name,
+            place: Place::Entering,
+            roles: vec![role],
+            is_suspended: false,
+            visitor: people::member_with(app, of, &[role], name, Factor::Missing).await,
+        });
+    }
+    for (name, of, roles) in [
+        ("buyer-of-a", A, &[Role::Buyer][..]),
+        ("finance-of-a", A, &[Role::Finance]),
+        ("approver-of-a", A, &[Role::Approver]),
+        ("owner-of-a", A, &[Role::Owner]),
+        ("without-a-role-of-a", A, &[]),
+        ("buyer-of-b", b, &[Role::Buyer]),
+        ("owner-of-b", b, &[Role::Owner]),
+        ("operator-of-p", P, &[Role::Operator]),
+        ("operator-of-q", q, &[Role::Operator]),
+        ("owner-of-suspended", s, &[Role::Owner]),
+        ("operations", PLATFORM, &[Role::Operations]),
+        ("arbiter", PLATFORM, &[Role::Arbiter]),
+        ("surveillance", PLATFORM, &[Role::Surveillance]),
+        ("auditor", PLATFORM, &[Role::Auditor]),
+    ] {
+        let place = if of == PLATFORM {
+            Place::Platform
+        } else {
+            Place::Of(of)
+        };
+        callers.push(Caller {
+            name,
+            place,
+            roles: roles.to_vec(),
+            is_suspended: of == s,
+            visitor: people::member(app, of, roles, name).await,
+        });
+    }
+    callers
+}
