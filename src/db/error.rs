@@ -3,6 +3,7 @@
 use sqlx::migrate::MigrateError;
 
 use super::embedded::EmbeddedError;
+use super::purpose::Purpose;
 
 /// Why the database can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,9 @@ pub enum DatabaseError {
         /// What it must be.
         wanted: &'static str,
     },
+    /// It is for something else than it is wanted for.
+    #[error("{}", .0.refusal())]
+    Purpose(Purpose),
     /// The schema was made by another version of the program.
     #[error("the database does not fit this program: {0}")]
     OtherSchema(MigrateError),

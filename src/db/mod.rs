@@ -12,6 +12,7 @@ pub mod embedded;
 mod error;
 mod migrate;
 mod open;
+pub mod purpose;
 
 use std::str::FromStr;
 use std::time::Duration;

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
+use sqlx::Connection;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -13,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::app::App;
 use crate::clock::{self, MarketClock};
 use crate::config::{Flags, Settings};
+use crate::db::purpose::{self, Purpose};
 use crate::db::{self, Database, Sharing};
 use crate::delivery::simulated;
 use crate::replay::decimal::Decimal;
@@ -28,6 +30,9 @@ pub struct Arguments {
     /// List a demonstration market to buy from, where there is none yet, and simulate delivery
     #[arg(long)]
     demo: bool,
+    /// Serve the demonstration where others can reach it: whoever has its logins can use them
+    #[arg(long, requires = "demo")]
+    demo_in_the_open: bool,
     /// Serve from a database that may lose what it acknowledged; for tests only
     #[arg(long, hide = true)]
     allow_unsafe_database: bool,
@@ -47,6 +52,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(arguments: &Arguments, settings: Settings) -> anyhow::Result<()> {
+    let is_open = !settings.listen.ip().to_canonical().is_loopback() || settings.public_url.is_some();
+    ensure!(
+        !arguments.demo || arguments.demo_in_the_open || !is_open,
+        "the demonstration would be open to the network, and its logins are printed: \
+         listen on 127.0.0.1 without public_url, or say --demo-in-the-open"
+    );
     // An address in use is said before anything is started.
     let listener = TcpListener::bind(settings.listen)
         .await
@@ -69,6 +80,14 @@ async fn serve_from(
         db::require_durable(database.url()).await?;
     }
     db::migrate(database.url()).await?;
+    let mut first = db::first_connection(database.url()).await?;
+    let wanted = if arguments.demo {
+        Purpose::Demonstration
+    } else {
+        Purpose::Earnest
+    };
+    purpose::claim(&mut first, wanted).await?;
+    first.close().await?;
     let pool = db::connect(database.url()).await?;
     let clock = clock::resume(&pool, settings.clock_speed.into()).await?;
     let started = start_sequencer(settings, database, &clock).await?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sqlx::{Connection, Executor, PgConnection};
 
+use crate::db::purpose::{self, Purpose};
 use crate::db::{self, DatabaseError};
 use crate::sequencer::{Actor, LEADER_LOCK};
 
@@ -51,7 +52,11 @@ pub async fn prepare(url: &str) -> Result<(), GroundError> {
         clear(&mut connection).await?;
     }
     connection.close().await?;
-    Ok(db::migrate(url).await?)
+    db::migrate(url).await?;
+    let mut connection = db::first_connection(url).await?;
+    purpose::claim(&mut connection, Purpose::Replay).await?;
+    connection.close().await?;
+    Ok(())
 }
 
 /// Takes the leader's lock, so that nothing is cleared under a running engine; it goes with the
@@ -80,7 +85,11 @@ async fn clear(connection: &mut PgConnection) -> Result<(), GroundError> {
         && sqlx::query_scalar("SELECT EXISTS (SELECT FROM participants WHERE id > 0)")
             .fetch_one(&mut *connection)
             .await?;
-    if of_people || signed_up {
+    let served = has_table(connection, "public.purpose").await?
+        && sqlx::query_scalar("SELECT EXISTS (SELECT FROM purpose WHERE purpose <> 'replay')")
+            .fetch_one(&mut *connection)
+            .await?;
+    if of_people || signed_up || served {
         return Err(GroundError::Taken);
     }
     let replayed: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM commands)")

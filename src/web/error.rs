@@ -13,6 +13,7 @@ use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use market::Rejection;
 
+use super::banner::Banner;
 use super::i18n::Locale;
 use super::shell::{Shell, place, request_id};
 
@@ -129,6 +130,7 @@ pub async fn pages(request: Request, next: Next) -> Response {
     let headers = request.headers().clone();
     let path = place(request.method(), &headers, request.uri());
     let id = request_id(&request);
+    let banner = request.extensions().get::<Banner>().copied();
     let response = next.run(request).await;
     let status = response.status();
     let is_page = response
@@ -152,33 +154,27 @@ pub async fn pages(request: Request, next: Next) -> Response {
     if let Some(Error::SecondFactor) = error {
         return redirect(&headers, &format!("/second-factor?next={}", encoded(&path)));
     }
-    show(&headers, &path, id, response, error)
+    let shell = Shell {
+        banner,
+        ..Shell::bare(&headers, &path, id)
+    };
+    show(&headers, shell, response, error)
 }
 
-fn show(
-    headers: &HeaderMap,
-    path: &str,
-    id: String,
-    response: Response,
-    error: Option<&Error>,
-) -> Response {
-    let locale = Locale::of(headers);
+fn show(headers: &HeaderMap, shell: Shell, response: Response, error: Option<&Error>) -> Response {
+    let locale = shell.locale;
     let status = response.status();
     let failure = words(locale, status, error);
     let is_htmx = headers.contains_key("hx-request");
     let body = if is_htmx {
         Notice {
             locale,
-            request_id: id,
+            request_id: shell.request_id,
             failure,
         }
         .render()
     } else {
-        Show {
-            shell: Shell::bare(headers, path, id),
-            failure,
-        }
-        .render()
+        Show { shell, failure }.render()
     };
     let (mut parts, _) = response.into_parts();
     // The length of the bare body is not the page's.

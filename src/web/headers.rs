@@ -5,6 +5,7 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use super::banner::Banner;
 use crate::app::App;
 
 /// Only our own files, no inline script or style, no frame, no plug-in, no other base.
@@ -39,8 +40,13 @@ const ALWAYS: [(HeaderName, HeaderValue); 6] = [
 /// Two years; only told over https, where a browser heeds it.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000; includeSubDomains");
 
-/// Adds the headers. What a handler did not mark as cacheable is not kept by anyone.
-pub async fn add(State(app): State<App>, request: Request, next: Next) -> Response {
+/// Adds the headers, and tells pages further in whether they are a demonstration's. What a handler
+/// did not mark as cacheable is not kept by anyone.
+pub async fn add(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    // Error pages are made where the market can't be asked: they have it from here.
+    if let Some(banner) = Banner::of(&app) {
+        request.extensions_mut().insert(banner);
+    }
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in ALWAYS {

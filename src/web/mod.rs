@@ -4,6 +4,7 @@
 pub mod access;
 pub mod acts;
 pub mod assets;
+pub mod banner;
 pub mod body;
 pub mod error;
 pub mod form;

@@ -10,6 +10,7 @@ use axum_extra::extract::cookie::CookieJar;
 use market::{Account, AccountKind, Money, Timestamp};
 use tower_http::request_id::RequestId;
 
+use super::banner::Banner;
 use super::i18n::Locale;
 use super::session::{Member, Role, Session};
 use super::{assets, format};
@@ -109,6 +110,8 @@ pub struct Shell {
     pub cash: Money,
     /// Where the page's live parts come from.
     pub live: Option<String>,
+    /// What is said above the page where the market is a demonstration.
+    pub banner: Option<Banner>,
 }
 
 impl Shell {
@@ -123,6 +126,7 @@ impl Shell {
             member: None,
             cash: Money::ZERO,
             live: None,
+            banner: None,
         }
     }
 
@@ -183,6 +187,7 @@ impl FromRequestParts<App> for Shell {
             now: app.clock.now(),
             speed: app.clock.speed(),
         });
+        shell.banner = Banner::of(app);
         shell.member = parts
             .extensions
             .get::<Session>()
