@@ -52,7 +52,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(arguments: &Arguments, settings: Settings) -> anyhow::Result<()> {
-    let is_open = !settings.listen.ip().to_canonical().is_loopback() || settings.public_url.is_some();
+    let is_open =
+        !settings.listen.ip().to_canonical().is_loopback() || settings.public_url.is_some();
     ensure!(
         !arguments.demo || arguments.demo_in_the_open || !is_open,
         "the demonstration would be open to the network, and its logins are printed: \

@@ -13,6 +13,7 @@ const SYMBOL: &str = "A100-80GB.GUZ-GAN.SILVER";
 #[rustfmt::skip]
 pub(super) fn rows() -> Vec<Row> {
     vec![
+        get("/styleguide"),
         get("/"),
         get("/overview/live"),
         get("/market/{symbol}").about(SYMBOL, "NONE"),
