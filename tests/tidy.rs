@@ -37,7 +37,7 @@ const AREA_FILES: [&str; 8] = [
 ];
 
 /// Tables that only the sequencer writes.
-const MARKET_TABLES: [&str; 12] = [
+const MARKET_TABLES: [&str; 13] = [
     "engine",
     "commands",
     "instruments",
@@ -45,6 +45,7 @@ const MARKET_TABLES: [&str; 12] = [
     "orders",
     "trades",
     "leases",
+    "disputes",
     "settlements",
     "journal_entries",
     "postings",

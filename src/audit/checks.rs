@@ -8,7 +8,7 @@ use crate::sequencer::StartError;
 /// How many contradictions of one kind are reported.
 const SHOWN: usize = 10;
 
-const CHECKS: [(&str, &str); 16] = [
+const CHECKS: [(&str, &str); 18] = [
     (
         "the postings of each entry sum to zero, and each entry has some",
         "SELECT format('entry %s sums to %s', e.id, coalesce(sum(p.amount), -1))
@@ -57,37 +57,83 @@ const CHECKS: [(&str, &str); 16] = [
           WHERE coalesce(b.amount, 0) <> coalesce(l.amount, 0)",
     ),
     (
-        "what is payable is what was paid and is not cash yet",
+        "what is payable is what was paid, is not cash yet, and is kept by no dispute",
         "SELECT format('participant %s: payable %s, settlements say %s', participant, b.amount,
                        s.amount)
            FROM (SELECT participant, amount FROM balances WHERE kind = 'payable') b
-           FULL JOIN (SELECT l.provider AS participant, sum(s.paid) AS amount
-                        FROM settlements s JOIN leases l ON l.id = s.lease
-                       WHERE s.payable_until > (SELECT at FROM engine) GROUP BY 1) s
+           FULL JOIN (SELECT participant, sum(amount) AS amount
+                        FROM (SELECT l.provider AS participant, s.payable_until AS until,
+                                     s.paid AS amount
+                                FROM settlements s JOIN leases l ON l.id = s.lease
+                              UNION ALL
+                              SELECT d.provider, to_timestamp(p.key::bigint / 1000000),
+                                     -p.value::bigint
+                                FROM disputes d, jsonb_each_text(d.parts -> 'payable') p) paid
+                       WHERE until > (SELECT at FROM engine) GROUP BY 1) s
           USING (participant)
           WHERE coalesce(b.amount, 0) <> coalesce(s.amount, 0)",
     ),
     (
-        "each settled hour shares out exactly its price",
-        "SELECT format('lease %s, hour %s: %s of %s', s.lease, s.hour_at,
-                       s.paid + s.refunded + s.fee, t.price * t.units)
+        "each settled hour shares out exactly its price, less what a ruling awarded of it",
+        "SELECT format('lease %s, hour %s: %s and %s awarded of %s', s.lease, s.hour_at,
+                       s.paid + s.refunded + s.fee, e.amount, t.price * t.units)
            FROM settlements s JOIN trades t ON t.id = s.lease
-          WHERE s.paid + s.refunded + s.fee <> t.price * t.units
+           LEFT JOIN (SELECT d.lease, to_timestamp(p.key::bigint * 3600) AS hour_at,
+                             sum(p.value::bigint) AS amount
+                        FROM disputes d, jsonb_each_text(d.parts -> 'escrow') p GROUP BY 1, 2) e
+          USING (lease, hour_at)
+          WHERE s.paid + s.refunded + s.fee + coalesce(e.amount, 0) <> t.price * t.units
              OR s.unit_minutes > 60 * t.units
              OR s.hour_at < t.start_at OR s.hour_at >= t.end_at
              OR date_trunc('hour', s.hour_at) <> s.hour_at",
     ),
     (
-        "each lease's escrow is the price of its hours to come, and nothing once it has ended",
-        "SELECT format('lease %s: escrow %s, %s hours settled', l.id, l.escrow, count(s.lease))
+        "each lease's escrow is the price of its hours that are not settled, less what disputes \
+         keep of it, and nothing once it has ended",
+        "SELECT format('lease %s: escrow %s, %s hours settled, %s kept by disputes', l.id, l.escrow,
+                       count(s.lease), e.amount)
            FROM leases l JOIN trades t USING (id) LEFT JOIN settlements s ON s.lease = l.id
-          GROUP BY l.id, t.id
+           LEFT JOIN (SELECT d.lease, sum(p.value::bigint) AS amount
+                        FROM disputes d, jsonb_each_text(d.parts -> 'escrow') p
+                       WHERE NOT EXISTS (SELECT FROM settlements s
+                                          WHERE s.lease = d.lease
+                                            AND s.hour_at = to_timestamp(p.key::bigint * 3600))
+                       GROUP BY 1) e ON e.lease = l.id
+          GROUP BY l.id, t.id, e.amount
          HAVING l.escrow <> t.price * t.units
                   * (extract(epoch FROM t.end_at - t.start_at)::bigint / 3600 - count(s.lease))
-             OR l.ended <> (l.escrow = 0)
+                  - coalesce(e.amount, 0)
+             OR l.ended <> (extract(epoch FROM t.end_at - t.start_at)::bigint / 3600
+                              = count(s.lease))
              OR l.delivered <> coalesce(sum(s.unit_minutes), 0)
              OR l.fee <> coalesce(sum(s.fee), 0)
              OR l.earned <> coalesce(sum(s.paid + s.fee), 0)",
+    ),
+    (
+        "what is frozen by disputes is what open ones have frozen",
+        "SELECT format('participant %s: frozen %s, disputes have %s', participant, b.amount,
+                       d.amount)
+           FROM (SELECT participant, amount FROM balances WHERE kind = 'dispute') b
+           FULL JOIN (SELECT provider AS participant, sum(frozen) AS amount FROM disputes
+                       WHERE ruled_at IS NULL GROUP BY 1) d
+          USING (participant)
+          WHERE coalesce(b.amount, 0) <> coalesce(d.amount, 0)",
+    ),
+    (
+        "each dispute is its lease's holder's, claims no more than its price, and keeps only what \
+         is frozen or was awarded",
+        "SELECT format('dispute %s: %s kept, %s frozen, %s awarded, %s unfunded', d.id, p.amount,
+                       d.frozen, d.awarded, d.unfunded)
+           FROM disputes d JOIN leases l ON l.id = d.lease JOIN trades t ON t.id = d.lease,
+                LATERAL (SELECT coalesce(sum(value::bigint), 0) AS amount
+                           FROM (SELECT value FROM jsonb_each_text(d.parts -> 'escrow')
+                                 UNION ALL SELECT value FROM jsonb_each_text(d.parts -> 'payable')
+                                 UNION ALL SELECT d.parts ->> 'bond'
+                                 UNION ALL SELECT d.parts ->> 'cash') part) p
+          WHERE d.claimant <> l.holder OR d.provider <> l.provider
+             OR d.claimed > t.price * t.units
+                  * (extract(epoch FROM t.end_at - t.start_at)::bigint / 3600)
+             OR p.amount <> coalesce(d.awarded - d.unfunded, d.frozen)",
     ),
     (
         "in no hour are more units of a pool leased than it has",

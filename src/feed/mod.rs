@@ -8,7 +8,9 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use market::{Command, Event, EventKind, InstrumentId, LeaseId, Market, ParticipantId, Timestamp};
+use market::{
+    Command, DisputeId, Event, EventKind, InstrumentId, LeaseId, Market, ParticipantId, Timestamp,
+};
 use tokio::sync::broadcast;
 
 /// How many batches a slow reader may lag behind before it has to read anew.
@@ -23,8 +25,10 @@ pub struct Published {
     pub instruments: BTreeSet<InstrumentId>,
     /// Participants whose orders, leases or balances changed.
     pub participants: BTreeSet<ParticipantId>,
-    /// Leases that were made, settled or credited.
+    /// Leases that were made, settled, credited, disputed or ruled about.
     pub leases: BTreeSet<LeaseId>,
+    /// Disputes that were opened or ruled, or of which less is frozen.
+    pub disputes: BTreeSet<DisputeId>,
 }
 
 /// The readers' side of the sequencer.
@@ -69,6 +73,7 @@ impl Feed {
             leases: numbers
                 .take_while(|lease| market.lease(*lease).is_some())
                 .collect(),
+            disputes: market.disputes().map(|dispute| dispute.id).collect(),
         };
         *self.market.write().unwrap_or_else(PoisonError::into_inner) = market;
         // Nobody listening is not an error.
@@ -124,11 +129,16 @@ fn touch(published: &mut Published, market: &Market, command: &Command, event: &
                 published.instruments.insert(listed.instrument);
             }
         }
-        EventKind::Leased { lease, .. } | EventKind::Credited { lease, .. } => {
+        EventKind::Leased { lease, .. } => {
             published.leases.insert(*lease);
         }
-        EventKind::Settled(settled) => {
-            published.leases.insert(settled.lease);
+        EventKind::Settled(market::Settled { lease, .. })
+        | EventKind::Credited { lease, .. }
+        | EventKind::Disputed { lease, .. } => touch_lease(published, market, *lease),
+        EventKind::Ruled { dispute, .. } => {
+            if let Some(dispute) = market.dispute(*dispute) {
+                touch_lease(published, market, dispute.lease);
+            }
         }
         EventKind::Posted(entry) => {
             let accounts = entry
@@ -139,4 +149,19 @@ fn touch(published: &mut Published, market: &Market, command: &Command, event: &
         }
         EventKind::Rejected(_) => {}
     }
+}
+
+/// A lease has changed, and with it what is frozen about it.
+fn touch_lease(published: &mut Published, market: &Market, lease: LeaseId) {
+    published.leases.insert(lease);
+    let disputes = market.disputes_of(lease);
+    published
+        .disputes
+        .extend(disputes.map(|dispute| dispute.id));
+    published.participants.extend(
+        market
+            .lease(lease)
+            .into_iter()
+            .flat_map(|lease| [lease.holder, lease.provider]),
+    );
 }

@@ -81,7 +81,7 @@ pub(super) async fn parts(
                 at: locale.second(line.at),
                 machine: format::machine(line.at),
                 reason: locale.t(format!("entry.{}", line.reason)).into_owned(),
-                subject: line.subject.map(|subject| link(&line.reason, subject)),
+                subject: line.subject.and_then(|subject| link(&line.reason, subject)),
                 lines: Vec::new(),
             });
         }
@@ -100,11 +100,13 @@ pub(super) async fn parts(
 }
 
 /// What an entry is about, and where that is shown.
-fn link(reason: &str, subject: i64) -> (String, String) {
+fn link(reason: &str, subject: i64) -> Option<(String, String)> {
     match reason {
-        "hold" | "release" => (format!("o{subject}"), format!("/orders/o{subject}")),
+        "hold" | "release" => Some((format!("o{subject}"), format!("/orders/o{subject}"))),
+        // A dispute has no page of its own yet.
+        "dispute" | "ruling" => None,
         // A trade and the lease that it made have one number.
-        _ => (format!("l{subject}"), format!("/leases/l{subject}")),
+        _ => Some((format!("l{subject}"), format!("/leases/l{subject}"))),
     }
 }
 

@@ -179,6 +179,8 @@ impl Fates {
                 EventKind::Credited { amount, .. } => self.tally.credited += *amount,
                 EventKind::InstrumentListed
                 | EventKind::PoolOpened { .. }
+                | EventKind::Disputed { .. }
+                | EventKind::Ruled { .. }
                 | EventKind::Posted(_) => {}
             }
         }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use market::{
-    Account, AccountKind, Command, DoneWhy, InstrumentId, KnownOrder, KnownPool, Lease, LeaseId,
-    ListInstrument, Market, Money, OpenPool, OrderId, ParticipantId, Period, PoolId, Rules,
-    Snapshot, Timestamp, TradeId,
+    Account, AccountKind, Command, Dispute, DisputeId, DoneWhy, InstrumentId, KnownOrder,
+    KnownPool, Lease, LeaseId, ListInstrument, Market, Money, OpenPool, OrderId, ParticipantId,
+    Period, PoolId, Rules, Ruling, Snapshot, Timestamp, TradeId,
 };
 use tokio_postgres::{Row, Transaction};
 
@@ -45,6 +45,7 @@ pub(crate) async fn snapshot(tables: &Transaction<'_>) -> Result<Option<Snapshot
         pools: pools(tables).await?,
         orders: orders(tables).await?,
         leases: leases(tables).await?,
+        disputes: disputes(tables).await?,
         balances: balances(tables).await?,
         payable: payable(tables).await?,
     }))
@@ -187,6 +188,36 @@ fn lease(row: &Row) -> Result<Lease, StartError> {
     })
 }
 
+async fn disputes(tables: &Transaction<'_>) -> Result<Vec<Dispute>, StartError> {
+    let sql = "SELECT id, lease, claimant, provider, claimed, opened_at, parts::text, frozen,
+                      ruled_at, awarded, unfunded
+                 FROM disputes ORDER BY id";
+    let rows = tables.query(sql, &[]).await?;
+    rows.iter().map(dispute).collect()
+}
+
+fn dispute(row: &Row) -> Result<Dispute, StartError> {
+    let ruled = row.get::<_, Option<Instant>>(8).map(|at| {
+        let (awarded, unfunded) = (Money(row.get(9)), Money(row.get(10)));
+        Ruling {
+            at: at.0,
+            awarded,
+            released: Money(row.get(7)) - (awarded - unfunded),
+            unfunded,
+        }
+    });
+    Ok(Dispute {
+        id: DisputeId(row.get(0)),
+        lease: LeaseId(row.get(1)),
+        claimant: ParticipantId(row.get(2)),
+        provider: ParticipantId(row.get(3)),
+        claimed: Money(row.get(4)),
+        opened_at: instant(row, 5),
+        parts: serde_json::from_str(row.get(6)).map_err(contradiction)?,
+        ruled,
+    })
+}
+
 async fn balances(tables: &Transaction<'_>) -> Result<BTreeMap<Account, Money>, StartError> {
     let mut balances = BTreeMap::new();
     for row in tables
@@ -204,14 +235,20 @@ async fn balances(tables: &Transaction<'_>) -> Result<BTreeMap<Account, Money>, 
 }
 
 /// What is payable still, by when it becomes cash: what was paid with a time that has not come by
-/// the last command.
+/// the last command, less what disputes keep of it.
 async fn payable(
     tables: &Transaction<'_>,
 ) -> Result<Vec<(Timestamp, ParticipantId, Money)>, StartError> {
-    let sql = "SELECT s.payable_until, l.provider, sum(s.paid)::bigint
-                 FROM settlements s JOIN leases l ON l.id = s.lease
-                WHERE s.payable_until > (SELECT at FROM engine) AND s.paid > 0
-                GROUP BY 1, 2";
+    let sql = "SELECT until, provider, sum(amount)::bigint
+                 FROM (SELECT s.payable_until AS until, l.provider, s.paid AS amount
+                         FROM settlements s JOIN leases l ON l.id = s.lease
+                        WHERE s.payable_until > (SELECT at FROM engine)
+                       UNION ALL
+                       SELECT to_timestamp(p.key::bigint / 1000000), d.provider,
+                              -p.value::bigint
+                         FROM disputes d, jsonb_each_text(d.parts -> 'payable') p) paid
+                WHERE until > (SELECT at FROM engine)
+                GROUP BY 1, 2 HAVING sum(amount) <> 0";
     let payable = |row: &Row| {
         (
             instant(row, 0),

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use market::{
-    Command, Entry, Event, EventKind, InstrumentId, LeaseId, Market, OrderId, Posting, Reason,
-    Settled, Side, Timestamp, Trade,
+    Command, DisputeId, Entry, Event, EventKind, InstrumentId, LeaseId, Market, OrderId, Posting,
+    Reason, Settled, Side, Timestamp, Trade,
 };
 
 use super::Actor;
@@ -30,6 +30,11 @@ pub(super) struct Rows {
     pub(super) done_at: BTreeMap<OrderId, Timestamp>,
     pub(super) trades: Vec<Made<Trade>>,
     pub(super) changed_leases: BTreeSet<LeaseId>,
+    /// Each with the command that opened it.
+    pub(super) new_disputes: BTreeMap<DisputeId, i64>,
+    pub(super) changed_disputes: BTreeSet<DisputeId>,
+    /// Each with the command that ruled.
+    pub(super) rulings: BTreeMap<DisputeId, i64>,
     pub(super) settlements: Vec<Made<Settled>>,
     pub(super) entries: Vec<Made<Entry>>,
     pub(super) balances: BTreeMap<market::Account, i64>,
@@ -67,12 +72,14 @@ impl Rows {
         };
         for one in applied {
             for event in &one.events {
-                rows.add(one, event);
+                rows.add(market, one, event);
             }
             rows.add_command(one);
         }
         rows.changed_orders
             .retain(|order| !rows.new_orders.contains_key(order));
+        rows.changed_disputes
+            .retain(|dispute| !rows.new_disputes.contains_key(dispute));
         for entry in &rows.entries {
             for Posting { account, .. } in &entry.what.postings {
                 rows.balances
@@ -98,7 +105,7 @@ impl Rows {
         });
     }
 
-    fn add(&mut self, one: &Applied, event: &Event) {
+    fn add(&mut self, market: &Market, one: &Applied, event: &Event) {
         let (command, at) = (one.seq, event.at);
         match &event.kind {
             EventKind::Rejected(_) | EventKind::Accepted { again: true, .. } => {}
@@ -141,7 +148,7 @@ impl Rows {
                 self.tell(event);
             }
             EventKind::Settled(settled) => {
-                self.changed_leases.insert(settled.lease);
+                self.change_lease(market, settled.lease);
                 self.settlements.push(Made {
                     command,
                     at,
@@ -149,7 +156,20 @@ impl Rows {
                 });
             }
             EventKind::Credited { lease, .. } => {
-                self.changed_leases.insert(*lease);
+                self.change_lease(market, *lease);
+                self.tell(event);
+            }
+            EventKind::Disputed { dispute, lease, .. } => {
+                self.new_disputes.insert(*dispute, command);
+                self.change_lease(market, *lease);
+                self.tell(event);
+            }
+            EventKind::Ruled { dispute, .. } => {
+                self.rulings.insert(*dispute, command);
+                if let Some(dispute) = market.dispute(*dispute) {
+                    self.changed_disputes.insert(dispute.id);
+                    self.changed_leases.insert(dispute.lease);
+                }
                 self.tell(event);
             }
             EventKind::Posted(entry) => {
@@ -163,6 +183,13 @@ impl Rows {
                 });
             }
         }
+    }
+
+    /// A lease has changed, and with it what is frozen about it.
+    fn change_lease(&mut self, market: &Market, lease: LeaseId) {
+        self.changed_leases.insert(lease);
+        let open = market.open_dispute(lease);
+        self.changed_disputes.extend(open.map(|dispute| dispute.id));
     }
 
     fn tell(&mut self, event: &Event) {

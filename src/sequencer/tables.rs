@@ -1,6 +1,6 @@
 //! The array statements of a batch, and the columns that each takes.
 
-use market::{Market, OrderId};
+use market::{Dispute, DisputeId, Market, OrderId};
 use tokio_postgres::types::ToSql;
 
 use super::instant::Instant;
@@ -10,7 +10,7 @@ use super::rows::{Rows, id_array, side_code};
 pub(super) type Columns = Vec<Box<dyn ToSql + Sync + Send>>;
 
 /// The statements in the order of `tables`, after the one that advances the engine's row.
-pub(super) const SQL: [&str; 13] = [
+pub(super) const SQL: [&str; 15] = [
     "UPDATE engine SET batch = $3, command = $4, at = $5, acceptances = $6, entries = $7,
             chain = $8 WHERE epoch = $1 AND batch = $2",
     "INSERT INTO commands (seq, batch, at, actor, body, rejected)
@@ -58,6 +58,22 @@ pub(super) const SQL: [&str; 13] = [
         SET escrow = EXCLUDED.escrow, bond = EXCLUDED.bond, delivered = EXCLUDED.delivered,
             earned = EXCLUDED.earned, fee = EXCLUDED.fee, credited = EXCLUDED.credited,
             ended = EXCLUDED.ended",
+    "INSERT INTO disputes (id, command, lease, claimant, provider, claimed, opened_at, frozen,
+            parts, awarded, unfunded, ruled_at, ruling)
+     SELECT id, command, lease, claimant, provider, claimed, opened_at, frozen, parts::jsonb,
+            awarded, unfunded, ruled_at, ruling
+       FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
+                   $6::bigint[], $7::timestamptz[], $8::bigint[], $9::text[], $10::bigint[],
+                   $11::bigint[], $12::timestamptz[], $13::bigint[])
+         AS t (id, command, lease, claimant, provider, claimed, opened_at, frozen, parts,
+               awarded, unfunded, ruled_at, ruling)",
+    "UPDATE disputes d
+        SET frozen = t.frozen, parts = t.parts::jsonb, awarded = t.awarded,
+            unfunded = t.unfunded, ruled_at = t.ruled_at, ruling = t.ruling
+       FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[],
+                   $6::timestamptz[], $7::bigint[])
+         AS t (id, frozen, parts, awarded, unfunded, ruled_at, ruling)
+      WHERE d.id = t.id",
     "INSERT INTO settlements (lease, hour_at, command, at, unit_minutes, paid, refunded, fee,
             payable_until, entry)
      SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[], $4::timestamptz[],
@@ -95,6 +111,8 @@ pub(super) fn of(market: &Market, rows: &Rows, batch: i64, hashes: Vec<Vec<u8>>)
         changed_orders(market, rows),
         trades(market, rows),
         leases(market, rows),
+        new_disputes(market, rows),
+        changed_disputes(market, rows),
         settlements(rows),
         entries(rows, hashes),
         postings(rows),
@@ -248,6 +266,57 @@ fn leases(market: &Market, rows: &Rows) -> Columns {
             column(leases, |lease| lease.is_ended()),
         ]
     })
+}
+
+fn new_disputes(market: &Market, rows: &Rows) -> Columns {
+    let disputes: Vec<_> = rows
+        .new_disputes
+        .iter()
+        .map(|(id, command)| (dispute(market, *id), *command))
+        .collect();
+    unless_empty(&disputes, |disputes| {
+        let mut columns = vec![
+            column(disputes, |(one, _)| one.id.0),
+            column(disputes, |(_, command)| *command),
+            column(disputes, |(one, _)| one.lease.0),
+            column(disputes, |(one, _)| one.claimant.0),
+            column(disputes, |(one, _)| one.provider.0),
+            column(disputes, |(one, _)| one.claimed.0),
+            column(disputes, |(one, _)| Instant(one.opened_at)),
+        ];
+        let disputes: Vec<&Dispute> = disputes.iter().map(|(one, _)| *one).collect();
+        columns.extend(changing(&disputes, rows));
+        columns
+    })
+}
+
+fn changed_disputes(market: &Market, rows: &Rows) -> Columns {
+    let changed = rows.changed_disputes.iter();
+    let disputes: Vec<_> = changed.map(|id| dispute(market, *id)).collect();
+    unless_empty(&disputes, |disputes| {
+        let mut columns = vec![column(disputes, |one| one.id.0)];
+        columns.extend(changing(disputes, rows));
+        columns
+    })
+}
+
+fn dispute(market: &Market, id: DisputeId) -> &Dispute {
+    market
+        .dispute(id)
+        .expect("an event names a dispute that the market numbered")
+}
+
+/// The columns of a dispute that settlements and its ruling change.
+fn changing(disputes: &[&Dispute], rows: &Rows) -> Columns {
+    let parts = |one: &Dispute| serde_json::to_string(&one.parts).expect("parts are plain data");
+    vec![
+        column(disputes, |one| one.frozen().0),
+        column(disputes, |one| parts(one)),
+        column(disputes, |one| one.ruled.map(|ruling| ruling.awarded.0)),
+        column(disputes, |one| one.ruled.map(|ruling| ruling.unfunded.0)),
+        column(disputes, |one| one.ruled.map(|ruling| Instant(ruling.at))),
+        column(disputes, |one| rows.rulings.get(&one.id).copied()),
+    ]
 }
 
 fn settlements(rows: &Rows) -> Columns {

@@ -49,6 +49,15 @@ pub(super) enum Verb {
         hour: Timestamp,
         delivered: Delivered,
     },
+    Dispute {
+        org: String,
+        lease: String,
+        amount: Money,
+    },
+    Ruling {
+        dispute: String,
+        award: Money,
+    },
     Balance {
         org: String,
     },
@@ -102,15 +111,7 @@ pub(super) enum TargetLine {
 }
 
 /// Verbs that later versions will know.
-const LATER: [&str; 7] = [
-    "default",
-    "dispute",
-    "ruling",
-    "withdraw",
-    "halt",
-    "related",
-    "hand_back",
-];
+const LATER: [&str; 5] = ["default", "withdraw", "halt", "related", "hand_back"];
 
 /// Reads one line.
 ///
@@ -147,6 +148,15 @@ pub(super) fn read(text: &str) -> Result<Line, String> {
             lease: fields.text("lease")?,
             hour: fields.instant("hour")?,
             delivered: delivered(&mut fields)?,
+        },
+        "dispute" => Verb::Dispute {
+            org: fields.text("org")?,
+            lease: fields.text("lease")?,
+            amount: fields.money("amount")?,
+        },
+        "ruling" => Verb::Ruling {
+            dispute: fields.text("dispute")?,
+            award: fields.money("award")?,
         },
         "balance" => Verb::Balance {
             org: fields.text("org")?,

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read as _, Write};
 
 use market::{
-    ClientId, Command, Delivered, ListInstrument, Market, OpenPool, ParticipantId, Period,
+    ClientId, Command, Delivered, ListInstrument, Market, Money, OpenPool, ParticipantId, Period,
     PlaceOrder, Rejection, Rules, Side, Target, Timestamp,
 };
 
@@ -173,6 +173,8 @@ impl<W: Write> Simulation<W> {
                 hour,
                 delivered,
             } => self.deliver(at, lease, hour, delivered),
+            Verb::Dispute { org, lease, amount } => self.dispute(at, &org, lease, amount),
+            Verb::Ruling { dispute, award } => self.ruling(at, dispute, award),
             Verb::Balance { org } => self.balance(at, &org),
             Verb::Book { symbol, start, end } => self.book(at, symbol, start, end),
             Verb::Tick => self.apply(at, &Command::Tick, None),
@@ -295,6 +297,35 @@ impl<W: Write> Simulation<W> {
             delivered,
         };
         self.apply(at, &command, Some(lease))
+    }
+
+    fn dispute(
+        &mut self,
+        at: Timestamp,
+        org: &str,
+        lease: String,
+        amount: Money,
+    ) -> io::Result<()> {
+        let Ok(number) = lease.parse() else {
+            return self.refuse(at, Some(lease), Rejection::UnknownLease);
+        };
+        let command = Command::OpenDispute {
+            participant: self.names.participant(org),
+            lease: number,
+            amount,
+        };
+        self.apply(at, &command, Some(lease))
+    }
+
+    fn ruling(&mut self, at: Timestamp, dispute: String, award: Money) -> io::Result<()> {
+        let Ok(number) = dispute.parse() else {
+            return self.refuse(at, Some(dispute), Rejection::UnknownDispute);
+        };
+        let command = Command::RuleDispute {
+            dispute: number,
+            award,
+        };
+        self.apply(at, &command, Some(dispute))
     }
 
     fn balance(&mut self, at: Timestamp, org: &str) -> io::Result<()> {

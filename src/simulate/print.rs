@@ -81,6 +81,19 @@ pub(super) enum What<'a> {
         holder: &'a str,
         amount: String,
     },
+    Disputed {
+        dispute: String,
+        lease: String,
+        claimant: &'a str,
+        claimed: String,
+        frozen: String,
+    },
+    Ruled {
+        dispute: String,
+        awarded: String,
+        released: String,
+        unfunded: String,
+    },
     Posted {
         entry: String,
         reason: &'static str,
@@ -95,6 +108,7 @@ pub(super) enum What<'a> {
         escrow: String,
         payable: String,
         bond: String,
+        dispute: String,
     },
     Book {
         symbol: &'a str,
@@ -219,6 +233,30 @@ impl<'a> What<'a> {
                 holder: names.org(holder)?,
                 amount: amount.to_string(),
             },
+            EventKind::Disputed {
+                dispute,
+                lease,
+                claimant,
+                claimed,
+                frozen,
+            } => Self::Disputed {
+                dispute: dispute.to_string(),
+                lease: lease.to_string(),
+                claimant: names.org(claimant)?,
+                claimed: claimed.to_string(),
+                frozen: frozen.to_string(),
+            },
+            EventKind::Ruled {
+                dispute,
+                awarded,
+                released,
+                unfunded,
+            } => Self::Ruled {
+                dispute: dispute.to_string(),
+                awarded: awarded.to_string(),
+                released: released.to_string(),
+                unfunded: unfunded.to_string(),
+            },
             EventKind::InstrumentListed
             | EventKind::PoolOpened { .. }
             | EventKind::Rejected(_)
@@ -261,6 +299,7 @@ impl<'a> What<'a> {
             Reason::Settlement(lease) | Reason::Credit(lease) | Reason::BondRelease(lease) => {
                 Some(lease.to_string())
             }
+            Reason::Dispute(dispute) | Reason::Ruling(dispute) => Some(dispute.to_string()),
         };
         let postings = entry.postings.iter();
         Self::Posted {
@@ -289,6 +328,7 @@ impl<'a> What<'a> {
             escrow: balance(AccountKind::Escrow),
             payable: balance(AccountKind::Payable),
             bond: balance(AccountKind::Bond),
+            dispute: balance(AccountKind::Dispute),
         }
     }
 

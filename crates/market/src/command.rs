@@ -1,6 +1,6 @@
 //! Everything that the market can be asked.
 
-use crate::id::{ClientId, InstrumentId, LeaseId, ParticipantId, PoolId};
+use crate::id::{ClientId, DisputeId, InstrumentId, LeaseId, ParticipantId, PoolId};
 use crate::money::Money;
 use crate::time::Timestamp;
 
@@ -50,6 +50,22 @@ pub enum Command {
         hour: Timestamp,
         /// What the units got in it.
         delivered: Delivered,
+    },
+    /// Claims money from the provider of a lease; as much as there is of it is frozen.
+    OpenDispute {
+        /// The lease's holder.
+        participant: ParticipantId,
+        /// Which lease.
+        lease: LeaseId,
+        /// How much, at most the lease's price.
+        amount: Money,
+    },
+    /// Decides a dispute.
+    RuleDispute {
+        /// Which dispute.
+        dispute: DisputeId,
+        /// What the claimant gets, as far as it is frozen; at most what was claimed.
+        award: Money,
     },
     /// Only lets happen what is due.
     Tick,

@@ -2,6 +2,7 @@
 
 use crate::event::{DoneWhy, Event};
 use crate::id::{LeaseId, OrderId, ParticipantId};
+use crate::lease::Lease;
 use crate::ledger::{Account, AccountKind, Reason};
 use crate::money::Money;
 use crate::state::{Market, index};
@@ -72,6 +73,12 @@ impl Market {
             Reason::BondRelease(id),
             &[(pledged, -bond), (cash, bond)],
         );
+    }
+
+    /// When the claim window of a lease closes, and its bond is free.
+    pub(crate) fn claim_window_ends(&self, lease: &Lease) -> Timestamp {
+        let end = lease.period.end.begins();
+        end.plus_hours(self.rules.claim_window_hours)
     }
 
     /// When the readings of an hour must have come; `None` when the rules set no deadline.

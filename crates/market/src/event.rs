@@ -1,6 +1,6 @@
 //! Everything that can happen in the market.
 
-use crate::id::{EntryId, LeaseId, OrderId, ParticipantId, PoolId, TradeId};
+use crate::id::{DisputeId, EntryId, LeaseId, OrderId, ParticipantId, PoolId, TradeId};
 use crate::ledger::Entry;
 use crate::money::Money;
 use crate::rejection::Rejection;
@@ -61,6 +61,30 @@ pub enum EventKind {
         /// How much, from the provider's bond.
         amount: Money,
     },
+    /// A holder claimed, and money was frozen for it.
+    Disputed {
+        /// Which dispute.
+        dispute: DisputeId,
+        /// About which lease.
+        lease: LeaseId,
+        /// Its holder.
+        claimant: ParticipantId,
+        /// How much was claimed.
+        claimed: Money,
+        /// How much of that was there to freeze.
+        frozen: Money,
+    },
+    /// A dispute was decided.
+    Ruled {
+        /// Which dispute.
+        dispute: DisputeId,
+        /// What the claimant was awarded, funded or not.
+        awarded: Money,
+        /// What of the frozen money went back to where it was.
+        released: Money,
+        /// What of the award nothing was frozen for.
+        unfunded: Money,
+    },
     /// A journal entry was made.
     Posted(Entry),
 }
@@ -86,7 +110,8 @@ pub struct Trade {
     pub pool: PoolId,
 }
 
-/// One settled hour of a lease: `paid + refunded + fee` is the hour's price.
+/// One settled hour of a lease: `paid + refunded + fee` is the hour's price, less what a ruling
+/// awarded of it before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Settled {
     /// Which lease.
@@ -95,7 +120,7 @@ pub struct Settled {
     pub hour: Hour,
     /// What its units got, in unit-minutes.
     pub unit_minutes: i64,
-    /// To the provider, after the fee.
+    /// To the provider, after the fee; what of it an open dispute had frozen stays so.
     pub paid: Money,
     /// To the holder.
     pub refunded: Money,

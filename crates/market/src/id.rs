@@ -1,8 +1,8 @@
 //! Every id that the market knows, in one registry.
 //!
-//! Orders, trades, leases and journal entries are numbered by the market itself, from 1, so that
-//! the same commands always give the same ids. Participants, instruments and pools are numbered by
-//! whoever sends the commands.
+//! Orders, trades, leases, disputes and journal entries are numbered by the market itself, from 1,
+//! so that the same commands always give the same ids. Participants, instruments and pools are
+//! numbered by whoever sends the commands.
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident($inner:ty), $prefix:literal;)*) => {$(
@@ -37,6 +37,8 @@ macro_rules! ids {
 pub struct UnknownId;
 
 ids! {
+    /// A dispute: a holder's claim about a lease.
+    DisputeId(i64), "d";
     /// A journal entry, numbered from 1 in the order in which entries were made.
     EntryId(i64), "e";
     /// An instrument: grade × region × service level.

@@ -35,9 +35,9 @@ pub struct Lease {
     pub fee_flat: Money,
     /// Its place among orders and leases in what falls due.
     pub acceptance: i64,
-    /// What of the holder's escrow is still for this lease.
+    /// What of the holder's escrow is still for this lease; what a dispute froze is not there.
     pub escrow: Money,
-    /// What of the provider's bond is still for this lease.
+    /// What of the provider's bond is still for this lease; what a dispute froze is not there.
     pub bond: Money,
     /// Delivered so far, in unit-minutes.
     pub delivered: i64,
@@ -55,6 +55,11 @@ impl Lease {
     /// Its price: what all its hours cost.
     pub fn total(&self) -> Money {
         Money::exact(self.price.times(self.units, self.period.hours()))
+    }
+
+    /// What one hour costs.
+    pub fn hour_price(&self) -> Money {
+        Money::exact(self.price.times(self.units, 1))
     }
 
     /// The unit-minutes that one hour owes.

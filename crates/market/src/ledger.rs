@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::id::{EntryId, LeaseId, OrderId, ParticipantId, TradeId};
+use crate::id::{DisputeId, EntryId, LeaseId, OrderId, ParticipantId, TradeId};
 use crate::money::Money;
 
 /// What an account is for.
@@ -118,6 +118,10 @@ pub enum Reason {
     Credit(LeaseId),
     /// A lease's bond is free again.
     BondRelease(LeaseId),
+    /// A claim freezes money.
+    Dispute(DisputeId),
+    /// A ruling splits what was frozen.
+    Ruling(DisputeId),
 }
 
 impl Reason {
@@ -132,10 +136,12 @@ impl Reason {
             Self::Payout => "payout",
             Self::Credit(_) => "credit",
             Self::BondRelease(_) => "bond_release",
+            Self::Dispute(_) => "dispute",
+            Self::Ruling(_) => "ruling",
         }
     }
 
-    /// The number of the order, trade or lease that it concerns.
+    /// The number of the order, trade, lease or dispute that it concerns.
     pub fn subject(self) -> Option<i64> {
         match self {
             Self::Deposit | Self::Payout => None,
@@ -144,6 +150,7 @@ impl Reason {
             Self::Settlement(lease) | Self::Credit(lease) | Self::BondRelease(lease) => {
                 Some(lease.0)
             }
+            Self::Dispute(dispute) | Self::Ruling(dispute) => Some(dispute.0),
         }
     }
 }
@@ -157,6 +164,14 @@ pub struct Entry {
     pub reason: Reason,
     /// Its lines; they sum to zero.
     pub postings: Vec<Posting>,
+}
+
+/// The lines that move something.
+pub(crate) fn postings(lines: &[(Account, Money)]) -> Vec<Posting> {
+    let lines = lines.iter().filter(|(_, amount)| *amount != Money::ZERO);
+    lines
+        .map(|&(account, amount)| Posting { account, amount })
+        .collect()
 }
 
 /// Every balance, and the number of the next entry.
@@ -195,11 +210,7 @@ impl Ledger {
     /// When the lines don't sum to zero or an account but the bank's would go below zero: the
     /// caller has checked both, so either is a defect of the market.
     pub(crate) fn post(&mut self, reason: Reason, lines: &[(Account, Money)]) -> Option<Entry> {
-        let postings: Vec<Posting> = lines
-            .iter()
-            .filter(|(_, amount)| *amount != Money::ZERO)
-            .map(|&(account, amount)| Posting { account, amount })
-            .collect();
+        let postings = postings(lines);
         if postings.is_empty() {
             return None;
         }

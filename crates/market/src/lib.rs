@@ -12,6 +12,7 @@ mod admission;
 pub mod catalogue;
 pub mod command;
 mod depth;
+mod dispute;
 mod due;
 pub mod event;
 mod id;
@@ -32,9 +33,11 @@ pub use command::{
     Command, Delivered, ListInstrument, OpenPool, PlaceOrder, Side, Target, TimeInForce, Weekly,
 };
 pub use depth::{Depth, Level};
+pub use dispute::{Dispute, Parts, Ruling};
 pub use event::{DoneWhy, Event, EventKind, Settled, Trade};
 pub use id::{
-    ClientId, EntryId, InstrumentId, LeaseId, OrderId, ParticipantId, PoolId, TradeId, UnknownId,
+    ClientId, DisputeId, EntryId, InstrumentId, LeaseId, OrderId, ParticipantId, PoolId, TradeId,
+    UnknownId,
 };
 pub use lease::Lease;
 pub use ledger::{Account, AccountKind, Entry, Ledger, Posting, Reason};

@@ -340,11 +340,7 @@ impl Market {
     /// Counts a lease among what falls due.
     pub(crate) fn begin_lease(&mut self, lease: Lease) {
         if lease.bond > Money::ZERO {
-            let free = lease
-                .period
-                .end
-                .begins()
-                .plus_hours(self.rules.claim_window_hours);
+            let free = self.claim_window_ends(&lease);
             self.due
                 .insert((free, lease.acceptance, Due::BondRelease(lease.id)));
         }

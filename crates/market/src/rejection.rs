@@ -26,6 +26,9 @@ pub enum Rejection {
     /// No such lease, or another's.
     #[error("there is no such lease")]
     UnknownLease,
+    /// No such dispute.
+    #[error("there is no such dispute")]
+    UnknownDispute,
     /// No such order, or another's.
     #[error("there is no such order")]
     UnknownOrder,
@@ -80,7 +83,17 @@ pub enum Rejection {
     /// More minutes than the hour has, or fewer than none.
     #[error("the minutes are not between none and all")]
     BadMinutes,
-    /// A deposit that is not positive, or would exceed what the ledger can count.
+    /// The claim window after the lease's end has passed.
+    #[error("the claim window has passed")]
+    ClaimWindowOver,
+    /// A dispute about the lease is open.
+    #[error("a dispute about the lease is open")]
+    AlreadyDisputed,
+    /// The dispute is decided.
+    #[error("the dispute is decided")]
+    AlreadyRuled,
+    /// A deposit that is not positive or would exceed what the ledger can count, a claim that is
+    /// not positive or above the lease's price, an award below zero or above the claim.
     #[error("the amount is not one that can be booked")]
     BadAmount,
 }
@@ -94,6 +107,7 @@ impl Rejection {
             Self::UnknownSymbol => "unknown_symbol",
             Self::UnknownPool => "unknown_pool",
             Self::UnknownLease => "unknown_lease",
+            Self::UnknownDispute => "unknown_dispute",
             Self::UnknownOrder => "unknown_order",
             Self::OrderDone => "order_done",
             Self::NotALot => "not_a_lot",
@@ -111,6 +125,9 @@ impl Rejection {
             Self::HourNotOver => "hour_not_over",
             Self::AlreadySettled => "already_settled",
             Self::BadMinutes => "bad_minutes",
+            Self::ClaimWindowOver => "claim_window_over",
+            Self::AlreadyDisputed => "already_disputed",
+            Self::AlreadyRuled => "already_ruled",
             Self::BadAmount => "bad_amount",
         }
     }

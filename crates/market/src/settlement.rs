@@ -2,7 +2,6 @@
 //! level not kept is credited at the lease's end (MATCHING, Money and With rules).
 
 use crate::command::Delivered;
-use crate::due::{Due, LAST};
 use crate::event::{Event, EventKind, Settled};
 use crate::id::LeaseId;
 use crate::ledger::{Account, AccountKind, Reason};
@@ -54,16 +53,19 @@ impl Market {
         let claim_window = self.rules.claim_window_hours;
         let payable_until =
             Some(hour.ends().plus_hours(claim_window)).filter(|until| *until > self.now);
+        let (frozen, awarded) = self.out_of_escrow(id, hour);
         let lease = &mut self.leases[index(id.0)];
-        let price = Money::exact(lease.price.times(lease.units, 1));
+        let price = lease.hour_price() - awarded;
         let earned = floor_div(lease.price.times(unit_minutes, 1), HOUR_MINUTES.into());
+        // What a ruling awarded of the hour comes off what it earns first, then off the refund.
+        let earned = (earned - awarded).max(Money::ZERO);
         let refunded = price - earned;
         let place = lease.index(hour).expect("an hour of the lease");
         assert!(!lease.settled[place], "lease {id} settles each hour once");
         lease.settled[place] = true;
         lease.delivered += unit_minutes;
         lease.earned += earned;
-        lease.escrow -= price;
+        lease.escrow -= price - frozen;
         let running = running_fee(lease.earned, lease.fee_bps, lease.fee_flat, lease.delivered);
         // A flat fee may exceed what a cheap hour paid: the provider never pays to deliver.
         let fee = Money::exact((running - i128::from(lease.fee.0)).min(earned.0.into()));
@@ -75,13 +77,17 @@ impl Market {
         } else {
             AccountKind::Cash
         };
-        if let Some(until) = payable_until.filter(|_| paid > Money::ZERO) {
-            *self.payable.entry((until, provider)).or_default() += paid;
-            self.due.insert((until, LAST, Due::Payout(provider)));
+        let kept = paid.min(frozen);
+        if let Some(until) = payable_until {
+            self.change_payable(until, provider, paid - kept);
+        }
+        if frozen > Money::ZERO {
+            self.keep_earned(id, hour, kept, payable_until);
         }
         let lines = [
-            (Account::of(holder, AccountKind::Escrow), -price),
-            (Account::of(provider, to), paid),
+            (Account::of(holder, AccountKind::Escrow), frozen - price),
+            (Account::of(provider, AccountKind::Dispute), kept - frozen),
+            (Account::of(provider, to), paid - kept),
             (Account::marketplace(AccountKind::Fees), fee),
             (Account::of(holder, AccountKind::Cash), refunded),
         ];
@@ -121,25 +127,20 @@ impl Market {
             i128::from(lease.total().0) * i128::from(bps),
             WHOLE_BPS.into(),
         );
-        let amount = due.min(lease.bond);
+        let free = due.min(lease.bond);
+        let (holder, provider) = (lease.holder, lease.provider);
+        let mut thawed = Money::ZERO;
+        if let Some(frozen) = self.frozen_parts(id) {
+            // A frozen bond is the lease's still: the credit is the holder's whatever is ruled.
+            thawed = (due - free).min(frozen.bond);
+            frozen.bond -= thawed;
+        }
+        let amount = free + thawed;
         if amount == Money::ZERO {
             return;
         }
-        let (holder, provider) = (lease.holder, lease.provider);
-        let lease = &mut self.leases[index(id.0)];
-        lease.bond -= amount;
-        lease.credited = amount;
-        if lease.bond == Money::ZERO {
-            let free = lease
-                .period
-                .end
-                .begins()
-                .plus_hours(self.rules.claim_window_hours);
-            self.due
-                .remove(&(free, lease.acceptance, Due::BondRelease(id)));
-        }
-        let bond = Account::of(provider, AccountKind::Bond);
-        let cash = Account::of(holder, AccountKind::Cash);
+        self.leases[index(id.0)].credited = amount;
+        self.change_bond(id, -free);
         self.emit(
             out,
             EventKind::Credited {
@@ -148,7 +149,12 @@ impl Market {
                 amount,
             },
         );
-        self.post(out, Reason::Credit(id), &[(bond, -amount), (cash, amount)]);
+        let lines = [
+            (Account::of(provider, AccountKind::Bond), -free),
+            (Account::of(provider, AccountKind::Dispute), -thawed),
+            (Account::of(holder, AccountKind::Cash), amount),
+        ];
+        self.post(out, Reason::Credit(id), &lines);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::command::{ListInstrument, OpenPool, PlaceOrder};
+use crate::dispute::Dispute;
 use crate::due::{Due, LAST};
 use crate::event::DoneWhy;
 use crate::id::{InstrumentId, OrderId, ParticipantId};
@@ -33,6 +34,8 @@ pub struct Snapshot {
     pub orders: Vec<KnownOrder>,
     /// Every lease, by number from 1.
     pub leases: Vec<Lease>,
+    /// Every dispute, by number from 1.
+    pub disputes: Vec<Dispute>,
     /// Every balance.
     pub balances: BTreeMap<Account, Money>,
     /// How many journal entries were made.
@@ -96,6 +99,9 @@ impl Market {
         }
         for lease in snapshot.leases {
             market.restore_lease(lease)?;
+        }
+        for dispute in snapshot.disputes {
+            market.restore_dispute(dispute)?;
         }
         for at in 0..market.orders.len() {
             let order = market.orders[at].clone();
@@ -174,6 +180,19 @@ impl Market {
         self.order_mut(lease.buy).filled += lease.units;
         self.order_mut(lease.sell).sell(lease.period, lease.units);
         self.begin_lease(lease);
+        Ok(())
+    }
+
+    fn restore_dispute(&mut self, dispute: Dispute) -> Result<(), String> {
+        let numbered = usize::try_from(dispute.id.0 - 1) == Ok(self.disputes.len());
+        let lease = self
+            .lease(dispute.lease)
+            .filter(|lease| lease.holder == dispute.claimant && lease.provider == dispute.provider);
+        let free = dispute.ruled.is_some() || self.open_dispute(dispute.lease).is_none();
+        if !numbered || lease.is_none() || !free {
+            return Err(format!("dispute {} is out of order", dispute.id));
+        }
+        self.begin_dispute(dispute);
         Ok(())
     }
 }

@@ -4,9 +4,10 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::command::{Command, ListInstrument, OpenPool};
+use crate::dispute::Dispute;
 use crate::due::Due;
 use crate::event::{DoneWhy, Event, EventKind};
-use crate::id::{ClientId, InstrumentId, LeaseId, OrderId, ParticipantId, PoolId};
+use crate::id::{ClientId, DisputeId, InstrumentId, LeaseId, OrderId, ParticipantId, PoolId};
 use crate::lease::Lease;
 use crate::ledger::{Account, AccountKind, Entry, Ledger, Reason};
 use crate::money::Money;
@@ -78,6 +79,9 @@ pub struct Market {
     pub(crate) orders: Vec<Order>,
     pub(crate) client_ids: BTreeMap<(ParticipantId, ClientId), OrderId>,
     pub(crate) leases: Vec<Lease>,
+    pub(crate) disputes: Vec<Dispute>,
+    /// The disputes of each lease that has any.
+    pub(crate) disputed: BTreeMap<LeaseId, Vec<DisputeId>>,
     pub(crate) ledger: Ledger,
     pub(crate) due: BTreeSet<(Timestamp, i64, Due)>,
     pub(crate) payable: BTreeMap<(Timestamp, ParticipantId), Money>,
@@ -95,6 +99,8 @@ impl Market {
             orders: Vec::new(),
             client_ids: BTreeMap::new(),
             leases: Vec::new(),
+            disputes: Vec::new(),
+            disputed: BTreeMap::new(),
             ledger: Ledger::default(),
             due: BTreeSet::new(),
             payable: BTreeMap::new(),
@@ -149,6 +155,12 @@ impl Market {
                 hour,
                 delivered,
             } => self.deliver(*lease, *hour, *delivered, out),
+            Command::OpenDispute {
+                participant,
+                lease,
+                amount,
+            } => self.claim(*participant, *lease, *amount, out),
+            Command::RuleDispute { dispute, award } => self.rule(*dispute, *award, out),
             Command::Tick => Ok(()),
         }
     }

@@ -9,7 +9,7 @@ pub mod workload;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use market::{EventKind, Market};
+use market::{Command, Event, EventKind, Market, Posting, Reason, Timestamp};
 
 use crate::auditor::Auditor;
 use crate::rule_sets::RuleSet;
@@ -45,6 +45,7 @@ pub fn run(seed: u64, steps: u64, rules: RuleSet) -> Result<Counts, Failure> {
             step,
             problem: format!("at {} {command:?}\n{problem}", at.0),
         };
+        let preview = preview(&market, at, &command);
         // What the market asserts of itself is a finding like any other.
         let applied = catch_unwind(AssertUnwindSafe(|| market.apply(at, &command)));
         let events = applied.map_err(|_| failure("the market panicked".to_owned()))?;
@@ -53,11 +54,38 @@ pub fn run(seed: u64, steps: u64, rules: RuleSet) -> Result<Counts, Failure> {
             *counts.entry(name(&event.kind)).or_default() += 1;
         }
         auditor.judge(at, &command, &events).map_err(failure)?;
+        if let Some(preview) = preview
+            && preview != ruled(&events)
+        {
+            return Err(failure(format!(
+                "{preview:?} was shown before it was ruled"
+            )));
+        }
         if step % BOOKS_EVERY == 0 {
             auditor.judge_books(&market).map_err(failure)?;
         }
     }
     Ok(counts)
+}
+
+/// What a ruling is said to post, if the command is one.
+fn preview(market: &Market, at: Timestamp, command: &Command) -> Option<Vec<Posting>> {
+    let Command::RuleDispute { dispute, award } = command else {
+        return None;
+    };
+    let mut market = market.clone();
+    market.apply(at, &Command::Tick);
+    Some(market.ruling_preview(*dispute, *award))
+}
+
+/// What a ruling posted.
+fn ruled(events: &[Event]) -> Vec<Posting> {
+    let entries = events.iter().filter_map(|event| match &event.kind {
+        EventKind::Posted(entry) => Some(entry),
+        _ => None,
+    });
+    let ruling = entries.filter(|entry| matches!(entry.reason, Reason::Ruling(_)));
+    ruling.flat_map(|entry| entry.postings.clone()).collect()
 }
 
 fn name(kind: &EventKind) -> String {
@@ -72,6 +100,8 @@ fn name(kind: &EventKind) -> String {
         EventKind::Leased { .. } => "lease".to_owned(),
         EventKind::Settled(_) => "settled".to_owned(),
         EventKind::Credited { .. } => "credited".to_owned(),
+        EventKind::Disputed { .. } => "disputed".to_owned(),
+        EventKind::Ruled { .. } => "ruled".to_owned(),
         EventKind::Posted(_) => "posted".to_owned(),
     }
 }

@@ -1,9 +1,11 @@
 //! Commands by chance: mostly such as people send, some such as they should not.
 
+use std::collections::BTreeMap;
+
 use market::{
-    ClientId, Command, Delivered, Event, EventKind, HOUR_MICROS, InstrumentId, LeaseId,
-    ListInstrument, Money, OpenPool, ParticipantId, Period, PlaceOrder, PoolId, Side, Target,
-    TimeInForce, Timestamp, Weekly,
+    ClientId, Command, Delivered, DisputeId, Event, EventKind, HOUR_MICROS, InstrumentId, LeaseId,
+    ListInstrument, Money, OpenPool, OrderId, ParticipantId, Period, PlaceOrder, PoolId, Side,
+    Target, TimeInForce, Timestamp, Weekly,
 };
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -33,7 +35,23 @@ pub struct Workload {
     first: Vec<Command>,
     placed: Vec<PlaceOrder>,
     pools: Vec<OpenPool>,
-    leases: Vec<(LeaseId, Period, i64)>,
+    leases: Vec<Made>,
+    /// Whose each accepted order is.
+    owners: BTreeMap<OrderId, ParticipantId>,
+    /// Each open dispute with what was claimed.
+    disputes: Vec<(DisputeId, Money)>,
+    /// Those that were ruled.
+    ruled: Vec<(DisputeId, Money)>,
+}
+
+/// A lease that came of a command.
+#[derive(Clone, Debug)]
+struct Made {
+    lease: LeaseId,
+    holder: ParticipantId,
+    period: Period,
+    units: i64,
+    price: Money,
 }
 
 impl Workload {
@@ -62,6 +80,9 @@ impl Workload {
             placed: Vec::new(),
             pools: Vec::new(),
             leases: Vec::new(),
+            owners: BTreeMap::new(),
+            disputes: Vec::new(),
+            ruled: Vec::new(),
         }
     }
 
@@ -72,7 +93,7 @@ impl Workload {
             return (Timestamp(self.at), command);
         }
         self.pass_time();
-        let command = match self.below(100) {
+        let command = match self.below(106) {
             0..2 => self.deposit(),
             2..8 => self.open_pool(),
             8..30 => self.ask(),
@@ -82,6 +103,8 @@ impl Workload {
             80..82 => self.again(),
             82..96 => self.deliver(),
             96..97 => self.list(),
+            97..100 => self.claim(),
+            100..103 => self.ruling(),
             _ => Command::Tick,
         };
         match &command {
@@ -92,12 +115,34 @@ impl Workload {
         (Timestamp(self.at), command)
     }
 
-    /// Takes note of the leases that came of a command.
+    /// Takes note of the orders, leases and disputes that came of a command.
     pub fn learn(&mut self, events: &[Event]) {
         for event in events {
-            if let EventKind::Traded(trade) = event.kind {
-                let lease = LeaseId(trade.trade.0);
-                self.leases.push((lease, trade.period, trade.units));
+            match event.kind {
+                EventKind::Accepted { order, .. } => {
+                    // An order that is not known yet is the one that was placed last.
+                    if let Some(placed) = self.placed.last() {
+                        self.owners.entry(order).or_insert(placed.participant);
+                    }
+                }
+                EventKind::Traded(trade) => self.leases.push(Made {
+                    lease: LeaseId(trade.trade.0),
+                    holder: self.owners[&trade.buy],
+                    period: trade.period,
+                    units: trade.units,
+                    price: trade.price,
+                }),
+                EventKind::Disputed {
+                    dispute, claimed, ..
+                } => self.disputes.push((dispute, claimed)),
+                EventKind::Ruled { dispute, .. } => {
+                    let open = std::mem::take(&mut self.disputes).into_iter();
+                    let (ruled, open) = open.partition(|(known, _)| *known == dispute);
+                    self.disputes = open;
+                    let ruled: Vec<(DisputeId, Money)> = ruled;
+                    self.ruled.extend(ruled);
+                }
+                _ => {}
             }
         }
     }
@@ -385,7 +430,14 @@ impl Workload {
     }
 
     fn deliver(&mut self) -> Command {
-        let Some((lease, period, units)) = self.recent(40, |known| &known.leases) else {
+        let made = self.recent(40, |known| &known.leases);
+        let Some(Made {
+            lease,
+            period,
+            units,
+            ..
+        }) = made
+        else {
             return Command::Tick;
         };
         let lease = if self.chance(1) {
@@ -404,6 +456,57 @@ impl Workload {
             lease,
             hour: Timestamp(hour + if self.chance(1) { 1 } else { 0 }),
             delivered,
+        }
+    }
+
+    /// A claim of any size, now and then too large, of none, or of another's lease.
+    fn claim(&mut self) -> Command {
+        let Some(made) = self.recent(15, |known| &known.leases) else {
+            return Command::Tick;
+        };
+        let hours = made.period.hours();
+        let whole = made.price.0 * made.units * hours;
+        let amount = match self.below(20) {
+            0 => whole,
+            1 => whole + 1,
+            2 => -self.below(2),
+            3..10 => self.below(made.price.0 * made.units) + 1,
+            _ => self.below(whole) + 1,
+        };
+        Command::OpenDispute {
+            participant: if self.chance(5) {
+                self.participant()
+            } else {
+                made.holder
+            },
+            lease: made.lease,
+            amount: Money(amount),
+        }
+    }
+
+    fn ruling(&mut self) -> Command {
+        let chosen = if self.chance(90) {
+            self.recent(12, |known| &known.disputes)
+        } else {
+            self.recent(12, |known| &known.ruled)
+        };
+        let Some((dispute, claimed)) = chosen else {
+            return Command::Tick;
+        };
+        let award = match self.below(10) {
+            0 => 0,
+            1..4 => claimed.0,
+            4 => claimed.0 + self.below(2),
+            5 => -self.below(2),
+            _ => self.below(claimed.0) + 1,
+        };
+        Command::RuleDispute {
+            dispute: if self.chance(3) {
+                DisputeId(self.below(200))
+            } else {
+                dispute
+            },
+            award: Money(award),
         }
     }
 }

@@ -7,10 +7,11 @@ const SEEDS: [u64; 6] = [1, 2, 3, 5, 7, 11];
 const STEPS: u64 = 2_500;
 
 /// What a run that tries the market meets; whatever is missing here was not tried.
-const MET: [&str; 37] = [
+const MET: [&str; 43] = [
     "accepted",
     "accepted again",
     "credited",
+    "disputed",
     "done bond",
     "done cancelled",
     "done expired",
@@ -21,10 +22,13 @@ const MET: [&str; 37] = [
     "lease",
     "pool opened",
     "posted",
+    "rejected already_disputed",
+    "rejected already_ruled",
     "rejected already_settled",
     "rejected bad_amount",
     "rejected bad_minutes",
     "rejected bad_period",
+    "rejected claim_window_over",
     "rejected duplicate_id",
     "rejected hour_not_over",
     "rejected insufficient_funds",
@@ -38,12 +42,14 @@ const MET: [&str; 37] = [
     "rejected over_pool",
     "rejected period_over",
     "rejected period_started",
+    "rejected unknown_dispute",
     "rejected unknown_lease",
     "rejected unknown_order",
     "rejected unknown_pool",
     "rejected unknown_symbol",
     "rejected until_passed",
     "rejected would_trade",
+    "ruled",
     "settled",
 ];
 

@@ -64,6 +64,12 @@ impl Model {
                 hour,
                 delivered,
             } => self.deliver(*lease, *hour, *delivered, out),
+            Command::OpenDispute {
+                participant,
+                lease,
+                amount,
+            } => self.claim(*participant, *lease, *amount, out),
+            Command::RuleDispute { dispute, award } => self.ruling(*dispute, *award, out),
             Command::Tick => Ok(()),
         }
     }

@@ -213,6 +213,9 @@ impl Model {
                 fee.taker_bps
             },
             unsettled: (b.start..b.end).collect(),
+            escrow: (b.start..b.end)
+                .map(|hour| (hour, Amount::from(price) * Amount::from(q)))
+                .collect(),
             delivered: 0,
             earned: 0,
             fee: 0,

@@ -6,6 +6,7 @@
 //! what must hold of it whatever the rules.
 
 mod book;
+mod claims;
 mod door;
 mod matching;
 mod model;
@@ -14,7 +15,8 @@ mod time;
 use std::collections::BTreeMap;
 
 use market::{
-    AccountKind, Command, Entry, EntryId, Event, EventKind, Market, ParticipantId, Rules, Timestamp,
+    AccountKind, Command, Entry, EntryId, Event, EventKind, Market, ParticipantId, Reason, Rules,
+    Timestamp,
 };
 
 use self::model::{Amount, Model};
@@ -70,7 +72,11 @@ impl Auditor {
                 EventKind::Settled(settled) => {
                     let next = events.get(place + 1).map(|event| &event.kind);
                     let follows = match next {
-                        Some(EventKind::Posted(entry)) => Some(entry.id),
+                        Some(EventKind::Posted(entry))
+                            if entry.reason == Reason::Settlement(settled.lease) =>
+                        {
+                            Some(entry.id)
+                        }
                         _ => None,
                     };
                     if settled.entry != follows {
@@ -142,15 +148,20 @@ impl Auditor {
         }
         for place in &self.model.live {
             let lease = &self.model.leases[*place];
-            let hours = Amount::try_from(lease.unsettled.len()).expect("hours are few");
-            let cost = Amount::from(lease.price) * Amount::from(lease.units) * hours;
-            *owed.entry((lease.holder, AccountKind::Escrow)).or_default() += cost;
+            let there: Amount = lease.escrow.values().sum();
+            *owed.entry((lease.holder, AccountKind::Escrow)).or_default() += there;
             *owed.entry((lease.provider, AccountKind::Bond)).or_default() += lease.bond;
         }
         for (_, provider, amount) in &self.model.payable {
             *owed.entry((*provider, AccountKind::Payable)).or_default() += amount;
         }
+        for claim in self.model.claims.iter().filter(|claim| claim.open) {
+            let provider = self.model.leases[claim.lease].provider;
+            let frozen: Amount = claim.frozen.iter().map(|(_, part)| *part).sum();
+            *owed.entry((provider, AccountKind::Dispute)).or_default() += frozen;
+        }
         let reserved = [
+            AccountKind::Dispute,
             AccountKind::Hold,
             AccountKind::Escrow,
             AccountKind::Bond,
@@ -164,10 +175,27 @@ impl Auditor {
                 ));
             }
         }
+        self.check_hours_to_come()?;
         for (id, pool) in &self.model.pools {
             let over = pool.leased.iter().find(|(_, leased)| **leased > pool.units);
             if let Some((hour, leased)) = over {
                 return Err(format!("pool {id} leases {leased} units in hour {hour}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The escrow of what is still to be delivered is there to the last, whatever was claimed.
+    fn check_hours_to_come(&self) -> Result<(), String> {
+        for place in &self.model.live {
+            let lease = &self.model.leases[*place];
+            let price = Amount::from(lease.price) * Amount::from(lease.units);
+            let to_come = lease.unsettled.iter();
+            for hour in to_come.filter(|hour| (**hour + 1) * model::HOUR > self.model.now.0) {
+                if lease.escrow.get(hour) != Some(&price) {
+                    let there = lease.escrow.get(hour);
+                    return Err(format!("hour {hour} of {} has {there:?}", lease.id));
+                }
             }
         }
         Ok(())

@@ -136,6 +136,8 @@ pub(super) struct Lease {
     pub(super) accepted: u64,
     pub(super) fee_bps: i64,
     pub(super) unsettled: BTreeSet<Hour>,
+    /// What is in escrow for each hour that is not settled.
+    pub(super) escrow: BTreeMap<Hour, Amount>,
     pub(super) delivered: i64,
     pub(super) earned: Amount,
     pub(super) fee: Amount,
@@ -146,6 +148,26 @@ impl Lease {
     pub(super) fn cost(&self) -> Amount {
         Amount::from(self.price) * Amount::from(self.units) * Amount::from(self.end - self.start)
     }
+}
+
+/// Where frozen money was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    Escrow(Hour),
+    Bond,
+    Payable(Timestamp),
+    Cash,
+}
+
+/// A dispute; the first is number 1.
+#[derive(Clone, Debug)]
+pub(super) struct Claim {
+    /// Which of the leases.
+    pub(super) lease: usize,
+    pub(super) claimed: Amount,
+    pub(super) open: bool,
+    /// What is frozen, in the order in which it would be awarded.
+    pub(super) frozen: Vec<(Source, Amount)>,
 }
 
 /// Everything, in plain lists.
@@ -162,6 +184,8 @@ pub(super) struct Model {
     pub(super) leases: Vec<Lease>,
     /// Which of the leases have hours to settle or a bond to free.
     pub(super) live: Vec<usize>,
+    pub(super) claims: Vec<Claim>,
+    /// What becomes cash, and negative what a claim has frozen of it.
     pub(super) payable: Vec<(Timestamp, ParticipantId, Amount)>,
     pub(super) balances: BTreeMap<(ParticipantId, AccountKind), Amount>,
 }
@@ -178,6 +202,7 @@ impl Model {
             open: Vec::new(),
             leases: Vec::new(),
             live: Vec::new(),
+            claims: Vec::new(),
             payable: Vec::new(),
             balances: BTreeMap::new(),
         }

@@ -6,7 +6,7 @@ use market::{
 };
 
 use super::Out;
-use super::model::{Amount, HOUR, Hour, Model};
+use super::model::{Amount, HOUR, Hour, Model, Source};
 
 /// What falls due, in the order in which it happens at one instant and acceptance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -116,9 +116,13 @@ impl Model {
     fn settle(&mut self, place: usize, hour: Hour, unit_minutes: i64, out: &mut Out) {
         let now = self.now;
         let rules = self.rules.clone();
+        let frozen = self.thaw_hour(place, hour);
         let lease = &mut self.leases[place];
-        let price = Amount::from(lease.price) * Amount::from(lease.units);
-        let earned = Amount::from(lease.price) * Amount::from(unit_minutes) / 60;
+        // What is there is all of the hour's price, but for what was awarded of it.
+        let whole = Amount::from(lease.price) * Amount::from(lease.units);
+        let price = lease.escrow.remove(&hour).unwrap_or(0);
+        let by_minutes = Amount::from(lease.price) * Amount::from(unit_minutes) / 60;
+        let earned = 0.max(by_minutes - (whole - price));
         lease.unsettled.remove(&hour);
         lease.earned += earned;
         lease.delivered += unit_minutes;
@@ -142,6 +146,13 @@ impl Model {
         if later && earned > fee {
             self.payable.push((until, lease.provider, earned - fee));
         }
+        let kept = frozen.min(earned - fee);
+        let source = if later {
+            Source::Payable(until)
+        } else {
+            Source::Cash
+        };
+        self.freeze_again(place, source, kept);
         let money = |amount: Amount| Money(i64::try_from(amount).expect("amounts are small here"));
         let settled = Settled {
             lease: lease.id,
@@ -176,13 +187,15 @@ impl Model {
         let Some(step) = steps.into_iter().find(|step| below(step.below_bps)) else {
             return;
         };
-        let credit = (lease.cost() * Amount::from(step.credit_bps) / 10_000).min(lease.bond);
+        let due = lease.cost() * Amount::from(step.credit_bps) / 10_000;
+        let free = due.min(lease.bond);
+        self.leases[place].bond -= free;
+        let bond = (lease.provider, AccountKind::Bond);
+        self.pay(bond, (lease.holder, AccountKind::Cash), free);
+        let credit = free + self.credit_from_frozen(place, due - free);
         if credit == 0 {
             return;
         }
-        self.leases[place].bond -= credit;
-        let bond = (lease.provider, AccountKind::Bond);
-        self.pay(bond, (lease.holder, AccountKind::Cash), credit);
         let credited = EventKind::Credited {
             lease: lease.id,
             holder: lease.holder,
