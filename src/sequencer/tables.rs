@@ -58,6 +58,14 @@ pub(super) const SQL: [&str; 15] = [
         SET escrow = EXCLUDED.escrow, bond = EXCLUDED.bond, delivered = EXCLUDED.delivered,
             earned = EXCLUDED.earned, fee = EXCLUDED.fee, credited = EXCLUDED.credited,
             ended = EXCLUDED.ended",
+    // First those that are ruled: a lease has one open dispute at a time.
+    "UPDATE disputes d
+        SET frozen = t.frozen, parts = t.parts::jsonb, awarded = t.awarded,
+            unfunded = t.unfunded, ruled_at = t.ruled_at, ruling = t.ruling
+       FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[],
+                   $6::timestamptz[], $7::bigint[])
+         AS t (id, frozen, parts, awarded, unfunded, ruled_at, ruling)
+      WHERE d.id = t.id",
     "INSERT INTO disputes (id, command, lease, claimant, provider, claimed, opened_at, frozen,
             parts, awarded, unfunded, ruled_at, ruling)
      SELECT id, command, lease, claimant, provider, claimed, opened_at, frozen, parts::jsonb,
@@ -67,13 +75,6 @@ pub(super) const SQL: [&str; 15] = [
                    $11::bigint[], $12::timestamptz[], $13::bigint[])
          AS t (id, command, lease, claimant, provider, claimed, opened_at, frozen, parts,
                awarded, unfunded, ruled_at, ruling)",
-    "UPDATE disputes d
-        SET frozen = t.frozen, parts = t.parts::jsonb, awarded = t.awarded,
-            unfunded = t.unfunded, ruled_at = t.ruled_at, ruling = t.ruling
-       FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[],
-                   $6::timestamptz[], $7::bigint[])
-         AS t (id, frozen, parts, awarded, unfunded, ruled_at, ruling)
-      WHERE d.id = t.id",
     "INSERT INTO settlements (lease, hour_at, command, at, unit_minutes, paid, refunded, fee,
             payable_until, entry)
      SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[], $4::timestamptz[],
@@ -111,8 +112,8 @@ pub(super) fn of(market: &Market, rows: &Rows, batch: i64, hashes: Vec<Vec<u8>>)
         changed_orders(market, rows),
         trades(market, rows),
         leases(market, rows),
-        new_disputes(market, rows),
         changed_disputes(market, rows),
+        new_disputes(market, rows),
         settlements(rows),
         entries(rows, hashes),
         postings(rows),

@@ -2,10 +2,12 @@
 
 use market::{Command, DisputeId, LeaseId, Market, Money, Rejection, Rules};
 use sluice::audit;
-use sluice::sequencer::Started;
+use sluice::sequencer::{Actor, Started};
 
 use crate::support::market::{BUYER, PROVIDER, bid, deliver, hour, opening, start, stop, submit};
 use crate::support::postgres::{TestDatabase, fresh_database};
+
+const ACTOR: Actor = Actor::System("journey");
 
 /// A tenth pledged, payable after three days, no fee and no credit.
 fn rules() -> Rules {
@@ -164,6 +166,23 @@ async fn readers_are_told_of_disputes() {
     }
     let frozen = row(&database, 3).await.frozen;
     assert_eq!(frozen, 0);
+    stop(started);
+}
+
+#[tokio::test]
+async fn a_ruling_and_the_next_claim_share_a_batch() {
+    let database = fresh_database().await;
+    let started = claimed(&database).await;
+    let mut answers = Vec::new();
+    for command in [ruling(1, 10_000), claim(1, 20_000), ruling(2, 0)] {
+        let sent = started.sequencer.enqueue(hour(3), ACTOR, command);
+        answers.push(sent.await.expect("the sequencer takes it"));
+    }
+    for answer in answers {
+        let receipt = answer.await.expect("the command is committed");
+        assert_eq!(receipt.rejection(), None);
+    }
+    let started = again(&database, started, 3).await;
     stop(started);
 }
 

@@ -14,7 +14,7 @@ use crate::support::postgres::fresh_database;
 const TOGETHER: usize = 40;
 
 /// After how many of these the sequencer is stopped and started again.
-const STRETCHES: usize = 5;
+const STRETCHES: usize = 15;
 
 /// Sends commands to the sequencer and to a market without a database; both say the same.
 async fn live(started: &Started, bare: &mut Market, workload: &mut Workload) {
