@@ -174,7 +174,9 @@ async fn a_ruling_and_the_next_claim_share_a_batch() {
     let database = fresh_database().await;
     let started = claimed(&database).await;
     let mut answers = Vec::new();
-    for command in [ruling(1, 10_000), claim(1, 20_000), ruling(2, 0)] {
+    // So many that some of them wait for a batch together.
+    let turns = (1..=20).flat_map(|dispute| [ruling(dispute, 10), claim(1, 20_000)]);
+    for command in turns {
         let sent = started.sequencer.enqueue(hour(3), ACTOR, command);
         answers.push(sent.await.expect("the sequencer takes it"));
     }
