@@ -6,7 +6,8 @@
 //! same ones is the same market.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::ops::Deref;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use market::{
     Command, DisputeId, Event, EventKind, InstrumentId, LeaseId, Market, ParticipantId, Timestamp,
@@ -34,24 +35,62 @@ pub struct Published {
 /// The readers' side of the sequencer.
 #[derive(Clone, Debug)]
 pub struct Feed {
-    market: Arc<RwLock<Market>>,
+    state: Arc<RwLock<State>>,
     batches: broadcast::Sender<Arc<Published>>,
+}
+
+/// What readers read.
+#[derive(Debug)]
+struct State {
+    market: Market,
+    revision: u64,
+}
+
+/// A look at the market as of the last acknowledged batch. Short-lived: the sequencer waits for
+/// it, so it is not kept across an await.
+#[derive(Debug)]
+pub struct Reading<'a>(RwLockReadGuard<'a, State>);
+
+impl Deref for Reading<'_> {
+    type Target = Market;
+
+    fn deref(&self) -> &Market {
+        &self.0.market
+    }
+}
+
+impl Reading<'_> {
+    /// Which state of the market this is: two looks of one revision see the same. It only grows,
+    /// but begins anew with the program.
+    pub fn revision(&self) -> u64 {
+        self.0.revision
+    }
 }
 
 impl Feed {
     /// A feed that begins with this market.
     pub fn new(market: Market) -> Self {
         let (batches, _) = broadcast::channel(LAG);
+        let state = State {
+            market,
+            revision: 0,
+        };
         Self {
-            market: Arc::new(RwLock::new(market)),
+            state: Arc::new(RwLock::new(state)),
             batches,
         }
     }
 
-    /// The market as of the last acknowledged batch. The guard is short-lived: the sequencer
-    /// waits for it, so it is not kept across an await.
-    pub fn market(&self) -> RwLockReadGuard<'_, Market> {
-        self.market.read().unwrap_or_else(PoisonError::into_inner)
+    /// The market as of the last acknowledged batch.
+    pub fn market(&self) -> Reading<'_> {
+        Reading(self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The state to be changed, as a new revision.
+    fn advance(&self) -> RwLockWriteGuard<'_, State> {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.revision += 1;
+        state
     }
 
     /// Word of each batch that commits from now on. A reader that lags too far is told so and
@@ -75,7 +114,7 @@ impl Feed {
                 .collect(),
             disputes: market.disputes().map(|dispute| dispute.id).collect(),
         };
-        *self.market.write().unwrap_or_else(PoisonError::into_inner) = market;
+        self.advance().market = market;
         // Nobody listening is not an error.
         let _ = self.batches.send(Arc::new(published));
     }
@@ -91,11 +130,11 @@ impl Feed {
             ..Published::default()
         };
         {
-            let mut market = self.market.write().unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.advance();
             for (at, command, events) in applied {
-                market.apply(at, command);
+                state.market.apply(at, command);
                 for event in events {
-                    touch(&mut published, &market, command, event);
+                    touch(&mut published, &state.market, command, event);
                 }
             }
         }

@@ -9,8 +9,8 @@ use market::{Account, AccountKind};
 use super::queries;
 use crate::app::App;
 use crate::web::i18n::LocaleOf;
-use crate::web::live;
-use crate::web::{Error, Locale, Member, Session, format};
+use crate::web::live::{self, Watcher};
+use crate::web::{Error, Locale, Member, format};
 
 /// What each account holds.
 #[derive(Template)]
@@ -117,9 +117,9 @@ fn link(reason: &str, subject: i64) -> Option<(String, String)> {
 pub async fn live(
     State(app): State<App>,
     LocaleOf(locale): LocaleOf,
-    session: Session,
+    watcher: Watcher,
 ) -> Result<Response, Error> {
-    live::for_participant(&app, &session, move |app, member| async move {
+    live::for_participant(&app, watcher, move |app, member| async move {
         let (balances, journal) = parts(&app, locale, &member).await?;
         Ok(vec![
             ("balances", live::html(&balances)?),

@@ -16,7 +16,7 @@ use super::queries::{self, Traded};
 use crate::app::App;
 use crate::clock;
 use crate::web::i18n::LocaleOf;
-use crate::web::live::{self, Fragments};
+use crate::web::live::{self, Audience, Fragments, Topic, Watcher};
 use crate::web::quote::{self, Quote};
 use crate::web::symbol::Symbol;
 use crate::web::window::{Window, soon};
@@ -309,19 +309,20 @@ pub async fn live(
     State(app): State<App>,
     Path(symbol): Path<String>,
     LocaleOf(locale): LocaleOf,
-    session: Option<axum::Extension<Session>>,
+    watcher: Watcher,
     Query(ticket): Query<Ticket>,
 ) -> Result<Response, Error> {
     let instrument = listed(&app.feed.market(), &symbol)?.instrument;
-    let window = ticket.window(soon(&app.clock));
     let drawn = app.clone();
     let render = move || {
-        let (app, symbol, window) = (drawn.clone(), symbol.clone(), window.clone());
+        let (app, symbol) = (drawn.clone(), symbol.clone());
+        let window = ticket.window(soon(&app.clock));
         async move { draw(&app, locale, instrument, &symbol, &window).await }
     };
     let wants =
         move |published: &crate::feed::Published| published.instruments.contains(&instrument);
-    live::stream(&app, session.as_deref(), wants, render)
+    let topic = Topic::new("instrument", Audience::Everyone, wants, render);
+    live::stream(&app, watcher, vec![topic])
 }
 
 async fn draw(

@@ -11,7 +11,7 @@ use market::{HORIZON_HOURS, HOUR_MINUTES, Hour, LeaseId, Money, Period, Timestam
 use super::queries::{self, LeaseRow, Settlement};
 use crate::app::App;
 use crate::web::i18n::LocaleOf;
-use crate::web::live;
+use crate::web::live::{self, Audience, Topic, Watcher};
 use crate::web::symbol::Symbol;
 use crate::web::{Error, Locale, Member, Session, format};
 
@@ -417,9 +417,9 @@ pub(super) async fn list(app: &App, locale: Locale, member: &Member) -> Result<L
 pub async fn live_list(
     State(app): State<App>,
     LocaleOf(locale): LocaleOf,
-    session: Session,
+    watcher: Watcher,
 ) -> Result<Response, Error> {
-    live::for_participant(&app, &session, move |app, member| async move {
+    live::for_participant(&app, watcher, move |app, member| async move {
         Ok(vec![(
             "list",
             live::html(&list(&app, locale, &member).await?)?,
@@ -436,6 +436,7 @@ pub async fn live(
     Path(id): Path<String>,
     LocaleOf(locale): LocaleOf,
     session: Session,
+    watcher: Watcher,
 ) -> Result<Response, Error> {
     let id: LeaseId = id.parse().map_err(|_| Error::NotFound)?;
     let holder = session.member.participant;
@@ -459,5 +460,6 @@ pub async fn live(
         }
     };
     let wants = move |published: &crate::feed::Published| published.leases.contains(&id);
-    live::stream(&app, Some(&session), wants, render)
+    let topic = Topic::new("lease", Audience::Participant(holder), wants, render);
+    live::stream(&app, watcher, vec![topic])
 }

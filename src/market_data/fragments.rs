@@ -11,8 +11,9 @@ use market::{Account, AccountKind, Money, Timestamp};
 use super::forms::{Sentence, Wish};
 use super::queries::{self, Listing, Offer};
 use crate::app::App;
+use crate::feed::Published;
 use crate::web::i18n::LocaleOf;
-use crate::web::live::{self, Fragments};
+use crate::web::live::{self, Audience, Fragments, Topic, Watcher};
 use crate::web::symbol::{Symbol, cluster};
 use crate::web::window::soon;
 use crate::web::{Error, Locale, Session, format};
@@ -26,7 +27,6 @@ pub(super) struct Bill {
     offer: Option<Priced>,
     most: i64,
     bad_lot: Option<i64>,
-    client_id: String,
     units: i64,
     hours: i64,
     period: String,
@@ -219,7 +219,6 @@ fn bill(
         offer: chosen.and_then(|offer| priced(locale, wish, offer, cash.unwrap_or_default())),
         most,
         bad_lot: (wish.units % wish.grade.lot != 0).then_some(wish.grade.lot),
-        client_id: crate::web::form::client_id(),
         units: wish.units,
         hours: window.hours(),
         period: locale.period(window.period),
@@ -437,27 +436,38 @@ fn strip(locale: Locale, wish: &Wish, listings: &[Listing]) -> Strip {
 pub async fn live(
     State(app): State<App>,
     session: Option<axum::Extension<Session>>,
-    locale: LocaleOf,
+    LocaleOf(locale): LocaleOf,
+    watcher: Watcher,
     uri: Uri,
 ) -> Result<Response, Error> {
     let sentence = Query::<Sentence>::try_from_uri(&uri).unwrap_or_default().0;
     let scope = scope_of(&uri);
-    let session = session.map(|axum::Extension(session)| session);
-    let participant = session.as_ref().map(|session| session.member.participant);
+    let participant = session.map(|session| session.member.participant);
     let viewer = Viewer {
-        locale: locale.0,
+        locale,
         participant,
     };
-    let wants = move |published: &crate::feed::Published| {
-        !published.instruments.is_empty()
-            || participant.is_some_and(|own| published.participants.contains(&own))
+    // Only the bill depends on who asks: the rest is drawn once for all who do.
+    let market = {
+        let (app, sentence) = (app.clone(), sentence.clone());
+        let wants = |published: &Published| !published.instruments.is_empty();
+        Topic::new("market", Audience::Everyone, wants, move || {
+            let (app, sentence) = (app.clone(), sentence.clone());
+            async move { draw_market(&app, locale, &sentence, scope).await }
+        })
     };
-    let drawn = app.clone();
-    let render = move || {
-        let (app, viewer, sentence) = (drawn.clone(), viewer.clone(), sentence.clone());
-        async move { draw(&app, &viewer, &sentence, scope).await }
+    let bill = {
+        let app = app.clone();
+        let wants = move |published: &Published| {
+            !published.instruments.is_empty()
+                || participant.is_some_and(|own| published.participants.contains(&own))
+        };
+        Topic::new("bill", Audience::of(participant), wants, move || {
+            let (app, viewer, sentence) = (app.clone(), viewer.clone(), sentence.clone());
+            async move { draw_bill(&app, &viewer, &sentence).await }
+        })
     };
-    live::stream(&app, session.as_ref(), wants, render)
+    live::stream(&app, watcher, vec![market, bill])
 }
 
 /// Whether the query asks for all regions of one grade.
@@ -474,23 +484,38 @@ pub(super) fn scope_of(uri: &Uri) -> Scope {
     }
 }
 
-async fn draw(
+async fn draw_market(
     app: &App,
-    viewer: &Viewer,
+    locale: Locale,
     sentence: &Sentence,
     scope: Scope,
 ) -> Result<Fragments, Error> {
-    let grades = queries::listed_grades(&app.feed.market());
-    let Some(wish) = sentence.read(app.clock.now(), soon(&app.clock), &grades) else {
+    let Some(wish) = wish(app, sentence) else {
         return Ok(Vec::new());
     };
-    let parts = parts(app, viewer, &wish, scope).await?;
+    let viewer = Viewer {
+        locale,
+        participant: None,
+    };
+    let parts = parts(app, &viewer, &wish, scope).await?;
     Ok(vec![
-        ("bill", live::html(&parts.bill)?),
         ("alternatives", live::html(&parts.alternatives)?),
         ("table", live::html(&parts.table)?),
         ("strip", live::html(&parts.strip)?),
     ])
+}
+
+async fn draw_bill(app: &App, viewer: &Viewer, sentence: &Sentence) -> Result<Fragments, Error> {
+    let Some(wish) = wish(app, sentence) else {
+        return Ok(Vec::new());
+    };
+    let parts = parts(app, viewer, &wish, Scope::Grades).await?;
+    Ok(vec![("bill", live::html(&parts.bill)?)])
+}
+
+fn wish(app: &App, sentence: &Sentence) -> Option<Wish> {
+    let grades = queries::listed_grades(&app.feed.market());
+    sentence.read(app.clock.now(), soon(&app.clock), &grades)
 }
 
 /// The region's name for a switch.

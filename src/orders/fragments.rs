@@ -9,10 +9,10 @@ use market::Market;
 use super::queries::{self, OrderRow};
 use crate::app::App;
 use crate::web::i18n::LocaleOf;
-use crate::web::live;
+use crate::web::live::{self, Watcher};
 use crate::web::quote::Quote;
 use crate::web::symbol::Symbol;
-use crate::web::{Error, Locale, Member, Session, format, say};
+use crate::web::{Error, Locale, Member, format, say};
 
 /// Open orders and past ones.
 #[derive(Template)]
@@ -132,9 +132,9 @@ pub(super) async fn list(app: &App, locale: Locale, member: &Member) -> Result<L
 pub async fn live(
     State(app): State<App>,
     LocaleOf(locale): LocaleOf,
-    session: Session,
+    watcher: Watcher,
 ) -> Result<Response, Error> {
-    live::for_participant(&app, &session, move |app, member| async move {
+    live::for_participant(&app, watcher, move |app, member| async move {
         Ok(vec![(
             "list",
             live::html(&list(&app, locale, &member).await?)?,

@@ -16,7 +16,7 @@ use axum_extra::extract::cookie::CookieJar;
 pub const COOKIE: &str = "sluice_locale";
 
 /// A language that every page is written in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Locale {
     /// Simplified Chinese, the first.
     #[default]

@@ -103,6 +103,8 @@ pub struct Web {
     pub password_queue: Arc<Semaphore>,
     /// Permits for live streams.
     pub streams: Arc<Semaphore>,
+    /// What their watchers share.
+    pub hub: Arc<live::Hub>,
     /// Sessions as they end, for the streams that they opened.
     pub sessions_ended: broadcast::Sender<session::TokenHash>,
     /// Cancelled when the server is to stop: streams end with it.
@@ -120,6 +122,7 @@ impl Web {
                 options.password_permits + options.password_queue,
             )),
             streams: Arc::new(Semaphore::new(options.streams)),
+            hub: Arc::default(),
             sessions_ended: broadcast::channel(64).0,
             stopping: CancellationToken::new(),
         }

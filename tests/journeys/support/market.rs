@@ -13,7 +13,7 @@ pub(crate) const PROVIDER: ParticipantId = ParticipantId(1);
 pub(crate) const BUYER: ParticipantId = ParticipantId(2);
 /// The only instrument.
 pub(crate) const INSTRUMENT: InstrumentId = InstrumentId(1);
-/// 2026-11-01T00:00:00Z.
+/// 2026-10-25T00:00:00Z.
 pub(crate) const OPENING: Hour = Hour(498_024);
 
 /// A sequencer on this database, whose clock stands at the opening.

@@ -214,7 +214,12 @@ impl Page {
         let found = page.select(&parse(form)).next();
         let form = found.unwrap_or_else(|| panic!("no {form} in {}", self.body));
         let mut fields = Fields::new();
-        for field in form.select(&parse("input[name]")) {
+        // A field may stand elsewhere and name its form.
+        let id = form.value().attr("id").unwrap_or_default();
+        let named = parse("input[name][form]");
+        let elsewhere = page.select(&named);
+        let elsewhere = elsewhere.filter(|field| field.value().attr("form") == Some(id));
+        for field in form.select(&parse("input[name]")).chain(elsewhere) {
             let value = field.value().attr("value").unwrap_or_default();
             fields.push((
                 field.attr("name").unwrap_or_default().to_owned(),
