@@ -32,6 +32,7 @@ fn table() -> Table {
         .get("/overview/live", Anyone, market_data::fragments::live)
         .get("/market/{symbol}", Anyone, instruments::pages::show)
         .get("/market/{symbol}/bill", Anyone, instruments::fragments::bill)
+        .get("/market/{symbol}/confirm", Active(&[Buyer]), instruments::pages::confirm)
         .get("/market/{symbol}/live", Anyone, instruments::fragments::live)
         .post("/market/{symbol}/orders", Active(&[Buyer]), instruments::actions::buy)
         .get("/sign-up", Anyone, identity::pages::sign_up)

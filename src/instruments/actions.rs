@@ -1,84 +1,121 @@
 //! Buying.
 
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
-use market::{Command, EventKind, LeaseId, OrderId, Rejection};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use market::{Command, EventKind, LeaseId, ListInstrument, OrderId, Rejection};
 
-use super::forms::{self, Ticket};
-use super::{fragments, pages};
+use super::forms::{Terms, Ticket};
+use super::pages::{self, Refusal};
+use super::{fragments, queries, store};
 use crate::app::App;
 use crate::sequencer::{Actor, Receipt, SubmitError};
-use crate::web::window::soon;
-use crate::web::{Error, FieldErrors, Form, Session, Shell, say};
+use crate::web::symbol::Symbol;
+use crate::web::{Error, FieldErrors, Form, Session, Shell, error, say};
 
-/// `POST /market/{symbol}/orders`: the ticket as an order; then to its lease, or to the order.
+/// `POST /market/{symbol}/orders`: the confirmed ticket as an order; then to its lease, or to the
+/// order.
 ///
 /// # Errors
 /// When no such instrument is listed, or the market takes no commands.
 pub async fn buy(
     State(app): State<App>,
     Path(symbol): Path<String>,
+    headers: HeaderMap,
     shell: Shell,
     session: Session,
     Form(mut ticket): Form<Ticket>,
 ) -> Result<Response, Error> {
     let locale = shell.locale;
-    let instrument = fragments::listed(&app.feed.market(), &symbol)?.instrument;
-    let refuse = async |ticket, errors, notice| {
-        let page = pages::draw(
-            &app,
-            shell.clone(),
-            Some(&session),
-            &symbol,
-            ticket,
-            errors,
-            notice,
-        );
+    let listed = fragments::listed(&app.feed.market(), &symbol)?;
+    let terms = match read(&app, &shell, &listed, &ticket) {
+        Ok(terms) => terms,
+        Err(refusal) => {
+            return pages::refuse(&app, shell, &session, &symbol, ticket, refusal).await;
+        }
+    };
+    let ask = async |ticket, refusal| {
+        let page = pages::ask(&app, shell.clone(), &session, &listed, ticket, &terms, refusal);
         Ok((StatusCode::UNPROCESSABLE_ENTITY, page.await?).into_response())
     };
-    let terms = match ticket.read(locale, soon(&app.clock)) {
-        Ok(terms) => terms,
-        Err(errors) => return refuse(ticket, errors, None).await,
+    let notice = |key: &str| Refusal {
+        notice: Some(locale.t(key).into_owned()),
+        ..Refusal::default()
     };
     let Some(client_id) = ticket.client_id() else {
-        let notice = locale.t("ticket.again").into_owned();
-        return refuse(ticket, FieldErrors::default(), Some(notice)).await;
+        ticket.client_id = crate::web::form::client_id();
+        return ask(ticket, notice("ticket.again")).await;
     };
     if !ticket.names_hold(&terms) {
-        let notice = locale.t("ticket.hold_changed").into_owned();
-        return refuse(ticket, FieldErrors::default(), Some(notice)).await;
+        return ask(ticket, notice("ticket.hold_changed")).await;
     }
-    let order = terms.order(session.member.participant, client_id, instrument);
-    let actor = Actor::User(session.member.user);
-    let receipt = match app
-        .sequencer
-        .submit(actor, Command::PlaceOrder(order))
-        .await
-    {
-        Ok(receipt) => receipt,
-        Err(SubmitError::Uncertain) => {
-            // The same ticket tells: sent again, it is the same order.
-            let notice = locale.t("ticket.uncertain").into_owned();
-            return refuse(ticket, FieldErrors::default(), Some(notice)).await;
+    let member = &session.member;
+    let keys = queries::keys(&app.db, member.participant).await?;
+    let access = match ticket.access(locale, Symbol::new(&symbol).grade, &keys) {
+        Ok(access) => access,
+        Err(errors) => {
+            let refusal = Refusal {
+                errors,
+                ..Refusal::default()
+            };
+            return ask(ticket, refusal).await;
         }
+    };
+    store::keep_access(&app.db, member, &client_id, &access).await?;
+    let order = terms.order(member.participant, client_id, listed.instrument);
+    let command = Command::PlaceOrder(order);
+    let receipt = match app.sequencer.submit(Actor::User(member.user), command).await {
+        Ok(receipt) => receipt,
+        // The same ticket tells: sent again, it is the same order.
+        Err(SubmitError::Uncertain) => return ask(ticket, notice("ticket.uncertain")).await,
         Err(SubmitError::Busy | SubmitError::Stopped) => return Err(Error::Busy),
     };
-    let Some(rejection) = receipt.rejection() else {
-        return Ok(Redirect::to(&onward(&receipt)).into_response());
-    };
+    match receipt.rejection() {
+        None => Ok(error::redirect(&headers, &onward(&receipt))),
+        Some(Rejection::DuplicateId) => {
+            // This ticket was an order already; what is sent now is another one.
+            ticket.client_id = crate::web::form::client_id();
+            ask(ticket, notice("ticket.used")).await
+        }
+        Some(rejection) => {
+            let refusal = refusal(&shell, &terms, listed.lot, rejection);
+            if refusal.notice.is_some() {
+                ask(ticket, refusal).await
+            } else {
+                pages::refuse(&app, shell, &session, &symbol, ticket, refusal).await
+            }
+        }
+    }
+}
+
+/// What a sent ticket means, if the market could take it.
+fn read(
+    app: &App,
+    shell: &Shell,
+    listed: &ListInstrument,
+    ticket: &Ticket,
+) -> Result<Terms, Refusal> {
+    let soon = crate::web::window::soon(&app.clock);
+    let terms = ticket.read(shell.locale, soon).map_err(|errors| Refusal {
+        errors,
+        ..Refusal::default()
+    })?;
+    match terms.flaw(listed, app.clock.now()) {
+        Some(flaw) => Err(refusal(shell, &terms, listed.lot, flaw)),
+        None => Ok(terms),
+    }
+}
+
+/// What the market's no means for the ticket: at its field, or for all of it.
+fn refusal(shell: &Shell, terms: &Terms, lot: i64, rejection: Rejection) -> Refusal {
+    let said = say::rejection(shell.locale, rejection);
     let mut errors = FieldErrors::default();
     let mut notice = None;
-    match forms::field_of(rejection) {
-        Some(field) => errors.add(field, say::rejection(locale, rejection)),
-        None => notice = Some(say::rejection(locale, rejection)),
+    match terms.field_of(rejection, lot) {
+        Some(field) => errors.add(field, said),
+        None => notice = Some(said),
     }
-    if rejection == Rejection::DuplicateId {
-        // This ticket was an order already; what is typed now is another one.
-        ticket.client_id.clear();
-        notice = Some(locale.t("ticket.used").into_owned());
-    }
-    refuse(ticket, errors, notice).await
+    Refusal { errors, notice }
 }
 
 /// Where the order led: its lease when it made one and is filled, else the order.

@@ -1,14 +1,20 @@
 //! The ticket: what is typed to buy, and the order that it means.
 
+use jiff::civil::Date;
+use market::catalogue::Grade;
 use market::{
-    ClientId, InstrumentId, Money, MoneyError, ParticipantId, PlaceOrder, Rejection, Side, Target,
-    TimeInForce, Timestamp,
+    ClientId, Depth, InstrumentId, ListInstrument, Money, MoneyError, ParticipantId,
+    Period, PlaceOrder, Rejection, Side, Target, TimeInForce, Timestamp,
 };
 use serde::Deserialize;
 
+use super::queries::Key;
+use crate::clock;
 use crate::web::form::{plain, whole};
+use crate::web::image::Image;
+use crate::web::quote::Quote;
 use crate::web::window::Window;
-use crate::web::{FieldErrors, Locale, quote};
+use crate::web::{FieldErrors, Locale, error, format, quote};
 
 /// The hours of a ticket that names none.
 pub(super) const HOURS: i64 = 4;
@@ -16,18 +22,28 @@ pub(super) const HOURS: i64 = 4;
 /// The most units that a ticket takes; a typing error is likelier than a larger order.
 const MOST_UNITS: i64 = 1_000_000;
 
+/// What a ticket names in place of a key that is chosen later.
+pub(super) const LATER: &str = "later";
+
 /// The ticket as it was typed.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Ticket {
+    pub(super) mode: String,
     pub(super) day: String,
     pub(super) hour: String,
     pub(super) hours: String,
     pub(super) units: String,
     pub(super) price: String,
     pub(super) tif: String,
+    pub(super) until_day: String,
+    pub(super) until_hour: String,
+    pub(super) min_fill: String,
+    pub(super) post_only: String,
     pub(super) client_id: String,
     pub(super) hold: String,
+    pub(super) image: String,
+    pub(super) ssh_key: String,
 }
 
 /// What a ticket means.
@@ -37,13 +53,67 @@ pub(super) struct Terms {
     pub(super) units: i64,
     pub(super) price: Money,
     pub(super) tif: TimeInForce,
+    pub(super) min_fill: Option<i64>,
+    pub(super) post_only: bool,
+}
+
+/// What is to be found started, and by which key.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Access {
+    pub(super) image: &'static str,
+    pub(super) ssh_key: Option<i64>,
 }
 
 impl Ticket {
+    /// What is to be found started: an image that runs on the grade, and one of these keys, or
+    /// none as yet.
+    pub(super) fn access(
+        &self,
+        locale: Locale,
+        grade: Option<&Grade>,
+        keys: &[Key],
+    ) -> Result<Access, FieldErrors> {
+        let mut errors = FieldErrors::default();
+        let image = Image::of(&self.image).filter(|image| image.fits(grade));
+        if image.is_none() {
+            errors.add("image", locale.t("access.bad.image"));
+        }
+        let known = |id: &i64| keys.iter().any(|key| key.id == *id);
+        let ssh_key = match self.ssh_key.as_str() {
+            "" | LATER => Some(None),
+            typed => whole(typed).filter(known).map(Some),
+        };
+        if ssh_key.is_none() {
+            errors.add("ssh_key", locale.t("access.bad.key"));
+        }
+        match (image, ssh_key) {
+            (Some(image), Some(ssh_key)) => Ok(Access {
+                image: &image.code,
+                ssh_key,
+            }),
+            _ => Err(errors),
+        }
+    }
+
+    /// Whether it takes what the book has now and leaves nothing in it, with no more to be said.
+    pub(super) fn is_simple(&self) -> bool {
+        self.mode != "advanced"
+    }
+
     /// The period that it names, or the next hours that can be had.
     pub(super) fn window(&self, soon: Timestamp) -> Window {
         let next = Window::next(soon, HOURS);
         Window::read(&self.day, &self.hour, &self.hours, &next).unwrap_or(next)
+    }
+
+    /// Fills in what a simple ticket leaves to the book: the price that gets all of it now, or
+    /// the dearest one there is where the book has not so much.
+    pub(super) fn price_from(&mut self, depth: &Depth) {
+        if self.is_simple() {
+            let units = whole(&self.units).unwrap_or_default();
+            let limit = Quote::new(depth, units, None).limit();
+            self.price = limit.map(plain_price).unwrap_or_default();
+        }
     }
 
     /// What it means, or what is wrong with it by field.
@@ -70,24 +140,70 @@ impl Ticket {
             };
             errors.add("price", locale.t(key));
         }
+        let advanced = self.read_advanced(locale, &mut errors);
+        match (window, units, price, advanced) {
+            (Ok(window), Some(units), Ok(price), Some((tif, min_fill, post_only)))
+                if errors.is_empty() =>
+            {
+                Ok(Terms {
+                    window,
+                    units,
+                    price,
+                    tif,
+                    min_fill,
+                    post_only,
+                })
+            }
+            _ => Err(errors),
+        }
+    }
+
+    /// How long it stands, its smallest fill, and whether it must rest.
+    fn read_advanced(
+        &self,
+        locale: Locale,
+        errors: &mut FieldErrors,
+    ) -> Option<(TimeInForce, Option<i64>, bool)> {
+        if self.is_simple() {
+            return Some((TimeInForce::Fok, None, false));
+        }
         let tif = match self.tif.as_str() {
             "" | "gtc" => Some(TimeInForce::Gtc),
+            "gtd" => self.until().map(|until| TimeInForce::Gtd { until }),
             "ioc" => Some(TimeInForce::Ioc),
             "fok" => Some(TimeInForce::Fok),
             _ => None,
         };
         if tif.is_none() {
-            errors.add("tif", locale.t("ticket.bad.tif"));
+            let (field, key) = match self.tif.as_str() {
+                "gtd" => ("until", "ticket.bad.until"),
+                _ => ("tif", "ticket.bad.tif"),
+            };
+            errors.add(field, locale.t(key));
         }
-        match (window, units, price, tif) {
-            (Ok(window), Some(units), Ok(price), Some(tif)) => Ok(Terms {
-                window,
-                units,
-                price,
-                tif,
-            }),
-            _ => Err(errors),
+        let min_fill = match self.min_fill.trim() {
+            "" => Some(None),
+            typed => whole(typed)
+                .filter(|units| (1..=MOST_UNITS).contains(units))
+                .map(Some),
+        };
+        if min_fill.is_none() {
+            errors.add("min_fill", locale.t("ticket.bad.units"));
         }
+        let post_only = !self.post_only.is_empty();
+        if post_only && matches!(tif, Some(TimeInForce::Ioc | TimeInForce::Fok)) {
+            errors.add("post_only", locale.t("ticket.bad.post_only"));
+        }
+        Some((tif?, min_fill?, post_only))
+    }
+
+    /// Until when it is to stand, in China's time.
+    fn until(&self) -> Option<Timestamp> {
+        let day: Date = self.until_day.trim().parse().ok()?;
+        let hour: i8 = plain(&self.until_hour).parse().ok()?;
+        let at = (0..24).contains(&hour).then(|| day.at(hour, 0, 0, 0))?;
+        let at = at.to_zoned(format::zone()).ok()?.timestamp();
+        Some(clock::stamp(at))
     }
 
     /// A client id of a browser's ticket: 16 to 64 letters, digits and hyphens.
@@ -100,8 +216,40 @@ impl Ticket {
 
     /// Whether the amount that the button named is the one that will be held.
     pub(super) fn names_hold(&self, terms: &Terms) -> bool {
-        let hold = quote::hold(terms.price, terms.units, terms.window.hours());
+        let hold = terms.hold();
         hold.is_some() && self.hold.parse::<Money>().ok() == hold
+    }
+
+    /// Each field that carries something, with its name: what a link to this ticket takes along.
+    pub(super) fn fields(&self) -> Vec<(&'static str, &str)> {
+        let advanced = [
+            ("price", &self.price),
+            ("tif", &self.tif),
+            ("until_day", &self.until_day),
+            ("until_hour", &self.until_hour),
+            ("min_fill", &self.min_fill),
+            ("post_only", &self.post_only),
+        ];
+        let mut fields = vec![
+            ("mode", self.mode.as_str()),
+            ("day", &self.day),
+            ("hour", &self.hour),
+            ("hours", &self.hours),
+            ("units", &self.units),
+        ];
+        if !self.is_simple() {
+            fields.extend(advanced.map(|(name, value)| (name, value.as_str())));
+        }
+        fields.extend([("image", &*self.image), ("ssh_key", &*self.ssh_key)]);
+        fields.retain(|(_, value)| !value.is_empty());
+        fields
+    }
+
+    /// The same as a query.
+    pub(super) fn query(&self) -> String {
+        let pairs = self.fields().into_iter();
+        let pairs = pairs.map(|(name, value)| format!("{name}={}", error::encoded(value)));
+        pairs.collect::<Vec<_>>().join("&")
     }
 }
 
@@ -118,26 +266,66 @@ impl Terms {
             client_id,
             side: Side::Buy {
                 target: Target::Instruments(vec![instrument]),
-                min_fill: None,
+                min_fill: self.min_fill,
             },
             units: self.units,
             price: self.price,
             start: self.window.period.start.begins(),
             end: self.window.period.end.begins(),
             tif: self.tif,
-            post_only: false,
+            post_only: self.post_only,
+        }
+    }
+
+    /// What the order must hold, if it is an amount.
+    pub(super) fn hold(&self) -> Option<Money> {
+        quote::hold(self.price, self.units, self.window.hours())
+    }
+
+    /// What the market would say no to whatever the books are, so that it can be said before
+    /// anything is confirmed.
+    pub(super) fn flaw(&self, listed: &ListInstrument, now: Timestamp) -> Option<Rejection> {
+        let is_lots = |units: i64| units.checked_rem(listed.lot) == Some(0);
+        let (start, end) = (
+            self.window.period.start.begins(),
+            self.window.period.end.begins(),
+        );
+        if !is_lots(self.units) || !self.min_fill.is_none_or(is_lots) {
+            Some(Rejection::NotALot)
+        } else if self.min_fill.is_some_and(|units| units > self.units) {
+            Some(Rejection::MinFillOverUnits)
+        } else if self.price <= Money::ZERO || self.price.0.checked_rem(listed.tick.0) != Some(0) {
+            Some(Rejection::NotATick)
+        } else if Period::try_new(start, end, now).is_none() {
+            Some(Rejection::BadPeriod)
+        } else if start < now {
+            Some(Rejection::PeriodStarted)
+        } else if matches!(self.tif, TimeInForce::Gtd { until } if until <= now) {
+            Some(Rejection::UntilPassed)
+        } else {
+            None
+        }
+    }
+
+    /// The field that a rejection of these terms is about; none for what is about all of them.
+    pub(super) fn field_of(&self, rejection: Rejection, lot: i64) -> Option<&'static str> {
+        match rejection {
+            Rejection::NotALot if self.units.checked_rem(lot) == Some(0) => Some("min_fill"),
+            Rejection::NotALot => Some("units"),
+            Rejection::MinFillOverUnits => Some("min_fill"),
+            Rejection::NotATick => Some("price"),
+            Rejection::BadPeriod | Rejection::PeriodStarted | Rejection::PeriodOver => Some("day"),
+            Rejection::UntilPassed => Some("until"),
+            Rejection::WouldTrade => Some("post_only"),
+            _ => None,
         }
     }
 }
 
-/// The field that a rejection is about; none for what is about the whole ticket.
-pub(super) fn field_of(rejection: Rejection) -> Option<&'static str> {
-    match rejection {
-        Rejection::NotALot | Rejection::MinFillOverUnits => Some("units"),
-        Rejection::NotATick => Some("price"),
-        Rejection::BadPeriod | Rejection::PeriodStarted | Rejection::PeriodOver => Some("day"),
-        _ => None,
-    }
+/// A price as it is typed: with no more decimals than it needs, and at least two.
+pub(super) fn plain_price(price: Money) -> String {
+    let all = price.to_string();
+    all.strip_suffix("00").map_or(all.clone(), str::to_owned)
 }
 
 #[cfg(test)]

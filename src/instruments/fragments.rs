@@ -11,10 +11,11 @@ use market::{
     Timestamp,
 };
 
-use super::forms::Ticket;
+use super::forms::{Terms, Ticket};
 use super::queries::{self, Traded};
 use crate::app::App;
 use crate::clock;
+use crate::web::form::whole;
 use crate::web::i18n::LocaleOf;
 use crate::web::live::{self, Audience, Fragments, Topic, Watcher};
 use crate::web::quote::{self, Quote};
@@ -185,19 +186,15 @@ impl Stats {
     }
 }
 
-/// What the ticket holds, and the button that says so.
+/// What the ticket holds, and the button that goes on to the confirmation.
 #[derive(Template, WebTemplate)]
 #[template(path = "instruments/_bill.html")]
 pub(super) struct Bill {
     pub(super) locale: Locale,
     pub(super) lines: Vec<(String, String)>,
     pub(super) outcome: String,
-    pub(super) hold: Option<(String, String)>,
-    pub(super) unit_hours: String,
-    pub(super) cash: Option<String>,
-    pub(super) cash_after: Option<String>,
+    pub(super) hold: Option<String>,
     pub(super) missing: Option<String>,
-    pub(super) sign_in: String,
 }
 
 impl HtmlSafe for Bill {}
@@ -208,60 +205,70 @@ impl Bill {
         locale: Locale,
         ticket: &Ticket,
         soon: Timestamp,
-        symbol: &str,
         depth: &Depth,
         cash: Option<Money>,
     ) -> Self {
-        let window = ticket.window(soon);
-        let back = format!("/market/{symbol}?{}", window.query());
         let mut bill = Self {
             locale,
             lines: Vec::new(),
             outcome: locale.t("bill.incomplete").into_owned(),
             hold: None,
-            unit_hours: String::new(),
-            cash: cash.map(format::money),
-            cash_after: None,
             missing: None,
-            sign_in: format!("/sign-in?next={}", crate::web::error::encoded(&back)),
         };
+        let mut ticket = ticket.clone();
+        ticket.price_from(depth);
+        if let Some(short) = short_of(locale, &ticket, depth) {
+            bill.outcome = short;
+            return bill;
+        }
         let Ok(terms) = ticket.read(locale, soon) else {
             return bill;
         };
-        let hours = terms.window.hours();
-        let Some(hold) = quote::hold(terms.price, terms.units, hours) else {
+        let Some(hold) = terms.hold() else {
             bill.outcome = locale.t("bill.absurd").into_owned();
             return bill;
         };
         let quote = Quote::new(depth, terms.units, Some(terms.price));
-        for fill in &quote.fills {
-            let what = locale.tr(
-                "bill.fill",
-                [
-                    ("units", &format::count(fill.units)),
-                    ("hours", &hours.to_string()),
-                    ("price", &format::money(fill.price)),
-                ],
-            );
-            let cost = quote::hold(fill.price, fill.units, hours).unwrap_or_default();
-            bill.lines.push((what, format::money(cost)));
-        }
+        bill.lines = lines(locale, &quote, terms.window.hours());
         bill.outcome = outcome(locale, &terms, &quote);
-        bill.unit_hours = format::count(terms.units.saturating_mul(hours));
-        bill.hold = Some((format::money(hold), hold.to_string()));
-        if let Some(cash) = cash {
-            bill.cash_after = (cash >= hold).then(|| format::money(cash - hold));
-            bill.missing = (cash < hold).then(|| format::money(hold - cash));
-        }
+        bill.hold = Some(format::money(hold));
+        bill.missing = cash
+            .filter(|cash| *cash < hold)
+            .map(|cash| format::money(hold - cash));
         bill
     }
 }
 
+/// What each level of the book adds to the price.
+pub(super) fn lines(locale: Locale, quote: &Quote, hours: i64) -> Vec<(String, String)> {
+    let line = |fill: &Level| {
+        let words = [
+            ("units", &*format::count(fill.units)),
+            ("hours", &hours.to_string()),
+            ("price", &format::money(fill.price)),
+        ];
+        let cost = quote::hold(fill.price, fill.units, hours).unwrap_or_default();
+        (locale.tr("bill.fill", words), format::money(cost))
+    };
+    quote.fills.iter().map(line).collect()
+}
+
+/// Why a simple ticket can't be filled now; none when it can, or is none.
+pub(super) fn short_of(locale: Locale, ticket: &Ticket, depth: &Depth) -> Option<String> {
+    let units = whole(&ticket.units).filter(|_| ticket.is_simple())?;
+    match Quote::new(depth, units, None).units {
+        enough if enough >= units => None,
+        0 => Some(locale.t("bill.none").into_owned()),
+        most => Some(locale.tr("ticket.most", [("n", &format::count(most))])),
+    }
+}
+
 /// What would come of the order now, in one sentence.
-fn outcome(locale: Locale, terms: &super::forms::Terms, quote: &Quote) -> String {
+pub(super) fn outcome(locale: Locale, terms: &Terms, quote: &Quote) -> String {
     let units = format::count(quote.units);
     let rest = format::count(terms.units - quote.units);
     let key = match (terms.tif, quote.units) {
+        _ if terms.post_only && quote.units > 0 => "bill.post_only",
         (_, filled) if filled == terms.units => "bill.all",
         (market::TimeInForce::Fok, _) => "bill.fok",
         (market::TimeInForce::Ioc, 0) => "bill.ioc_none",
@@ -298,7 +305,7 @@ pub async fn bill(
     let instrument = listed(&market, &symbol)?.instrument;
     let depth = market.depth(instrument, ticket.window(soon).period);
     let cash = cash(&market, session.as_deref());
-    Ok(Bill::new(locale, &ticket, soon, &symbol, &depth, cash).into_response())
+    Ok(Bill::new(locale, &ticket, soon, &depth, cash).into_response())
 }
 
 /// `GET /market/{symbol}/live`: book, trades and figures, after each commit that touches them.

@@ -1,19 +1,21 @@
-//! An instrument's page.
+//! An instrument's page, and the page that asks whether an order is meant.
 
 use askama::Template;
 use askama_web::WebTemplate;
 use axum::extract::{Path, Query, State};
-use axum::response::{IntoResponse, Response};
-use market::Money;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use market::{ClientId, ListInstrument, Market};
 
-use super::forms::Ticket;
+use super::forms::{Terms, Ticket, plain_price};
 use super::fragments::{self, Bill, Book, HourState, Stats, TAPE, Tape, Week};
-use super::queries;
+use super::queries::{self, Key};
 use crate::app::App;
+use crate::web::image::Image;
 use crate::web::quote::Quote;
 use crate::web::symbol::Symbol;
-use crate::web::window::soon;
-use crate::web::{Error, FieldErrors, Session, Shell};
+use crate::web::window::{Window, soon};
+use crate::web::{Error, FieldErrors, Locale, Session, Shell, error, format, say};
 
 #[derive(Template, WebTemplate)]
 #[template(path = "instruments/show.html")]
@@ -23,6 +25,7 @@ pub(super) struct Show {
     path: String,
     period: String,
     days: Vec<(String, String)>,
+    until_days: Vec<(String, String)>,
     day: String,
     hour: i8,
     hours: i64,
@@ -102,16 +105,13 @@ pub(super) async fn draw(
             .or(trades.first().map(|t| t.price));
         ticket.price = best.map(plain_price).unwrap_or_default();
     }
-    // A page is one ticket: sent twice, it is one order.
-    if ticket.client_id().is_none() {
-        ticket.client_id = crate::web::form::client_id();
-    }
     let path = format!("/market/{symbol}");
     let words = Symbol::new(symbol);
     let live = format!("{path}/live?{}", window.query());
     Ok(Show {
         period: locale.period(window.period),
         days: window.days(now, 31, locale),
+        until_days: Window::next(now, 1).days(now, 31, locale),
         day: window.day(),
         hour: window.hour(),
         hours: window.hours(),
@@ -122,7 +122,7 @@ pub(super) async fn draw(
         stats: Stats::new(locale, &words, &depth, &trades),
         book: Book::new(locale, &window, &depth),
         tape: Tape::new(locale, &trades, now),
-        bill: Bill::new(locale, &ticket, soon, symbol, &depth, cash),
+        bill: Bill::new(locale, &ticket, soon, &depth, cash),
         card: card(app, &shell, &words),
         symbol: words,
         shell: shell.live_from(live),
@@ -131,12 +131,6 @@ pub(super) async fn draw(
         errors,
         notice,
     })
-}
-
-/// A price as it is typed: with no more decimals than it needs, and at least two.
-fn plain_price(price: Money) -> String {
-    let all = price.to_string();
-    all.strip_suffix("00").map_or(all.clone(), str::to_owned)
 }
 
 fn card(app: &App, shell: &Shell, symbol: &Symbol) -> Card {
@@ -174,25 +168,285 @@ fn card(app: &App, shell: &Shell, symbol: &Symbol) -> Card {
         let pue = crate::web::format::scaled(region.pue_percent, 2);
         rows.push(("card.pue", format!("≤ {pue}")));
     }
-    let market = app.feed.market();
+    let promises = promises(&app.feed.market(), locale, symbol);
+    Card { rows, promises }
+}
+
+/// What the service level promises, in plain words.
+fn promises(market: &Market, locale: Locale, symbol: &Symbol) -> Vec<String> {
     let level = symbol.text.rsplit('.').next().unwrap_or_default();
     let mut promises = vec![locale.t("promise.minutes").into_owned()];
     if let Some(level) = market.rules().service_levels.get(level) {
-        let percent = |bps: i64| {
-            let text = crate::web::format::scaled(bps, 2);
-            format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
-        };
         promises.push(locale.tr(
             "promise.availability",
-            [("p", &percent(level.availability_bps))],
+            [("p", &format::percent(level.availability_bps))],
         ));
         for step in &level.credits {
             let words = [
-                ("below", &*percent(step.below_bps)),
-                ("credit", &percent(step.credit_bps)),
+                ("below", &*format::percent(step.below_bps)),
+                ("credit", &format::percent(step.credit_bps)),
             ];
             promises.push(locale.tr("promise.credit", words));
         }
     }
-    Card { rows, promises }
+    promises
+}
+
+/// The page that shows an order with its amounts before it is sent.
+#[derive(Template, WebTemplate)]
+#[template(path = "instruments/confirm.html")]
+pub(super) struct Confirm {
+    shell: Shell,
+    symbol: Symbol,
+    path: String,
+    ticket: Ticket,
+    /// What is sent along as it is shown.
+    hidden: Vec<(&'static str, String)>,
+    facts: Vec<(&'static str, String)>,
+    review: Review,
+    images: Vec<&'static Image>,
+    keys: Vec<Key>,
+    promises: Vec<String>,
+    errors: FieldErrors,
+    notice: Option<String>,
+    /// The order that this ticket has become already.
+    placed: Option<String>,
+    change: String,
+    again: String,
+    here: String,
+}
+
+/// The all-in price by part.
+struct Review {
+    at: String,
+    outcome: String,
+    lines: Vec<(String, String)>,
+    /// What is paid at once; none when not all of it fills now.
+    total: Option<String>,
+    hold: String,
+    hold_plain: String,
+    back: Option<String>,
+    cash: String,
+    cash_after: Option<String>,
+    missing: Option<String>,
+    unit_hours: String,
+}
+
+/// Why a ticket can't be confirmed: what is wrong at its fields, and what is wrong with all of it.
+#[derive(Default)]
+pub(super) struct Refusal {
+    pub(super) errors: FieldErrors,
+    pub(super) notice: Option<String>,
+}
+
+/// `GET /market/{symbol}/confirm`: the order with its amounts. The address holds the ticket with
+/// its client id, so that a page that is gone back to, loaded anew or open twice is one order.
+///
+/// # Errors
+/// When no such instrument is listed, or the database can't be read.
+pub async fn confirm(
+    State(app): State<App>,
+    Path(symbol): Path<String>,
+    shell: Shell,
+    session: Session,
+    Query(ticket): Query<Ticket>,
+) -> Result<Response, Error> {
+    let listed = fragments::listed(&app.feed.market(), &symbol)?;
+    let checked = check(&app, shell.locale, &listed, ticket.clone());
+    let (ticket, terms) = match checked {
+        Ok(checked) => checked,
+        Err(refusal) => return refuse(&app, shell, &session, &symbol, ticket, refusal).await,
+    };
+    if ticket.client_id().is_none() {
+        let (query, id) = (ticket.query(), crate::web::form::client_id());
+        let confirm = format!("/market/{symbol}/confirm?{query}&client_id={id}");
+        return Ok(Redirect::to(&confirm).into_response());
+    }
+    let page = ask(&app, shell, &session, &listed, ticket, &terms, Refusal::default());
+    Ok(page.await?.into_response())
+}
+
+/// What a ticket means, with what it leaves to the book filled in.
+pub(super) fn check(
+    app: &App,
+    locale: Locale,
+    listed: &ListInstrument,
+    mut ticket: Ticket,
+) -> Result<(Ticket, Terms), Refusal> {
+    let soon = soon(&app.clock);
+    let depth = app
+        .feed
+        .market()
+        .depth(listed.instrument, ticket.window(soon).period);
+    ticket.price_from(&depth);
+    let short = fragments::short_of(locale, &ticket, &depth);
+    let terms = match ticket.read(locale, soon) {
+        Ok(terms) => terms,
+        // A simple ticket's price is the book's: without one it is the book that is at fault.
+        Err(errors) => {
+            let notice = short.filter(|_| errors.get("units").is_none());
+            return Err(Refusal { errors, notice });
+        }
+    };
+    let mut errors = FieldErrors::default();
+    if let Some(flaw) = terms.flaw(listed, app.clock.now()) {
+        let field = terms.field_of(flaw, listed.lot).unwrap_or("units");
+        errors.add(field, say::rejection(locale, flaw));
+    }
+    let notice = match terms.hold() {
+        None => Some(locale.t("bill.absurd").into_owned()),
+        Some(_) => short,
+    };
+    if errors.is_empty() && notice.is_none() {
+        Ok((ticket, terms))
+    } else {
+        Err(Refusal { errors, notice })
+    }
+}
+
+/// The ticket again, with what is wrong with it.
+pub(super) async fn refuse(
+    app: &App,
+    shell: Shell,
+    session: &Session,
+    symbol: &str,
+    ticket: Ticket,
+    Refusal { errors, notice }: Refusal,
+) -> Result<Response, Error> {
+    let page = draw(app, shell, Some(session), symbol, ticket, errors, notice);
+    Ok((StatusCode::UNPROCESSABLE_ENTITY, page.await?).into_response())
+}
+
+/// The page that asks whether the order is meant.
+pub(super) async fn ask(
+    app: &App,
+    shell: Shell,
+    session: &Session,
+    listed: &ListInstrument,
+    mut ticket: Ticket,
+    terms: &Terms,
+    Refusal { errors, notice }: Refusal,
+) -> Result<Confirm, Error> {
+    let (locale, participant) = (shell.locale, session.member.participant);
+    let keys = queries::keys(&app.db, participant).await?;
+    let symbol = Symbol::new(&listed.symbol);
+    let images = Image::for_grade(symbol.grade);
+    if ticket.image.is_empty() {
+        ticket.image = images.first().map_or_else(String::new, |image| image.code.clone());
+    }
+    if ticket.ssh_key.is_empty() && errors.get("ssh_key").is_none() {
+        ticket.ssh_key = keys.first().map_or_else(String::new, |key| key.id.to_string());
+    }
+    let market = app.feed.market();
+    let placed = market.order_of(participant, &ClientId(ticket.client_id.clone()));
+    let path = format!("/market/{}", listed.symbol);
+    let review = review(app, &market, locale, session, listed, terms);
+    let again = format!("{path}/confirm?{}", ticket.query());
+    Ok(Confirm {
+        facts: facts(locale, &symbol, terms, market.rules().version),
+        hidden: hidden(&ticket, &review),
+        review,
+        promises: promises(&market, locale, &symbol),
+        images,
+        keys,
+        placed: placed.map(|order| order.to_string()),
+        change: format!("{path}?{}#ticket", ticket.query()),
+        here: error::encoded(&format!("{again}&client_id={}", ticket.client_id)),
+        again,
+        path,
+        symbol,
+        ticket,
+        errors,
+        notice,
+        shell,
+    })
+}
+
+fn review(
+    app: &App,
+    market: &Market,
+    locale: Locale,
+    session: &Session,
+    listed: &ListInstrument,
+    terms: &Terms,
+) -> Review {
+    let hours = terms.window.hours();
+    let depth = market.depth(listed.instrument, terms.window.period);
+    let quote = Quote::new(&depth, terms.units, Some(terms.price));
+    let hold = terms.hold().unwrap_or_default();
+    let cash = fragments::cash(market, Some(session)).unwrap_or_default();
+    let total = quote.total(hours).filter(|_| quote.units == terms.units && !terms.post_only);
+    Review {
+        at: format::clock_time(app.clock.now()),
+        outcome: fragments::outcome(locale, terms, &quote),
+        lines: fragments::lines(locale, &quote, hours),
+        total: total.map(format::money),
+        hold: format::money(hold),
+        hold_plain: hold.to_string(),
+        back: total.filter(|total| *total < hold).map(|total| format::money(hold - total)),
+        cash: format::money(cash),
+        cash_after: (cash >= hold).then(|| format::money(cash - hold)),
+        missing: (cash < hold).then(|| format::money(hold - cash)),
+        unit_hours: format::count(terms.units.saturating_mul(hours)),
+    }
+}
+
+/// The order's terms, as rows.
+fn facts(
+    locale: Locale,
+    symbol: &Symbol,
+    terms: &Terms,
+    rules: i64,
+) -> Vec<(&'static str, String)> {
+    let tif = match terms.tif {
+        market::TimeInForce::Gtc => locale.t("ticket.tif.gtc").into_owned(),
+        market::TimeInForce::Gtd { until } => {
+            locale.tr("confirm.until", [("when", &locale.minute(until))])
+        }
+        market::TimeInForce::Ioc => locale.t("ticket.tif.ioc").into_owned(),
+        market::TimeInForce::Fok => locale.t("ticket.tif.fok").into_owned(),
+    };
+    let hours = terms.window.hours().to_string();
+    let period = locale.period(terms.window.period);
+    let price = format::money(terms.price);
+    let mut facts = vec![
+        ("confirm.what", symbol.title(locale)),
+        (
+            "ticket.units",
+            format!("{} {}", format::count(terms.units), locale.t("unit.units")),
+        ),
+        (
+            "ticket.period",
+            locale.tr("confirm.period", [("period", &*period), ("hours", &hours)]),
+        ),
+        (
+            "ticket.price",
+            format!("{price} {}", locale.t("unit.price")),
+        ),
+        ("ticket.tif", tif),
+    ];
+    if let Some(units) = terms.min_fill {
+        let units = format!("{} {}", format::count(units), locale.t("unit.units"));
+        facts.push(("ticket.min_fill", units));
+    }
+    if terms.post_only {
+        facts.push(("ticket.post_only", locale.t("confirm.yes").into_owned()));
+    }
+    facts.push(("lease.fact.level", symbol.level(locale)));
+    facts.push(("lease.fact.rules", format!("v{rules}")));
+    facts
+}
+
+/// The fields that the confirmation sends as they were shown.
+fn hidden(ticket: &Ticket, review: &Review) -> Vec<(&'static str, String)> {
+    let chosen_here = ["image", "ssh_key", "price"];
+    let fields = ticket.fields().into_iter();
+    let mut hidden: Vec<(&'static str, String)> = fields
+        .filter(|(name, _)| !chosen_here.contains(name))
+        .map(|(name, value)| (name, value.to_owned()))
+        .collect();
+    hidden.push(("price", ticket.price.clone()));
+    hidden.push(("client_id", ticket.client_id.clone()));
+    hidden.push(("hold", review.hold_plain.clone()));
+    hidden
 }

@@ -1,7 +1,7 @@
 //! What is read of an instrument: its trades, and its asks by the hour.
 
 use anyhow::Context;
-use market::{Hour, InstrumentId, Market, Money, Period, Timestamp};
+use market::{Hour, InstrumentId, Market, Money, ParticipantId, Period, Timestamp};
 use sqlx::PgPool;
 
 use crate::clock;
@@ -89,4 +89,22 @@ pub(super) fn first_hour(now: Timestamp) -> Hour {
         .to_zoned(format::zone())
         .map(|midnight| midnight.timestamp());
     midnight.map_or(now.hour(), |midnight| clock::stamp(midnight).hour())
+}
+
+/// A key that a lease can be opened with.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(super) struct Key {
+    pub(super) id: i64,
+    pub(super) name: String,
+    pub(super) fingerprint: String,
+}
+
+/// A participant's keys, the newest first.
+pub(super) async fn keys(db: &PgPool, of: ParticipantId) -> Result<Vec<Key>, Error> {
+    let keys = sqlx::query_as(
+        "SELECT id, name, fingerprint FROM ssh_keys
+         WHERE participant = $1 AND removed_at IS NULL ORDER BY id DESC",
+    );
+    let keys = keys.bind(of.0).fetch_all(db).await;
+    Ok(keys.context("loading a participant's keys")?)
 }

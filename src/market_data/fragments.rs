@@ -31,7 +31,7 @@ pub(super) struct Bill {
     hours: i64,
     period: String,
     is_member: bool,
-    buy_path: String,
+    confirm_path: String,
     window_fields: [(&'static str, String); 3],
     sign_in: String,
 }
@@ -43,8 +43,6 @@ struct Priced {
     symbol: Symbol,
     total: String,
     hold: String,
-    hold_plain: String,
-    limit_plain: String,
     unit_price: String,
     metered: Option<String>,
     parts: Vec<(String, String)>,
@@ -223,7 +221,7 @@ fn bill(
         hours: window.hours(),
         period: locale.period(window.period),
         is_member: cash.is_some(),
-        buy_path: format!("/market/{symbol}/orders"),
+        confirm_path: format!("/market/{symbol}/confirm"),
         window_fields: [
             ("day", window.day()),
             ("hour", window.hour().to_string()),
@@ -256,8 +254,6 @@ fn priced(locale: Locale, wish: &Wish, offer: &Offer, cash: Money) -> Option<Pri
     Some(Priced {
         total: format::money(offer.total),
         hold: format::money(hold),
-        hold_plain: hold.to_string(),
-        limit_plain: offer.limit.to_string(),
         unit_price: format::money(unit_price),
         metered: symbol.metered(unit_price),
         parts: parts.collect(),

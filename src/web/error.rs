@@ -197,8 +197,9 @@ fn show(headers: &HeaderMap, shell: Shell, response: Response, error: Option<&Er
     }
 }
 
-/// Whoever must sign in first comes back to where they were.
-fn redirect(headers: &HeaderMap, target: &str) -> Response {
+/// Sends the browser on after what it sent, also where htmx asked: that would follow a redirect
+/// by itself and put the page where a part of one was to be.
+pub(crate) fn redirect(headers: &HeaderMap, target: &str) -> Response {
     let Ok(location) = HeaderValue::from_str(target) else {
         return StatusCode::UNAUTHORIZED.into_response();
     };

@@ -69,6 +69,12 @@ pub fn scaled(number: i64, decimals: u32) -> String {
     format!("{sign}{whole}.{part:0width$}")
 }
 
+/// A share in basis points as per cent, with no more decimals than it needs.
+pub fn percent(bps: i64) -> String {
+    let text = scaled(bps, 2);
+    format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
 fn grouped(digits: &str) -> String {
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
@@ -193,6 +199,7 @@ mod tests {
             "9,223,372,036,854,775.8070"
         );
         assert_eq!(scaled(31_990, 3), "31.990");
+        assert_eq!((percent(9_990), percent(300)), ("99.9%".to_owned(), "3%".to_owned()));
     }
 
     #[test]

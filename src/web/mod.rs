@@ -11,6 +11,7 @@ pub mod form;
 pub mod format;
 pub mod headers;
 pub mod i18n;
+pub mod image;
 pub mod live;
 pub mod metrics;
 pub mod passwords;
