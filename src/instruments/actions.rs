@@ -35,7 +35,15 @@ pub async fn buy(
         }
     };
     let ask = async |ticket, refusal| {
-        let page = pages::ask(&app, shell.clone(), &session, &listed, ticket, &terms, refusal);
+        let page = pages::ask(
+            &app,
+            shell.clone(),
+            &session,
+            &listed,
+            ticket,
+            &terms,
+            refusal,
+        );
         Ok((StatusCode::UNPROCESSABLE_ENTITY, page.await?).into_response())
     };
     let notice = |key: &str| Refusal {
@@ -64,7 +72,11 @@ pub async fn buy(
     store::keep_access(&app.db, member, &client_id, &access).await?;
     let order = terms.order(member.participant, client_id, listed.instrument);
     let command = Command::PlaceOrder(order);
-    let receipt = match app.sequencer.submit(Actor::User(member.user), command).await {
+    let receipt = match app
+        .sequencer
+        .submit(Actor::User(member.user), command)
+        .await
+    {
         Ok(receipt) => receipt,
         // The same ticket tells: sent again, it is the same order.
         Err(SubmitError::Uncertain) => return ask(ticket, notice("ticket.uncertain")).await,

@@ -3,8 +3,8 @@
 use jiff::civil::Date;
 use market::catalogue::Grade;
 use market::{
-    ClientId, Depth, InstrumentId, ListInstrument, Money, MoneyError, ParticipantId,
-    Period, PlaceOrder, Rejection, Side, Target, TimeInForce, Timestamp,
+    ClientId, Depth, InstrumentId, ListInstrument, Money, MoneyError, ParticipantId, Period,
+    PlaceOrder, Rejection, Side, Target, TimeInForce, Timestamp,
 };
 use serde::Deserialize;
 

@@ -98,7 +98,8 @@ pub(super) async fn draw(
     if ticket.units.is_empty() {
         ticket.units = instrument.lot.max(1).to_string();
     }
-    if ticket.price.is_empty() {
+    // What was cleared is not filled in again where that is what is wrong.
+    if ticket.price.is_empty() && errors.is_empty() {
         let units = ticket.units.parse().unwrap_or(instrument.lot);
         let best = Quote::new(&depth, units, None)
             .limit()
@@ -262,7 +263,15 @@ pub async fn confirm(
         let confirm = format!("/market/{symbol}/confirm?{query}&client_id={id}");
         return Ok(Redirect::to(&confirm).into_response());
     }
-    let page = ask(&app, shell, &session, &listed, ticket, &terms, Refusal::default());
+    let page = ask(
+        &app,
+        shell,
+        &session,
+        &listed,
+        ticket,
+        &terms,
+        Refusal::default(),
+    );
     Ok(page.await?.into_response())
 }
 
@@ -332,10 +341,14 @@ pub(super) async fn ask(
     let symbol = Symbol::new(&listed.symbol);
     let images = Image::for_grade(symbol.grade);
     if ticket.image.is_empty() {
-        ticket.image = images.first().map_or_else(String::new, |image| image.code.clone());
+        ticket.image = images
+            .first()
+            .map_or_else(String::new, |image| image.code.clone());
     }
     if ticket.ssh_key.is_empty() && errors.get("ssh_key").is_none() {
-        ticket.ssh_key = keys.first().map_or_else(String::new, |key| key.id.to_string());
+        ticket.ssh_key = keys
+            .first()
+            .map_or_else(String::new, |key| key.id.to_string());
     }
     let market = app.feed.market();
     let placed = market.order_of(participant, &ClientId(ticket.client_id.clone()));
@@ -375,7 +388,9 @@ fn review(
     let quote = Quote::new(&depth, terms.units, Some(terms.price));
     let hold = terms.hold().unwrap_or_default();
     let cash = fragments::cash(market, Some(session)).unwrap_or_default();
-    let total = quote.total(hours).filter(|_| quote.units == terms.units && !terms.post_only);
+    let total = quote
+        .total(hours)
+        .filter(|_| quote.units == terms.units && !terms.post_only);
     Review {
         at: format::clock_time(app.clock.now()),
         outcome: fragments::outcome(locale, terms, &quote),
@@ -383,7 +398,9 @@ fn review(
         total: total.map(format::money),
         hold: format::money(hold),
         hold_plain: hold.to_string(),
-        back: total.filter(|total| *total < hold).map(|total| format::money(hold - total)),
+        back: total
+            .filter(|total| *total < hold)
+            .map(|total| format::money(hold - total)),
         cash: format::money(cash),
         cash_after: (cash >= hold).then(|| format::money(cash - hold)),
         missing: (cash < hold).then(|| format::money(hold - cash)),

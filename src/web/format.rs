@@ -199,7 +199,10 @@ mod tests {
             "9,223,372,036,854,775.8070"
         );
         assert_eq!(scaled(31_990, 3), "31.990");
-        assert_eq!((percent(9_990), percent(300)), ("99.9%".to_owned(), "3%".to_owned()));
+        assert_eq!(
+            (percent(9_990), percent(300)),
+            ("99.9%".to_owned(), "3%".to_owned())
+        );
     }
 
     #[test]

@@ -44,10 +44,7 @@ impl Image {
 
     /// Those that run on a grade, the usual one first.
     pub fn for_grade(grade: Option<&Grade>) -> Vec<&'static Self> {
-        IMAGES
-            .iter()
-            .filter(|image| image.fits(grade))
-            .collect()
+        IMAGES.iter().filter(|image| image.fits(grade)).collect()
     }
 
     /// Whether it runs on a grade; on one that the catalogue does not know only what fits all.
@@ -64,7 +61,10 @@ mod tests {
     fn every_grade_has_an_image_and_none_of_another_maker() {
         assert!(IMAGES.len() >= 4, "data/images.toml can be read");
         for (grade, codes) in [
-            ("A100-80GB", vec!["ubuntu-24.04-cuda-12", "pytorch-2.6", "bare"]),
+            (
+                "A100-80GB",
+                vec!["ubuntu-24.04-cuda-12", "pytorch-2.6", "bare"],
+            ),
             ("Ascend-910B", vec!["ubuntu-22.04-cann-8", "bare"]),
         ] {
             let images = Image::for_grade(Grade::of(grade));

@@ -7,7 +7,9 @@ use crate::support::market::{deliver, hour};
 use crate::support::visitor::Visitor;
 
 const PAGE: &str = "/market/A100-80GB.GUZ-GAN.SILVER";
-const TICKET: &str = "form[action$='/orders']";
+const SYMBOL: &str = "A100-80GB.GUZ-GAN.SILVER";
+const TICKET: &str = "form[action$='/confirm']";
+const CONFIRM: &str = "form[action$='/orders']";
 
 #[tokio::test]
 async fn a_person_buys_eight_cards_for_four_hours_and_sees_them_paid() {
@@ -21,15 +23,21 @@ async fn a_person_buys_eight_cards_for_four_hours_and_sees_them_paid() {
     );
     let market = ada.get(PAGE).await;
     let bill = ada.submit_bill(&market).await;
-    assert!(bill.contains("hold ¥320.00"), "{bill}");
-    let (_, fields) = market.form(TICKET);
-    assert!(
-        fields.contains(&("price".to_owned(), "10.00".to_owned())),
-        "{fields:?}"
-    );
-    let bought = ada
-        .submit(&market, TICKET, &[("units", "8"), ("hold", "320.0000")])
-        .await;
+    assert_eq!(bill, "Review and confirm · ¥320.00");
+    let confirm = ada.ticket_on(&market, &[("units", "8")]).await;
+    assert_eq!(confirm.text(".review .button"), "Buy now · ¥320.00");
+    let review = confirm.text(".review dl");
+    for said in [
+        "8 units × 4 h × 10.00320.00",
+        "Buyer’s fee0.00",
+        "Host, power and coolingincluded",
+        "Held from cash¥320.00",
+        "Cash now1,000.00",
+        "Cash after this order680.00",
+    ] {
+        assert!(review.contains(said), "{said}: {review}");
+    }
+    let bought = ada.submit(&confirm, CONFIRM, &[]).await;
     assert_eq!(bought.status, StatusCode::SEE_OTHER, "{}", bought.body);
     assert_eq!(bought.location(), "/leases/l1?bought");
     let lease = ada.get("/leases/l1").await;
@@ -98,8 +106,13 @@ async fn the_sentence_buys_at_the_price_it_shows() {
     let app = TestApp::start().await;
     let mut ada = Visitor::member(&app, "ada", "1000").await;
     let overview = ada.get("/?units=16&grade=A100-80GB&hours=2").await;
-    assert_eq!(overview.text(".buy-bill button"), "Buy now · ¥320.00");
-    let bought = ada.submit(&overview, TICKET, &[]).await;
+    assert_eq!(
+        overview.text(".buy-bill button"),
+        "Review and confirm · ¥320.00"
+    );
+    let confirm = ada.ticket_on(&overview, &[]).await;
+    assert_eq!(confirm.text(".review .button"), "Buy now · ¥320.00");
+    let bought = ada.submit(&confirm, CONFIRM, &[]).await;
     assert_eq!(bought.location(), "/leases/l1?bought");
     // What is not to be had is said, with what is.
     let overview = ada.get("/?units=64&grade=A100-80GB&hours=2").await;
@@ -112,87 +125,16 @@ async fn the_sentence_buys_at_the_price_it_shows() {
 }
 
 #[tokio::test]
-async fn a_ticket_sent_twice_is_one_order() {
-    let app = TestApp::start().await;
-    let mut ada = Visitor::member(&app, "ada", "1000").await;
-    let market = ada.get(PAGE).await;
-    let typed = [("units", "8"), ("hold", "320.0000")];
-    let first = ada.submit(&market, TICKET, &typed).await;
-    assert_eq!(first.location(), "/leases/l1?bought");
-    let second = ada.submit(&market, TICKET, &typed).await;
-    assert_eq!(second.location(), "/orders/o2");
-    let other = [("units", "4"), ("hold", "160.0000")];
-    let changed = ada.submit(&market, TICKET, &other).await;
-    assert_eq!(changed.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(changed.text("[role=alert]").contains("sent already"));
-    let again = ada.submit(&changed, TICKET, &other).await;
-    assert_eq!(again.location(), "/leases/l2?bought");
-    app.stop().await;
-}
-
-#[tokio::test]
-async fn a_wrong_ticket_is_said_at_its_field_and_loses_nothing() {
-    let app = TestApp::start().await;
-    let mut ada = Visitor::member(&app, "ada", "100").await;
-    let market = ada.get(PAGE).await;
-    for (field, typed, said) in [
-        ("units", "eight", "Give a whole number"),
-        ("units", "0", "Give a whole number"),
-        ("units", "99999999999999999999", "Give a whole number"),
-        ("price", "1.00001", "At most four decimals"),
-        ("price", "-3", "must be positive"),
-        ("price", "10.001", "whole number of ticks"),
-        ("hours", "-4", "Give a whole number of hours"),
-        ("day", "2026-02-30", "Pick a day"),
-        ("day", "2020-01-01", "has started"),
-        ("day", "2040-01-01", "within 400 days"),
-    ] {
-        let wrong = ada.submit(&market, TICKET, &[(field, typed)]).await;
-        // An amount that the button did not name is asked for again first.
-        let wrong = match wrong.texts("[role=alert]").first() {
-            Some(notice) if notice.contains("worked out anew") => {
-                ada.submit(&wrong, TICKET, &[(field, typed)]).await
-            }
-            _ => wrong,
-        };
-        assert_eq!(
-            wrong.status,
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "{field}={typed}"
-        );
-        let error = wrong.text(&format!("#{field}-error"));
-        assert!(error.contains(said), "{field}={typed}: {error}");
-        if ["units", "price"].contains(&field) {
-            let (_, fields) = wrong.form(TICKET);
-            assert!(
-                fields.contains(&(field.to_owned(), typed.to_owned())),
-                "{fields:?}"
-            );
-        }
-    }
-    let poor = ada
-        .submit(&market, TICKET, &[("units", "8"), ("hold", "320.0000")])
-        .await;
-    assert!(
-        poor.text("[role=alert]").contains("¥220.0000 short"),
-        "{}",
-        poor.body
-    );
-    let orders: (i64,) = sqlx::query_as("SELECT count(*) FROM orders WHERE participant > 2")
-        .fetch_one(&app.database.pool)
-        .await
-        .expect("orders are counted");
-    assert_eq!(orders.0, 0);
-    app.stop().await;
-}
-
-#[tokio::test]
 async fn an_order_rests_says_why_and_is_cancelled() {
     let app = TestApp::start().await;
     let mut ada = Visitor::member(&app, "ada", "1000").await;
-    let market = ada.get(PAGE).await;
-    let typed = [("units", "8"), ("price", "9.50"), ("hold", "304.0000")];
-    let rests = ada.submit(&market, TICKET, &typed).await;
+    let typed = [("mode", "advanced"), ("units", "8"), ("price", "9.50")];
+    let confirm = ada.ticket(SYMBOL, &typed).await;
+    assert_eq!(
+        confirm.text(".review .button"),
+        "Buy 32 unit-hours · hold ¥304.00"
+    );
+    let rests = ada.submit(&confirm, CONFIRM, &[]).await;
     assert_eq!(rests.location(), "/orders/o2");
     let order = ada.get("/orders/o2").await;
     assert!(

@@ -21,12 +21,10 @@ use crate::support::market::{deliver, hour};
 use crate::support::visitor::{Page, Visitor};
 
 const PAGE: &str = "/market/A100-80GB.GUZ-GAN.SILVER";
-const TICKET: &str = "form[action$='/orders']";
+const SYMBOL: &str = "A100-80GB.GUZ-GAN.SILVER";
 
 async fn buy(visitor: &mut Visitor) {
-    let market = visitor.get(PAGE).await;
-    let typed = [("units", "8"), ("hold", "320.0000")];
-    let bought = visitor.submit(&market, TICKET, &typed).await;
+    let bought = visitor.order(SYMBOL, &[("units", "8")]).await;
     assert_eq!(bought.status, StatusCode::SEE_OTHER, "{}", bought.body);
 }
 

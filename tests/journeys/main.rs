@@ -14,3 +14,4 @@ mod replay;
 mod sequencer;
 mod sign_in;
 mod support;
+mod ticket;

@@ -18,6 +18,7 @@ pub(super) fn rows() -> Vec<Row> {
         get("/overview/live"),
         get("/market/{symbol}").about(SYMBOL, "NONE"),
         get("/market/{symbol}/bill").about(SYMBOL, "NONE"),
+        get("/market/{symbol}/confirm").about(SYMBOL, "NONE").answers(&[422]),
         get("/market/{symbol}/live").about(SYMBOL, "NONE"),
         post("/market/{symbol}/orders", TICKET).about(SYMBOL, "NONE"),
         get("/sign-up").answers(&[200, 303]),
@@ -49,6 +50,7 @@ const TICKET: &[(&str, &str)] = &[
     ("price", "10.00"),
     ("hold", "10.00"),
     ("client_id", "web-matrix-0000000001"),
+    ("image", "bare"),
 ];
 
 /// How a URL is called.

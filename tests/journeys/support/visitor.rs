@@ -101,16 +101,52 @@ impl Visitor {
     pub(crate) async fn submit(&mut self, page: &Page, form: &str, typed: &[(&str, &str)]) -> Page {
         let (action, mut fields) = page.form(form);
         for (name, value) in typed {
-            let field = fields.iter_mut().find(|(known, _)| known == name);
-            field
-                .unwrap_or_else(|| panic!("{form} has no field {name}"))
-                .1 = (*value).to_owned();
+            match fields.iter_mut().find(|(known, _)| known == name) {
+                Some(field) => (*value).clone_into(&mut field.1),
+                // A box that was not ticked is no field until it is.
+                None => {
+                    assert!(
+                        page.has(&format!("{form} [name={name}]")),
+                        "{form} has no {name}"
+                    );
+                    fields.push(((*name).to_owned(), (*value).to_owned()));
+                }
+            }
         }
         let fields: Vec<(&str, &str)> = fields
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
+        if page.has(&format!("{form}:is([method=get], :not([method]))")) {
+            let mut query = url::form_urlencoded::Serializer::new(String::new());
+            query.extend_pairs(fields);
+            let path = action.split('#').next().unwrap_or_default();
+            return self.get(&format!("{path}?{}", query.finish())).await;
+        }
         self.post(&action, &fields).await
+    }
+
+    /// Fills in an instrument's ticket and goes on to where the order is confirmed: that page, or
+    /// the ticket again with what is wrong with it.
+    pub(crate) async fn ticket(&mut self, symbol: &str, typed: &[(&str, &str)]) -> Page {
+        let market = self.get(&format!("/market/{symbol}")).await;
+        self.ticket_on(&market, typed).await
+    }
+
+    /// The same, with the ticket of a page that was opened before.
+    pub(crate) async fn ticket_on(&mut self, page: &Page, typed: &[(&str, &str)]) -> Page {
+        let page = self.submit(page, "form[action$='/confirm']", typed).await;
+        if page.status != StatusCode::SEE_OTHER {
+            return page;
+        }
+        let confirm = page.location().to_owned();
+        self.get(&confirm).await
+    }
+
+    /// Orders by an instrument's ticket, confirmed as it is shown.
+    pub(crate) async fn order(&mut self, symbol: &str, typed: &[(&str, &str)]) -> Page {
+        let confirm = self.ticket(symbol, typed).await;
+        self.submit(&confirm, "form[action$='/orders']", &[]).await
     }
 
     /// Begins a request whose body is read as it comes.
@@ -207,6 +243,11 @@ impl Page {
         texts.remove(0)
     }
 
+    /// Whether a selector finds anything.
+    pub(crate) fn has(&self, selector: &str) -> bool {
+        !self.texts(selector).is_empty()
+    }
+
     /// A form's action, and its fields as they stand.
     pub(crate) fn form(&self, form: &str) -> (String, Fields) {
         let page = Html::parse_document(&self.body);
@@ -214,17 +255,17 @@ impl Page {
         let found = page.select(&parse(form)).next();
         let form = found.unwrap_or_else(|| panic!("no {form} in {}", self.body));
         let mut fields = Fields::new();
-        // A field may stand elsewhere and name its form.
-        let id = form.value().attr("id").unwrap_or_default();
-        let named = parse("input[name][form]");
-        let elsewhere = page.select(&named);
-        let elsewhere = elsewhere.filter(|field| field.value().attr("form") == Some(id));
-        for field in form.select(&parse("input[name]")).chain(elsewhere) {
+        let ticked = "input[name]:not([type=radio], [type=checkbox]), input[name][checked]";
+        for field in form.select(&parse(ticked)) {
             let value = field.value().attr("value").unwrap_or_default();
             fields.push((
                 field.attr("name").unwrap_or_default().to_owned(),
                 value.to_owned(),
             ));
+        }
+        for field in form.select(&parse("textarea[name]")) {
+            let name = field.attr("name").unwrap_or_default().to_owned();
+            fields.push((name, field.text().collect()));
         }
         for field in form.select(&parse("select[name]")) {
             let chosen = field.select(&parse("option[selected]")).next();
