@@ -27,13 +27,20 @@
     setInterval(show, speed > 1 ? 250 : 1000);
   }
 
-  // A picked period shows itself.
+  // A picked period shows itself: by its form, or by the button that stands beside it.
   document.addEventListener("change", (event) => {
-    const form = event.target.closest("form[data-auto]");
-    if (form && form.reportValidity()) form.requestSubmit();
+    const auto = event.target.closest("[data-auto]");
+    if (!auto) return;
+    const form = auto.closest("form");
+    const button = form === auto ? null : auto.querySelector("button");
+    if (form.reportValidity()) form.requestSubmit(button);
   });
 
   // A form that costs something is sent once.
+  const ready = (form) => {
+    delete form.dataset.sent;
+    form.querySelectorAll("button").forEach((one) => { one.disabled = false; });
+  };
   document.addEventListener("submit", (event) => {
     const form = event.target.closest("form[data-once]");
     if (!form) return;
@@ -45,10 +52,28 @@
     setTimeout(() => form.querySelectorAll("button").forEach((one) => { one.disabled = true; }));
   });
   window.addEventListener("pageshow", () => {
-    document.querySelectorAll("form[data-sent]").forEach((form) => {
-      delete form.dataset.sent;
-      form.querySelectorAll("button").forEach((one) => { one.disabled = false; });
-    });
+    document.querySelectorAll("form[data-sent]").forEach(ready);
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const form = event.target.closest("form[data-sent]");
+    if (form) ready(form);
+  });
+
+  // What may or may not have arrived is said; what was typed stays, and can be sent again.
+  const notice = document.getElementById("notice");
+  const lost = (event) => {
+    if (event.detail.requestConfig.verb === "get") return;
+    const box = document.createElement("div");
+    box.className = "notice";
+    box.append(document.createElement("p"));
+    box.firstChild.textContent = notice.dataset.lost;
+    notice.replaceChildren(box);
+    notice.scrollIntoView({ block: "nearest" });
+  };
+  document.addEventListener("htmx:sendError", lost);
+  document.addEventListener("htmx:timeout", lost);
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.detail.requestConfig.verb !== "get") notice.replaceChildren();
   });
 
   // A lost feed is said, and so is its return.

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 use askama::filters::HtmlSafe;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use market::{HORIZON_HOURS, HOUR_MINUTES, Hour, LeaseId, Money, Period, Timestamp};
 
+use super::forms::ListQuery;
 use super::queries::{self, LeaseRow, Settlement};
 use crate::app::App;
 use crate::web::i18n::LocaleOf;
@@ -18,11 +19,16 @@ use crate::web::{Error, Locale, Member, Session, format};
 /// How many hours of a lease are shown at once.
 const SHOWN: i64 = 168;
 
+/// How long before its first hour a lease is got ready.
+const PREPARING: i64 = market::HOUR_MICROS / 4;
+
 /// How far a lease has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     /// Its first hour has not begun.
     Scheduled,
+    /// Its first hour begins within a quarter of an hour.
+    Preparing,
     /// One of its hours is in course.
     Running,
     /// Its hours are over; some are not settled.
@@ -36,7 +42,11 @@ impl Stage {
         if row.ended {
             Self::Ended
         } else if now < row.period.start.begins() {
-            Self::Scheduled
+            if row.period.start.begins().0 - now.0 <= PREPARING {
+                Self::Preparing
+            } else {
+                Self::Scheduled
+            }
         } else if now < row.period.end.begins() {
             Self::Running
         } else {
@@ -44,9 +54,24 @@ impl Stage {
         }
     }
 
+    /// Those that a list can be narrowed to.
+    pub(super) const FILTERS: [Self; 4] =
+        [Self::Scheduled, Self::Running, Self::Settling, Self::Ended];
+
+    /// Its name in an address.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Scheduled | Self::Preparing => "scheduled",
+            Self::Running => "running",
+            Self::Settling => "settling",
+            Self::Ended => "ended",
+        }
+    }
+
     pub(super) fn key(self) -> &'static str {
         match self {
             Self::Scheduled => "lease.stage.scheduled",
+            Self::Preparing => "lease.stage.preparing",
             Self::Running => "lease.stage.running",
             Self::Settling => "lease.stage.settling",
             Self::Ended => "lease.stage.ended",
@@ -65,6 +90,9 @@ impl Stage {
 pub(super) struct List {
     locale: Locale,
     rows: Vec<Line>,
+    is_narrowed: bool,
+    /// Where the list goes on.
+    older: Option<String>,
 }
 
 impl HtmlSafe for List {}
@@ -101,6 +129,7 @@ struct Step {
     /// How far the line to the next step is drawn, in per cent.
     share: i64,
     lines: Vec<String>,
+    link: Option<(String, String)>,
 }
 
 /// How far one lease has come, in a word.
@@ -146,6 +175,8 @@ pub(super) struct Cost {
     locale: Locale,
     earned: String,
     settled_hours: usize,
+    /// The delivered share of what was promised so far.
+    availability: Option<String>,
     total: String,
     paid: String,
     refunded: String,
@@ -202,13 +233,17 @@ fn shown(period: Period, now: Timestamp) -> Period {
 fn state(locale: Locale, row: &LeaseRow, now: Timestamp) -> Timeline {
     let stage = Stage::of(row, now);
     let (start, end) = (row.period.start.begins(), row.period.end.begins());
+    let ready = Timestamp(start.0 - PREPARING).max(row.traded_at);
     let left = |to: Timestamp| locale.span(to.0 - now.0);
     let escrowed = format::wide(row.price.times(row.units, row.period.hours()));
+    let provider = row.provider.as_deref().unwrap_or_default();
+    let starts_in =
+        (now < start).then(|| locale.tr("lease.step.starts_in", [("span", &left(start))]));
     let running = match stage {
-        Stage::Running => locale.tr("lease.step.left", [("span", &left(end))]),
-        Stage::Scheduled => locale.tr("lease.step.starts_in", [("span", &left(start))]),
+        Stage::Running => Some(locale.tr("lease.step.left", [("span", &left(end))])),
+        Stage::Scheduled | Stage::Preparing => starts_in,
         Stage::Settling | Stage::Ended => {
-            locale.tr("lease.step.ran", [("n", &row.period.hours().to_string())])
+            Some(locale.tr("lease.step.ran", [("n", &row.period.hours().to_string())]))
         }
     };
     let ended = match stage {
@@ -216,47 +251,64 @@ fn state(locale: Locale, row: &LeaseRow, now: Timestamp) -> Timeline {
         Stage::Settling => "lease.step.settling",
         _ => "lease.step.hourly",
     };
-    let step = |key, at, share, lines| Step {
+    let note = format!("t{}", row.id.0);
+    let note = (
+        format!("/trades/{note}"),
+        locale.tr("lease.step.note", [("trade", &note)]),
+    );
+    let step = |key, at, share, lines: Vec<String>| Step {
         key,
         place: place(stage, at),
         share,
         lines,
+        link: None,
     };
+    let mut steps = vec![
+        step(
+            "lease.step.traded",
+            0,
+            100,
+            vec![locale.second(row.traded_at)],
+        ),
+        step(
+            "lease.step.scheduled",
+            1,
+            gone(row.traded_at, ready, now),
+            vec![
+                locale.tr("lease.step.escrow", [("amount", &escrowed)]),
+                locale.tr("lease.step.provider", [("name", provider)]),
+            ],
+        ),
+        step(
+            "lease.step.preparing",
+            2,
+            gone(ready, start, now),
+            vec![
+                locale.minute(ready),
+                locale.t("lease.step.simulated").into_owned(),
+            ],
+        ),
+        step(
+            "lease.step.running",
+            3,
+            gone(start, end, now),
+            [Some(locale.minute(start)), running]
+                .into_iter()
+                .flatten()
+                .collect(),
+        ),
+        step(
+            "lease.step.ended",
+            4,
+            0,
+            vec![locale.minute(end), locale.t(ended).into_owned()],
+        ),
+    ];
+    steps[0].link = Some(note);
     Timeline {
         locale,
         stage,
-        steps: vec![
-            step(
-                "lease.step.traded",
-                0,
-                100,
-                vec![
-                    locale.second(row.traded_at),
-                    locale.tr("lease.step.escrow", [("amount", &escrowed)]),
-                ],
-            ),
-            step(
-                "lease.step.scheduled",
-                1,
-                gone(row.traded_at, start, now),
-                vec![locale.tr(
-                    "lease.step.provider",
-                    [("name", row.provider.as_deref().unwrap_or_default())],
-                )],
-            ),
-            step(
-                "lease.step.running",
-                2,
-                gone(start, end, now),
-                vec![locale.minute(start), running],
-            ),
-            step(
-                "lease.step.ended",
-                3,
-                0,
-                vec![locale.minute(end), locale.t(ended).into_owned()],
-            ),
-        ],
+        steps,
     }
 }
 
@@ -264,9 +316,10 @@ fn state(locale: Locale, row: &LeaseRow, now: Timestamp) -> Timeline {
 fn place(stage: Stage, step: usize) -> &'static str {
     let reached = match stage {
         Stage::Scheduled => 1,
-        Stage::Running => 2,
-        Stage::Settling => 3,
-        Stage::Ended => 4,
+        Stage::Preparing => 2,
+        Stage::Running => 3,
+        Stage::Settling => 4,
+        Stage::Ended => 5,
     };
     match step.cmp(&reached) {
         std::cmp::Ordering::Less => "done",
@@ -371,10 +424,16 @@ fn open_row(hour: Hour, day: Option<String>, now: Timestamp) -> HourRow {
 fn cost(locale: Locale, row: &LeaseRow, settled_hours: usize) -> Cost {
     let total = Money::exact(row.price.times(row.units, row.period.hours()));
     let refunded = total - row.escrow - row.earned;
+    let hours = i64::try_from(settled_hours).unwrap_or(i64::MAX);
+    let promised = i128::from(row.units * HOUR_MINUTES) * i128::from(hours);
+    let share = (i128::from(row.delivered) * 10_000).checked_div(promised);
     Cost {
         locale,
         earned: format::money(row.earned),
         settled_hours,
+        availability: share
+            .and_then(|bps| i64::try_from(bps).ok())
+            .map(format::percent),
         total: format::four(total),
         paid: format::four(-row.earned),
         refunded: format::four(-refunded),
@@ -384,30 +443,45 @@ fn cost(locale: Locale, row: &LeaseRow, settled_hours: usize) -> Cost {
 }
 
 /// The leases of a participant, in words.
-pub(super) async fn list(app: &App, locale: Locale, member: &Member) -> Result<List, Error> {
+pub(super) async fn list(
+    app: &App,
+    locale: Locale,
+    member: &Member,
+    query: &ListQuery,
+) -> Result<List, Error> {
     let now = app.clock.now();
-    let held = queries::held(&app.db, member.participant).await?;
-    let rows = held.iter().map(|row| {
-        let total = Money::exact(row.price.times(row.units, row.period.hours()));
-        let promised = row.units * HOUR_MINUTES * row.period.hours();
-        let refunded = total - row.escrow - row.earned;
-        Line {
-            href: format!("/leases/{}", row.id),
-            id: row.id.to_string(),
-            title: Symbol::new(&row.symbol).title(locale),
-            units: row.units,
-            period: locale.period(row.period),
-            price: format::money(row.price),
-            total: format::money(total),
-            stage: Stage::of(row, now),
-            share: row.delivered.saturating_mul(100) / promised.max(1),
-            refunded: (refunded > Money::ZERO).then(|| format::money(refunded)),
-        }
+    let filter = query.filter();
+    let mut held = queries::held(&app.db, member.participant, &filter, now).await?;
+    let older = (held.len() > queries::PAGE).then(|| {
+        held.truncate(queries::PAGE);
+        let last = held.last().map(|row| row.id);
+        ListQuery::address(filter.stage, last)
     });
+    let rows = held.iter().map(|row| line(locale, row, now));
     Ok(List {
         locale,
         rows: rows.collect(),
+        is_narrowed: filter.stage.is_some() || filter.before.is_some(),
+        older,
     })
+}
+
+fn line(locale: Locale, row: &LeaseRow, now: Timestamp) -> Line {
+    let total = Money::exact(row.price.times(row.units, row.period.hours()));
+    let promised = row.units * HOUR_MINUTES * row.period.hours();
+    let refunded = total - row.escrow - row.earned;
+    Line {
+        href: format!("/leases/{}", row.id),
+        id: row.id.to_string(),
+        title: Symbol::new(&row.symbol).title(locale),
+        units: row.units,
+        period: locale.period(row.period),
+        price: format::money(row.price),
+        total: format::money(total),
+        stage: Stage::of(row, now),
+        share: row.delivered.saturating_mul(100) / promised.max(1),
+        refunded: (refunded > Money::ZERO).then(|| format::money(refunded)),
+    }
 }
 
 /// `GET /leases/live`: the leases, after each commit that touches the participant.
@@ -418,12 +492,14 @@ pub async fn live_list(
     State(app): State<App>,
     LocaleOf(locale): LocaleOf,
     watcher: Watcher,
+    Query(query): Query<ListQuery>,
 ) -> Result<Response, Error> {
-    live::for_participant(&app, watcher, move |app, member| async move {
-        Ok(vec![(
-            "list",
-            live::html(&list(&app, locale, &member).await?)?,
-        )])
+    live::for_participant(&app, watcher, move |app, member| {
+        let query = query.clone();
+        async move {
+            let list = list(&app, locale, &member, &query).await?;
+            Ok(vec![("list", live::html(&list)?)])
+        }
     })
 }
 

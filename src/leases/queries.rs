@@ -7,6 +7,7 @@ use jiff_sqlx::ToSqlx;
 use market::{Hour, LeaseId, Money, OrderId, ParticipantId, Period, Timestamp};
 use sqlx::PgPool;
 
+use super::fragments::Stage;
 use crate::clock;
 use crate::delivery::simulated;
 use crate::web::Error;
@@ -29,6 +30,21 @@ pub(super) struct LeaseRow {
     pub(super) earned: Money,
     pub(super) credited: Money,
     pub(super) ended: bool,
+    /// The name of its order, by which what it is to find started is kept.
+    pub(super) client_id: String,
+    pub(super) image: Option<String>,
+    pub(super) key: Option<AccessKey>,
+}
+
+/// The key that opens a lease.
+#[derive(Clone, Debug)]
+pub(super) struct AccessKey {
+    pub(super) id: i64,
+    pub(super) name: String,
+    pub(super) algorithm: String,
+    pub(super) fingerprint: String,
+    /// Whether it was taken away since.
+    pub(super) is_removed: bool,
 }
 
 #[derive(sqlx::FromRow)]
@@ -49,6 +65,13 @@ struct Row {
     earned: i64,
     credited: i64,
     ended: bool,
+    client_id: String,
+    image: Option<String>,
+    key: Option<i64>,
+    key_name: Option<String>,
+    key_algorithm: Option<String>,
+    key_fingerprint: Option<String>,
+    key_is_removed: Option<bool>,
 }
 
 fn stamp(at: jiff_sqlx::Timestamp) -> Timestamp {
@@ -77,21 +100,60 @@ impl From<Row> for LeaseRow {
             earned: Money(row.earned),
             credited: Money(row.credited),
             ended: row.ended,
+            client_id: row.client_id,
+            image: row.image,
+            key: row.key.map(|id| AccessKey {
+                id,
+                name: row.key_name.unwrap_or_default(),
+                algorithm: row.key_algorithm.unwrap_or_default(),
+                fingerprint: row.key_fingerprint.unwrap_or_default(),
+                is_removed: row.key_is_removed.unwrap_or_default(),
+            }),
         }
     }
 }
 
-/// The latest leases, those that have not ended first.
-pub(super) async fn held(db: &PgPool, holder: ParticipantId) -> Result<Vec<LeaseRow>, Error> {
+/// How many leases a page of the list has.
+pub(super) const PAGE: usize = 50;
+
+/// Which leases a list has.
+#[derive(Clone, Debug)]
+pub(super) struct Filter {
+    /// How far they have come; all when not said.
+    pub(super) stage: Option<Stage>,
+    /// Only those with a lower number.
+    pub(super) before: Option<LeaseId>,
+}
+
+/// The latest leases, the newest first; one more than a page where there is a next one.
+pub(super) async fn held(
+    db: &PgPool,
+    holder: ParticipantId,
+    filter: &Filter,
+    now: Timestamp,
+) -> Result<Vec<LeaseRow>, Error> {
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT l.id, t.buy, i.symbol, t.pool, o.name AS provider, t.at, t.units, t.price,
-                t.start_at, t.end_at, t.rules, l.escrow, l.delivered, l.earned, l.credited, l.ended
-         FROM leases l JOIN trades t ON t.id = l.id
-         JOIN pools p ON p.id = t.pool JOIN instruments i ON i.id = p.instrument
-         LEFT JOIN participants o ON o.id = l.provider
-         WHERE l.holder = $1 ORDER BY l.ended, l.id DESC LIMIT 200",
+        "SELECT l.id, t.buy, i.symbol, t.pool, p.name AS provider, t.at, t.units, t.price,
+                t.start_at, t.end_at, t.rules, l.escrow, l.delivered, l.earned, l.credited, l.ended,
+                o.client_id, NULL AS image, NULL::bigint AS key, NULL AS key_name,
+                NULL AS key_algorithm, NULL AS key_fingerprint, NULL::boolean AS key_is_removed
+         FROM leases l JOIN trades t ON t.id = l.id JOIN orders o ON o.id = t.buy
+         JOIN pools c ON c.id = t.pool JOIN instruments i ON i.id = c.instrument
+         LEFT JOIN participants p ON p.id = l.provider
+         WHERE l.holder = $1 AND ($2::bigint IS NULL OR l.id < $2)
+           AND CASE $3
+               WHEN 'scheduled' THEN NOT l.ended AND $4 < t.start_at
+               WHEN 'running' THEN NOT l.ended AND t.start_at <= $4 AND $4 < t.end_at
+               WHEN 'settling' THEN NOT l.ended AND t.end_at <= $4
+               WHEN 'ended' THEN l.ended
+               ELSE true END
+         ORDER BY l.id DESC LIMIT $5",
     )
     .bind(holder.0)
+    .bind(filter.before.map(|lease| lease.0))
+    .bind(filter.stage.map_or("", Stage::name))
+    .bind(clock::instant(now).to_sqlx())
+    .bind(i64::try_from(PAGE + 1).unwrap_or(i64::MAX))
     .fetch_all(db)
     .await
     .context("loading leases")?;
@@ -105,11 +167,16 @@ pub(super) async fn lease(
     id: LeaseId,
 ) -> Result<Option<LeaseRow>, Error> {
     let row: Option<Row> = sqlx::query_as(
-        "SELECT l.id, t.buy, i.symbol, t.pool, o.name AS provider, t.at, t.units, t.price,
-                t.start_at, t.end_at, t.rules, l.escrow, l.delivered, l.earned, l.credited, l.ended
-         FROM leases l JOIN trades t ON t.id = l.id
-         JOIN pools p ON p.id = t.pool JOIN instruments i ON i.id = p.instrument
-         LEFT JOIN participants o ON o.id = l.provider
+        "SELECT l.id, t.buy, i.symbol, t.pool, p.name AS provider, t.at, t.units, t.price,
+                t.start_at, t.end_at, t.rules, l.escrow, l.delivered, l.earned, l.credited, l.ended,
+                o.client_id, a.image, k.id AS key, k.name AS key_name,
+                k.algorithm AS key_algorithm, k.fingerprint AS key_fingerprint,
+                k.removed_at IS NOT NULL AS key_is_removed
+         FROM leases l JOIN trades t ON t.id = l.id JOIN orders o ON o.id = t.buy
+         JOIN pools c ON c.id = t.pool JOIN instruments i ON i.id = c.instrument
+         LEFT JOIN participants p ON p.id = l.provider
+         LEFT JOIN order_access a ON a.participant = o.participant AND a.client_id = o.client_id
+         LEFT JOIN ssh_keys k ON k.id = a.ssh_key
          WHERE l.holder = $1 AND l.id = $2",
     )
     .bind(holder.0)
@@ -118,6 +185,56 @@ pub(super) async fn lease(
     .await
     .context("loading a lease")?;
     Ok(row.map(LeaseRow::from))
+}
+
+/// A key of a participant.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(super) struct Key {
+    pub(super) id: i64,
+    pub(super) name: String,
+    pub(super) algorithm: String,
+    pub(super) fingerprint: String,
+    pub(super) added_by: String,
+    /// How many leases that have not ended it opens.
+    pub(super) leases: i64,
+}
+
+/// A participant's keys, the newest first.
+pub(super) async fn keys(db: &PgPool, of: ParticipantId) -> Result<Vec<Key>, Error> {
+    let keys = sqlx::query_as(
+        "SELECT k.id, k.name, k.algorithm, k.fingerprint, u.login AS added_by,
+                coalesce(used.leases, 0) AS leases
+         FROM ssh_keys k JOIN users u ON u.id = k.added_by
+         LEFT JOIN (SELECT a.ssh_key, count(*) AS leases
+                    FROM leases l JOIN trades t ON t.id = l.id JOIN orders o ON o.id = t.buy
+                    JOIN order_access a
+                      ON a.participant = o.participant AND a.client_id = o.client_id
+                    WHERE l.holder = $1 AND NOT l.ended GROUP BY a.ssh_key) used
+           ON used.ssh_key = k.id
+         WHERE k.participant = $1 AND k.removed_at IS NULL ORDER BY k.id DESC",
+    );
+    let keys = keys.bind(of.0).fetch_all(db).await;
+    Ok(keys.context("loading a participant's keys")?)
+}
+
+/// Whether a participant has this key.
+pub(super) async fn has_key(db: &PgPool, of: ParticipantId, key: i64) -> Result<bool, Error> {
+    let has = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM ssh_keys
+                        WHERE id = $1 AND participant = $2 AND removed_at IS NULL)",
+    );
+    let has = has.bind(key).bind(of.0).fetch_one(db).await;
+    Ok(has.context("looking for a key")?)
+}
+
+/// The journal entries of a lease beside those of its hours.
+pub(super) async fn entries(db: &PgPool, id: LeaseId) -> Result<Vec<(String, i64)>, Error> {
+    let entries = sqlx::query_as(
+        "SELECT reason, id FROM journal_entries
+         WHERE subject = $1 AND reason IN ('trade', 'credit') ORDER BY id",
+    );
+    let entries = entries.bind(id.0).fetch_all(db).await;
+    Ok(entries.context("loading a lease's journal entries")?)
 }
 
 /// A settled hour.

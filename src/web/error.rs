@@ -187,6 +187,10 @@ fn show(headers: &HeaderMap, shell: Shell, response: Response, error: Option<&Er
         parts
             .headers
             .insert("hx-reswap", HeaderValue::from_static("innerHTML"));
+        // A form that picks a part of a page is answered with no page here.
+        parts
+            .headers
+            .insert("hx-reselect", HeaderValue::from_static("unset"));
     }
     match body {
         Ok(body) => (parts, Html(body)).into_response(),

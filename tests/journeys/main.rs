@@ -6,6 +6,7 @@ mod demonstration;
 mod disputes;
 mod doors;
 mod embedded;
+mod keys;
 mod live;
 mod lives;
 mod matrix;

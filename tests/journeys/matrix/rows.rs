@@ -35,6 +35,11 @@ pub(super) fn rows() -> Vec<Row> {
         get("/leases/live"),
         get("/leases/{id}").of(&[A], "l1", "l999"),
         get("/leases/{id}/live").of(&[A], "l1", "l999"),
+        post("/leases/{id}/access", &[("image", "bare"), ("ssh_key", "later")]).of(&[A], "l1", "l999"),
+        get("/keys"),
+        post("/keys", &[("public_key", KEY)]),
+        post("/keys/{id}/name", &[("name", "{caller}")]).of(&[A], "1", "999"),
+        post("/keys/{id}/remove", &[]).of(&[A], "1", "999"),
         get("/wallet"),
         get("/wallet/live"),
         post("/wallet/deposits", &[("amount", "5")]),
@@ -52,6 +57,8 @@ const TICKET: &[(&str, &str)] = &[
     ("client_id", "web-matrix-0000000001"),
     ("image", "bare"),
 ];
+
+const KEY: &str = include_str!("../../keys/rsa_2048.pub");
 
 /// How a URL is called.
 pub(super) struct Row {

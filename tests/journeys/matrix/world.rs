@@ -72,6 +72,12 @@ impl World {
         app.submit(bid("leased", 8, 100_000, (1, 5))).await;
         app.submit(bid("rests", 8, 90_000, (1, 5))).await;
         let callers = callers(&app, b, q, s).await;
+        let key = "INSERT INTO ssh_keys
+             (participant, name, algorithm, public_key, fingerprint, added_by, added_at)
+             SELECT $1, 'k', 'Ed25519', 'none', 'SHA256:none', min(id), now()
+             FROM users WHERE participant = $1";
+        let key = sqlx::query(key).bind(A).execute(&app.database.pool).await;
+        key.expect("A has the key 1");
         let keep = "CREATE TABLE matrix_sessions AS TABLE sessions";
         let kept = sqlx::query(keep).execute(&app.database.pool).await;
         kept.expect("the sessions are kept");

@@ -243,6 +243,15 @@ impl Page {
         texts.remove(0)
     }
 
+    /// An attribute of the first element that a selector finds.
+    pub(crate) fn attribute(&self, selector: &str, name: &str) -> String {
+        let parsed = Selector::parse(selector).expect("a selector");
+        let page = Html::parse_document(&self.body);
+        let found = page.select(&parsed).next();
+        let found = found.and_then(|element| element.attr(name).map(str::to_owned));
+        found.unwrap_or_else(|| panic!("no {name} at {selector} in {}", self.body))
+    }
+
     /// Whether a selector finds anything.
     pub(crate) fn has(&self, selector: &str) -> bool {
         !self.texts(selector).is_empty()

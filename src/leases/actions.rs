@@ -1,0 +1,148 @@
+//! Keys, and what a lease is to find started.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use market::LeaseId;
+
+use super::forms::{AccessForm, KeyForm, Rename, is_name};
+use super::store::{self, Added};
+use super::{pages, queries};
+use crate::app::App;
+use crate::web::acts::Origin;
+use crate::web::shell::safe_path;
+use crate::web::symbol::Symbol;
+use crate::web::{Error, FieldErrors, Form, Member, Shell};
+
+/// `POST /keys`: a public key; then back to where it was wanted.
+///
+/// # Errors
+/// When the database can't be written.
+pub async fn add_key(
+    State(app): State<App>,
+    shell: Shell,
+    member: Member,
+    origin: Origin,
+    Form(form): Form<KeyForm>,
+) -> Result<Response, Error> {
+    let locale = shell.locale;
+    let refuse = async |form, errors| {
+        let page = pages::draw_keys(&app, shell.clone(), &member, form, errors, false);
+        Ok((StatusCode::UNPROCESSABLE_ENTITY, page.await?).into_response())
+    };
+    let mut errors = FieldErrors::default();
+    if form.has_secret() {
+        errors.add("public_key", locale.t("key.bad.private"));
+        let empty = KeyForm {
+            back: form.back,
+            ..KeyForm::default()
+        };
+        return refuse(empty, errors).await;
+    }
+    let key = match form.read(locale) {
+        Ok(key) => key,
+        Err(errors) => return refuse(form, errors).await,
+    };
+    match store::add_key(&app.db, &member, &origin, &key).await? {
+        Added::Yes => {
+            let back = match form.back.as_str() {
+                "" => "/keys?added",
+                back => safe_path(back),
+            };
+            return Ok(Redirect::to(back).into_response());
+        }
+        Added::Named(name) => {
+            errors.add("public_key", locale.tr("key.bad.there", [("name", &name)]));
+        }
+        Added::TooMany => {
+            let most = store::MOST_KEYS.to_string();
+            errors.add("public_key", locale.tr("key.bad.many", [("n", &most)]));
+        }
+    }
+    refuse(form, errors).await
+}
+
+/// The number in a key's address.
+fn number(id: &str) -> Result<i64, Error> {
+    id.parse().map_err(|_| Error::NotFound)
+}
+
+/// `POST /keys/{id}/name`
+///
+/// # Errors
+/// [`Error::NotFound`] for another participant's as for none.
+pub async fn rename_key(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    shell: Shell,
+    member: Member,
+    origin: Origin,
+    Form(form): Form<Rename>,
+) -> Result<Response, Error> {
+    let (id, name) = (number(&id)?, form.name.trim());
+    if !queries::has_key(&app.db, member.participant, id).await? {
+        return Err(Error::NotFound);
+    }
+    if !is_name(name) {
+        let mut errors = FieldErrors::default();
+        errors.add("rename", shell.locale.t("key.bad.name"));
+        let page = pages::draw_keys(&app, shell, &member, KeyForm::default(), errors, false);
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, page.await?).into_response());
+    }
+    if store::rename_key(&app.db, &member, &origin, id, name).await? {
+        Ok(Redirect::to("/keys").into_response())
+    } else {
+        Err(Error::NotFound)
+    }
+}
+
+/// `POST /keys/{id}/remove`: one that is gone already needs nothing more.
+///
+/// # Errors
+/// [`Error::NotFound`] for another participant's as for none.
+pub async fn remove_key(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    member: Member,
+    origin: Origin,
+) -> Result<Redirect, Error> {
+    if store::remove_key(&app.db, &member, &origin, number(&id)?).await? {
+        Ok(Redirect::to("/keys"))
+    } else {
+        Err(Error::NotFound)
+    }
+}
+
+/// `POST /leases/{id}/access`: image and key, until the lease starts. They are the order's: its
+/// other leases start at the same time and find the same.
+///
+/// # Errors
+/// [`Error::NotFound`] for another holder's as for none.
+pub async fn set_access(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    shell: Shell,
+    member: Member,
+    Form(form): Form<AccessForm>,
+) -> Result<Response, Error> {
+    let lease: LeaseId = id.parse().map_err(|_| Error::NotFound)?;
+    let row = queries::lease(&app.db, member.participant, lease)
+        .await?
+        .ok_or(Error::NotFound)?;
+    let mut errors = FieldErrors::default();
+    if app.clock.now() >= row.period.start.begins() {
+        errors.add("image", shell.locale.t("access.bad.started"));
+    } else {
+        let keys = queries::keys(&app.db, member.participant).await?;
+        let keys: Vec<i64> = keys.iter().map(|key| key.id).collect();
+        match form.read(shell.locale, Symbol::new(&row.symbol).grade, &keys) {
+            Ok((image, key)) => {
+                store::set_access(&app.db, &member, &row.client_id, image, key).await?;
+                return Ok(Redirect::to(&format!("/leases/{lease}#login")).into_response());
+            }
+            Err(wrong) => errors = wrong,
+        }
+    }
+    let page = pages::draw(&app, shell, row, errors, false);
+    Ok((StatusCode::UNPROCESSABLE_ENTITY, page.await?).into_response())
+}
