@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::audit;
 use crate::clock::MarketClock;
 use crate::feed::Feed;
 use crate::sequencer::Sequencer;
@@ -18,6 +19,8 @@ pub struct App {
     pub feed: Feed,
     /// Market time.
     pub clock: MarketClock,
+    /// Where the books can be proved while the market runs.
+    pub audit: audit::Desk,
     /// What the web side keeps while it runs.
     pub web: Arc<Web>,
 }

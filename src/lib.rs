@@ -24,6 +24,7 @@ pub mod funds;
 pub mod identity;
 pub mod instruments;
 pub mod leases;
+pub mod ledger;
 pub mod market_data;
 pub mod orders;
 

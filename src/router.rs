@@ -14,11 +14,14 @@ use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetReques
 use tower_http::trace::TraceLayer;
 
 use crate::app::App;
-use crate::web::Access::{self, Active, Anyone, Member, Participant};
-use crate::web::Role::{Buyer, Finance, Operator};
+use crate::web::Access::{self, Active, Anyone, Member, Participant, Platform};
+use crate::web::Role::{self, Auditor, Buyer, Finance, Operations, Operator};
 use crate::web::shell::REQUEST_ID;
 use crate::web::{access, assets, body, error, headers, metrics, preferences, session, to_the_end};
-use crate::{funds, identity, instruments, leases, market_data, orders};
+use crate::{funds, identity, instruments, leases, ledger, market_data, orders};
+
+/// The marketplace's own people, whatever their role: each reads everything.
+const READERS: Access = Platform(&Role::PLATFORM);
 
 /// Every URL of the site: who may call it, and what answers.
 // One line a URL, however long.
@@ -57,6 +60,11 @@ fn table() -> Table {
         .get("/wallet", Participant, funds::pages::wallet)
         .get("/wallet/live", Participant, funds::fragments::live)
         .post("/wallet/deposits", Member(&[Finance]), funds::actions::deposit)
+        .get("/ops/ledger", READERS, ledger::pages::balance)
+        .get("/ops/ledger.csv", READERS, ledger::pages::balance_csv)
+        .post("/ops/ledger/audit", Platform(&[Operations, Auditor]), ledger::actions::audit)
+        .get("/ops/journal", READERS, ledger::pages::journal)
+        .get("/ops/journal/{entry}", READERS, ledger::pages::entry)
 }
 
 /// A URL and who may call it.

@@ -8,12 +8,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What a person sees together; none uses another.
-const AREAS: [&str; 10] = [
+const AREAS: [&str; 12] = [
     "disputes",
     "funds",
     "identity",
     "instruments",
     "leases",
+    "ledger",
+    "lookup",
     "market_data",
     "members",
     "orders",

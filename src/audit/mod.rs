@@ -6,11 +6,14 @@
 //! ([`proof`]): it must give the journal, hash by hash, and the state that the tables hold.
 
 mod checks;
+mod desk;
 mod proof;
 
 use serde::Serialize;
 
 use crate::sequencer::{StartError, open_to_read};
+
+pub use desk::{Desk, Finished, State};
 
 /// What an audit found.
 #[derive(Debug, Serialize)]

@@ -21,7 +21,7 @@ use crate::replay::decimal::Decimal;
 use crate::sequencer::{self, Started, scheduler};
 use crate::web::server::{self, Limits};
 use crate::web::{Options, Web};
-use crate::{demo, router, rules};
+use crate::{audit, demo, router, rules};
 
 /// What `sluice serve` takes.
 #[derive(Debug, clap::Args)]
@@ -109,6 +109,7 @@ async fn serve_from(
         sequencer: started.sequencer.clone(),
         feed: started.feed.clone(),
         clock,
+        audit: audit::Desk::new(database.url()),
         web,
     };
     tracing::info!("serving http://{}", listener.local_addr()?);

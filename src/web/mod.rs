@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod passwords;
 pub mod preferences;
 pub mod quote;
+pub mod reference;
 pub mod say;
 pub mod server;
 pub mod session;

@@ -18,6 +18,16 @@ pub fn rejection(locale: Locale, rejection: Rejection) -> String {
     }
 }
 
+/// Who gave a command, by how the command log has it: a person's sign-in name, or a part of the
+/// program.
+pub fn actor(locale: Locale, actor: &str, login: Option<&str>) -> String {
+    match (login, actor.split_once(':')) {
+        (Some(login), _) => login.to_owned(),
+        (None, Some(("system", part))) => locale.tr("actor.system", [("part", part)]),
+        _ => actor.to_owned(),
+    }
+}
+
 /// Why nothing more comes of an order.
 pub fn done(locale: Locale, why: &str) -> String {
     locale.t(format!("order.done.{why}")).into_owned()

@@ -167,6 +167,8 @@ impl Shell {
         let path = self.path.split('?').next().unwrap_or_default();
         match section {
             "/" => path == "/" || path.starts_with("/market"),
+            // The way in to everything of the marketplace's people is not all of it.
+            "/ops" => path == "/ops",
             _ => {
                 path == section
                     || path

@@ -7,6 +7,7 @@ mod disputes;
 mod doors;
 mod embedded;
 mod keys;
+mod ledger;
 mod live;
 mod lives;
 mod matrix;

@@ -39,6 +39,14 @@ impl Role {
         Self::Auditor,
     ];
 
+    /// Those of the marketplace's own people.
+    pub const PLATFORM: [Self; 4] = [
+        Self::Operations,
+        Self::Arbiter,
+        Self::Surveillance,
+        Self::Auditor,
+    ];
+
     /// Its name in the tables.
     pub fn code(self) -> &'static str {
         match self {

@@ -43,6 +43,11 @@ pub(super) fn rows() -> Vec<Row> {
         get("/wallet"),
         get("/wallet/live"),
         post("/wallet/deposits", &[("amount", "5")]),
+        get("/ops/ledger"),
+        get("/ops/ledger.csv"),
+        post("/ops/ledger/audit", &[]).changes_nothing(),
+        get("/ops/journal"),
+        get("/ops/journal/{entry}").about("1", "999"),
     ]
 }
 

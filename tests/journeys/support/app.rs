@@ -55,6 +55,7 @@ impl TestApp {
             sequencer: started.sequencer.clone(),
             feed: started.feed.clone(),
             clock,
+            audit: sluice::audit::Desk::new(&database.url),
             web: Arc::new(Web::new(options)),
         };
         let listener = TcpListener::bind("127.0.0.1:0")

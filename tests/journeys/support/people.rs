@@ -42,6 +42,11 @@ pub(crate) async fn member(app: &TestApp, of: i64, roles: &[Role], login: &str) 
     member_with(app, of, roles, login, factor).await
 }
 
+/// The marketplace's person with this role, whose sign-in name is the role's.
+pub(crate) async fn of_platform(app: &TestApp, role: Role) -> Visitor {
+    member(app, PLATFORM, &[role], role.code()).await
+}
+
 /// The same, with a second factor that was given or not.
 pub(crate) async fn member_with(
     app: &TestApp,

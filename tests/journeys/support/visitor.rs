@@ -231,6 +231,20 @@ impl Page {
         texts.collect()
     }
 
+    /// The rows that a selector finds, each with the texts of its cells between bars.
+    pub(crate) fn rows(&self, selector: &str) -> Vec<String> {
+        let selector = Selector::parse(selector).expect("a selector");
+        let page = Html::parse_document(&self.body);
+        let rows = page.select(&selector).map(|row| {
+            let cells = row.child_elements().map(|cell| {
+                let text: String = cell.text().collect();
+                text.split_whitespace().collect::<Vec<_>>().join(" ")
+            });
+            cells.collect::<Vec<_>>().join(" | ")
+        });
+        rows.collect()
+    }
+
     /// The text of the only element that a selector finds.
     pub(crate) fn text(&self, selector: &str) -> String {
         let mut texts = self.texts(selector);
