@@ -339,6 +339,7 @@ mod tests {
             units: "8".to_owned(),
             price: "9.98".to_owned(),
             hold: "319.36".to_owned(),
+            mode: "advanced".to_owned(),
             ..Ticket::default()
         }
     }
@@ -357,6 +358,13 @@ mod tests {
             ..ticket()
         };
         assert!(!other.names_hold(&terms));
+        // A simple one takes what there is and rests nowhere.
+        let simple = Ticket {
+            mode: String::new(),
+            ..ticket()
+        };
+        let terms = simple.read(Locale::En, NOW).unwrap();
+        assert_eq!((terms.tif, terms.post_only), (TimeInForce::Fok, false));
     }
 
     #[test]
@@ -375,7 +383,8 @@ mod tests {
         bad(|t| t.price = "9".repeat(30), "price");
         bad(|t| t.day = "2026-13-01".to_owned(), "day");
         bad(|t| t.hours = "-4".to_owned(), "hours");
-        bad(|t| t.tif = "gtd".to_owned(), "tif");
+        bad(|t| t.tif = "day".to_owned(), "tif");
+        bad(|t| t.tif = "gtd".to_owned(), "until");
     }
 
     #[test]
