@@ -6,6 +6,7 @@ pub mod clock;
 pub mod delivery;
 pub mod demo;
 pub mod feed;
+pub mod names;
 pub mod replay;
 pub mod rules;
 pub mod sequencer;
@@ -26,6 +27,7 @@ pub mod instruments;
 pub mod leases;
 pub mod ledger;
 pub mod market_data;
+pub mod members;
 pub mod orders;
 
 rust_i18n::i18n!("locales");

@@ -14,11 +14,11 @@ use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetReques
 use tower_http::trace::TraceLayer;
 
 use crate::app::App;
-use crate::web::Access::{self, Active, Anyone, Member, Participant, Platform};
-use crate::web::Role::{self, Auditor, Buyer, Finance, Operations, Operator};
+use crate::web::Access::{self, Active, Anyone, Entering, Member, Participant, Platform, SignedIn};
+use crate::web::Role::{self, Auditor, Buyer, Finance, Operations, Operator, Owner};
 use crate::web::shell::REQUEST_ID;
 use crate::web::{access, assets, body, error, headers, metrics, preferences, session, to_the_end};
-use crate::{funds, identity, instruments, leases, ledger, market_data, orders};
+use crate::{funds, identity, instruments, leases, ledger, market_data, members, orders};
 
 /// The marketplace's own people, whatever their role: each reads everything.
 const READERS: Access = Platform(&Role::PLATFORM);
@@ -43,6 +43,23 @@ fn table() -> Table {
         .get("/sign-in", Anyone, identity::pages::sign_in)
         .post("/sign-in", Anyone, identity::actions::sign_in)
         .post("/sign-out", Anyone, identity::actions::sign_out)
+        .get("/second-factor", Entering, identity::pages::second_factor)
+        .post("/second-factor", Entering, identity::actions::pass)
+        .post("/second-factor/enrolment", Entering, identity::actions::enrol)
+        .post("/second-factor/confirmation", Entering, identity::actions::confirm)
+        .post("/second-factor/codes", SignedIn, identity::actions::renew_codes)
+        .post("/second-factor/removal", SignedIn, identity::actions::remove)
+        .get("/settings", SignedIn, members::pages::settings)
+        .post("/settings/password", SignedIn, members::actions::password)
+        .post("/settings/sessions/end-others", SignedIn, members::actions::end_others)
+        .post("/settings/sessions/{id}/end", SignedIn, members::actions::end_session)
+        .get("/settings/members", Participant, members::pages::members)
+        .post("/settings/members/{id}/roles", Member(&[Owner]), members::actions::roles)
+        .post("/settings/members/{id}/removal", Member(&[Owner]), members::actions::remove)
+        .post("/settings/invitations", Member(&[Owner]), members::actions::invite)
+        .post("/settings/invitations/{id}/revocation", Member(&[Owner]), members::actions::revoke)
+        .get("/join", Anyone, members::pages::join)
+        .post("/join", Anyone, members::actions::join)
         .post("/preferences", Anyone, preferences::keep)
         .get("/orders", Participant, orders::pages::index)
         .get("/orders/live", Participant, orders::fragments::live)

@@ -4,6 +4,7 @@ use market::{Command, ParticipantId, Timestamp};
 use sqlx::PgPool;
 
 use crate::clock;
+use crate::names;
 use crate::sequencer::Actor;
 
 /// What this actor has done, and when it began.
@@ -25,12 +26,13 @@ pub(super) async fn done(
 /// The number of the participant of this name, made where there is none yet.
 pub(super) async fn participant(db: &PgPool, name: &str) -> Result<ParticipantId, sqlx::Error> {
     let id = sqlx::query_scalar(
-        "INSERT INTO participants (name, created_at) VALUES ($1, $2)
-             ON CONFLICT (lower(name)) DO UPDATE SET name = EXCLUDED.name
+        "INSERT INTO participants (name, created_at, name_key) VALUES ($1, $2, $3)
+             ON CONFLICT (name_key) DO UPDATE SET name = EXCLUDED.name
          RETURNING id",
     )
     .bind(name)
     .bind(jiff_sqlx::Timestamp::from(clock::wall()))
+    .bind(names::key(name))
     .fetch_one(db)
     .await?;
     Ok(ParticipantId(id))

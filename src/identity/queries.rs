@@ -3,6 +3,7 @@
 use anyhow::Context;
 use sqlx::PgPool;
 
+use crate::names;
 use crate::web::Error;
 
 /// A person's number and password hash.
@@ -14,11 +15,12 @@ pub(super) struct Known {
 
 /// The person of this sign-in name.
 pub(super) async fn user(db: &PgPool, login: &str) -> Result<Option<Known>, Error> {
-    let known =
-        sqlx::query_as("SELECT id, password_hash FROM users WHERE lower(login) = lower($1)")
-            .bind(login)
-            .fetch_optional(db)
-            .await
-            .context("finding a user")?;
+    let known = sqlx::query_as(
+        "SELECT id, password_hash FROM users WHERE login_key = $1 AND removed_at IS NULL",
+    )
+    .bind(names::key(login))
+    .fetch_optional(db)
+    .await
+    .context("finding a user")?;
     Ok(known)
 }

@@ -19,6 +19,7 @@ pub mod preferences;
 pub mod quote;
 pub mod reference;
 pub mod say;
+pub mod second_factor;
 pub mod server;
 pub mod session;
 pub mod shell;
@@ -109,6 +110,8 @@ pub struct Web {
     pub hub: Arc<live::Hub>,
     /// Sessions as they end, for the streams that they opened.
     pub sessions_ended: broadcast::Sender<session::TokenHash>,
+    /// The streams whose sessions are looked at again.
+    pub watched: session::Watched,
     /// Cancelled when the server is to stop: streams end with it.
     pub stopping: CancellationToken,
 }
@@ -126,6 +129,7 @@ impl Web {
             streams: Arc::new(Semaphore::new(options.streams)),
             hub: Arc::default(),
             sessions_ended: broadcast::channel(64).0,
+            watched: session::Watched::default(),
             stopping: CancellationToken::new(),
         }
     }

@@ -9,6 +9,7 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 
 use super::error::Error;
+use super::i18n::Locale;
 use crate::app::App;
 
 /// The fewest characters of a password.
@@ -34,6 +35,17 @@ pub enum Weak {
     Long,
     /// Among the first that anyone would try.
     Common,
+}
+
+impl Weak {
+    /// The sentence at the field.
+    pub fn text(self, locale: Locale) -> String {
+        match self {
+            Self::Short => locale.tr("sign_up.bad.short", [("n", &SHORTEST.to_string())]),
+            Self::Long => locale.tr("sign_up.bad.long", [("n", &LONGEST_BYTES.to_string())]),
+            Self::Common => locale.t("sign_up.bad.common").into_owned(),
+        }
+    }
 }
 
 /// Whether a password is good enough; there is no rule about its kinds of characters. The names

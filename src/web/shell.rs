@@ -156,6 +156,20 @@ impl Shell {
         self.member.as_ref().is_some_and(Member::is_of_platform)
     }
 
+    /// The reader's roles in their words.
+    pub fn role_words(&self) -> String {
+        let member = self.member.as_ref();
+        let words: Vec<_> = member
+            .into_iter()
+            .flat_map(|member| member.roles.given())
+            .map(|role| self.t(format!("role.{}", role.code())))
+            .collect();
+        if words.is_empty() {
+            return self.t("settings.no_role").into_owned();
+        }
+        words.join(&self.t("members.and"))
+    }
+
     /// Whether the reader has one of these roles.
     pub fn may(&self, roles: &[Role]) -> bool {
         let member = self.member.as_ref();

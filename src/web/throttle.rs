@@ -10,6 +10,8 @@ use std::time::Duration;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
+use crate::names;
+
 /// How many keys a limiter may know before those that have recovered are forgotten.
 const KEYS: usize = 10_000;
 
@@ -19,6 +21,8 @@ pub struct Throttle {
     sign_in: DefaultKeyedRateLimiter<(IpAddr, String)>,
     sign_in_address: DefaultKeyedRateLimiter<IpAddr>,
     sign_up: DefaultKeyedRateLimiter<IpAddr>,
+    second_factor: DefaultKeyedRateLimiter<i64>,
+    kept: DefaultKeyedRateLimiter<IpAddr>,
 }
 
 /// Too soon: how many seconds to wait.
@@ -31,6 +35,8 @@ impl Default for Throttle {
             sign_in: limiter(10, Duration::from_secs(60)),
             sign_in_address: limiter(100, Duration::from_secs(2)),
             sign_up: limiter(20, Duration::from_secs(180)),
+            second_factor: limiter(10, Duration::from_secs(300)),
+            kept: limiter(20, Duration::from_secs(30)),
         }
     }
 }
@@ -44,7 +50,7 @@ impl Throttle {
     pub fn sign_in(&self, address: IpAddr, name: &str) -> Result<(), TooSoon> {
         let address = network(address);
         check(&self.sign_in_address, &address)?;
-        check(&self.sign_in, &(address, name.to_lowercase()))
+        check(&self.sign_in, &(address, names::key(name)))
     }
 
     /// Counts an attempt to sign up: twenty at once by address, then one every three minutes.
@@ -53,6 +59,24 @@ impl Throttle {
     /// When it is too soon.
     pub fn sign_up(&self, address: IpAddr) -> Result<(), TooSoon> {
         check(&self.sign_up, &network(address))
+    }
+
+    /// Counts a code that a person gives as a second factor: ten at once, then one every five
+    /// minutes. Only who knows the person's password can use these up.
+    ///
+    /// # Errors
+    /// When it is too soon.
+    pub fn second_factor(&self, user: i64) -> Result<(), TooSoon> {
+        check(&self.second_factor, &user)
+    }
+
+    /// Counts a form that is kept for who signs in: twenty at once by address, then one every
+    /// thirty seconds.
+    ///
+    /// # Errors
+    /// When it is too soon.
+    pub fn kept(&self, address: IpAddr) -> Result<(), TooSoon> {
+        check(&self.kept, &network(address))
     }
 }
 

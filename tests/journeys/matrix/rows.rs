@@ -4,7 +4,7 @@ use std::fmt;
 
 use axum::http::Method;
 
-use super::world::{A, Caller, Place};
+use super::world::{A, Caller, NOBODYS, Place};
 
 const SYMBOL: &str = "A100-80GB.GUZ-GAN.SILVER";
 
@@ -13,6 +13,7 @@ const SYMBOL: &str = "A100-80GB.GUZ-GAN.SILVER";
 #[rustfmt::skip]
 pub(super) fn rows() -> Vec<Row> {
     vec![
+        #[cfg(debug_assertions)]
         get("/styleguide"),
         get("/"),
         get("/overview/live"),
@@ -24,8 +25,25 @@ pub(super) fn rows() -> Vec<Row> {
         get("/sign-up").answers(&[200, 303]),
         post("/sign-up", &[("name", "x")]).answers(&[422]).changes_nothing(),
         get("/sign-in").answers(&[200, 303]),
-        post("/sign-in", &[("login", "nobody at all")]).answers(&[422, 429]).changes_nothing(),
+        post("/sign-in", &[("login", "nobody at all")]).answers(&[422, 429]),
         post("/sign-out", &[]),
+        get("/second-factor"),
+        post("/second-factor", WRONG_CODE).answers(&[303, 422]),
+        post("/second-factor/enrolment", &[]),
+        post("/second-factor/confirmation", WRONG_CODE).answers(&[303, 422]).changes_nothing(),
+        post("/second-factor/codes", WRONG_CODE).answers(&[422]),
+        post("/second-factor/removal", WRONG_CODE).answers(&[422, 403]),
+        get("/settings"),
+        post("/settings/password", &[("current", "wrong"), ("password", "a river through the hills")]).answers(&[422, 503]),
+        post("/settings/sessions/end-others", &[]),
+        post("/settings/sessions/{id}/end", &[]).of(&[NOBODYS], "9001", "9999").changes_nothing(),
+        get("/settings/members"),
+        post("/settings/members/{id}/roles", &[("finance", "on")]).of(&[A], "9001", "9999"),
+        post("/settings/members/{id}/removal", &[]).of(&[A], "9002", "9999"),
+        post("/settings/invitations", &[("buyer", "on"), ("note", "{caller}")]).answers(&[200]),
+        post("/settings/invitations/{id}/revocation", &[]).of(&[A], "9001", "9999"),
+        get("/join").answers(&[404]),
+        post("/join", &[("invitation", "none")]).answers(&[404]).changes_nothing(),
         post("/preferences", &[("locale", "en")]).changes_nothing(),
         get("/orders"),
         get("/orders/live"),
@@ -50,6 +68,9 @@ pub(super) fn rows() -> Vec<Row> {
         get("/ops/journal/{entry}").about("1", "999"),
     ]
 }
+
+/// No code at all, so never the right one by chance.
+const WRONG_CODE: &[(&str, &str)] = &[("code", "00000x")];
 
 /// A ticket for one unit in the hours that begin two days after the market's opening.
 const TICKET: &[(&str, &str)] = &[
@@ -144,7 +165,7 @@ impl Row {
         match caller.place {
             _ if self.owners.is_empty() => true,
             Place::Of(participant) => self.owners.contains(&participant),
-            Place::Platform => true,
+            Place::Platform => !self.owners.contains(&NOBODYS),
             Place::Nobody | Place::Entering => false,
         }
     }

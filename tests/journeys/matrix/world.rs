@@ -16,6 +16,9 @@ pub(super) const P: i64 = 1;
 /// The buyer whose order `o2` became the lease `l1`.
 pub(super) const A: i64 = 2;
 
+/// Stands for a participant that no caller is of: what is one person's alone.
+pub(super) const NOBODYS: i64 = -1;
+
 /// Where a caller stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
@@ -44,6 +47,19 @@ impl fmt::Display for Caller {
     }
 }
 
+/// Members of A who call nothing themselves, with a session and an invitation.
+const MEMBERS: [&str; 3] = [
+    "INSERT INTO users (id, participant, login, password_hash, created_at)
+     OVERRIDING SYSTEM VALUE
+     VALUES (9001, 2, 'changed', '', now()), (9002, 2, 'removed', '', now())",
+    "INSERT INTO sessions (id, token_sha256, user_id, created_at, seen_at)
+     OVERRIDING SYSTEM VALUE VALUES (9001, sha256('9001'), 9001, now(), now())",
+    "INSERT INTO invitations
+         (id, participant, token_sha256, roles, note, invited_by, invited_at, expires_at)
+     OVERRIDING SYSTEM VALUE
+     VALUES (9001, 2, sha256('9001'), '{buyer}', '', 9001, now(), now() + interval '1 day')",
+];
+
 /// The site with all that is in it.
 pub(super) struct World {
     pub(super) app: TestApp,
@@ -71,6 +87,10 @@ impl World {
         // The provider's ask is o1. A's order o2 becomes the lease l1; o3 rests.
         app.submit(bid("leased", 8, 100_000, (1, 5))).await;
         app.submit(bid("rests", 8, 90_000, (1, 5))).await;
+        for insert in MEMBERS {
+            let inserted = sqlx::query(insert).execute(&app.database.pool).await;
+            inserted.expect("members are there");
+        }
         let callers = callers(&app, b, q, s).await;
         let key = "INSERT INTO ssh_keys
              (participant, name, algorithm, public_key, fingerprint, added_by, added_at)

@@ -1,0 +1,104 @@
+//! What is typed about people.
+
+use serde::Deserialize;
+
+use crate::names;
+use crate::web::passwords;
+use crate::web::{FieldErrors, Locale, Role};
+
+/// The roles that a participant's members have, in the order in which they are shown.
+pub(super) const ROLES: [Role; 5] = [
+    Role::Owner,
+    Role::Buyer,
+    Role::Approver,
+    Role::Finance,
+    Role::Operator,
+];
+
+/// A change of one's password.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Password {
+    pub(super) current: String,
+    pub(super) password: String,
+}
+
+/// Roles, each a box that is ticked or not.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Ticked {
+    owner: String,
+    buyer: String,
+    approver: String,
+    finance: String,
+    operator: String,
+}
+
+/// An invitation.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Invite {
+    pub(super) note: String,
+    #[serde(flatten)]
+    pub(super) roles: Ticked,
+}
+
+/// Whoever follows an invitation.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Join {
+    pub(super) invitation: String,
+    pub(super) login: String,
+    pub(super) password: String,
+}
+
+impl Ticked {
+    /// Whether this role's box is ticked.
+    pub(super) fn has(&self, role: Role) -> bool {
+        let ticked = match role {
+            Role::Owner => &self.owner,
+            Role::Buyer => &self.buyer,
+            Role::Approver => &self.approver,
+            Role::Finance => &self.finance,
+            Role::Operator => &self.operator,
+            _ => return false,
+        };
+        !ticked.is_empty()
+    }
+
+    /// The roles whose boxes are ticked, by their names in the tables.
+    pub(super) fn codes(&self) -> Vec<String> {
+        let ticked = ROLES.into_iter().filter(|role| self.has(*role));
+        ticked.map(|role| role.code().to_owned()).collect()
+    }
+}
+
+impl Invite {
+    /// What is wrong with it, by field.
+    pub(super) fn check(&self, locale: Locale) -> FieldErrors {
+        let mut errors = FieldErrors::default();
+        let note = self.note.trim();
+        if note.chars().count() > 80 || !names::is_visible(note) {
+            errors.add("note", locale.t("members.bad.note"));
+        }
+        if self.roles.codes().is_empty() {
+            errors.add("roles", locale.t("members.bad.roles"));
+        }
+        errors
+    }
+}
+
+impl Join {
+    /// What is wrong with it, by field; the names are its new member's and the participant's.
+    pub(super) fn check(&self, participant: &str, locale: Locale) -> FieldErrors {
+        let mut errors = FieldErrors::default();
+        let login = self.login.trim();
+        if !names::is_for_person(login) {
+            errors.add("login", locale.t("sign_up.bad.login"));
+        }
+        if let Err(weak) = passwords::check(&self.password, &[participant, login]) {
+            errors.add("password", weak.text(locale));
+        }
+        errors
+    }
+}
