@@ -26,6 +26,8 @@ enum Command {
     Simulate(ops::simulate::Arguments),
     /// Check every invariant of the market against the database
     Audit(ops::audit::Arguments),
+    /// Manage the marketplace's own people, and what must work when the web does not
+    Admin(ops::admin::Arguments),
     /// Print the settings in force and where each came from
     Config(ops::config::Arguments),
 }
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Command::Replay(arguments) => ops::replay::run(arguments),
         Command::Simulate(arguments) => ops::simulate::run(arguments),
         Command::Audit(arguments) => ops::audit::run(arguments),
+        Command::Admin(arguments) => ops::admin::run(arguments),
         Command::Config(arguments) => ops::config::run(arguments),
     };
     done.unwrap_or_else(|why| {

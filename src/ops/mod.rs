@@ -1,5 +1,6 @@
 //! What the program does: one file for each of its commands.
 
+pub mod admin;
 pub mod audit;
 pub mod config;
 mod logging;

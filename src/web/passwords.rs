@@ -85,13 +85,18 @@ pub fn check(password: &str, names: &[&str]) -> Result<(), Weak> {
 /// # Errors
 /// [`Error::Busy`] when too many wait.
 pub async fn hash(app: &App, password: String) -> Result<String, Error> {
-    bounded(app, move || {
-        Argon2::default()
-            .hash_password(password.as_bytes())
-            .map(|hash| hash.to_string())
-    })
-    .await?
-    .map_err(|error| Error::Internal(anyhow!("hashing a password: {error}")))
+    bounded(app, move || hash_now(&password)).await?
+}
+
+/// The same at once, on this thread.
+///
+/// # Errors
+/// When the system has no randomness.
+pub fn hash_now(password: &str) -> Result<String, Error> {
+    Argon2::default()
+        .hash_password(password.as_bytes())
+        .map(|hash| hash.to_string())
+        .map_err(|error| Error::Internal(anyhow!("hashing a password: {error}")))
 }
 
 /// Whether a password has this hash; with none, whether it has nobody's: never.

@@ -215,6 +215,11 @@ fn every_command_shows_an_example() {
         assert!(done.status.success());
         assert!(help.contains("Example:\n  "), "{name}: {help}");
     }
+    for name in ["create", "reset-second-factor", "suspend", "restore"] {
+        let (done, help, _) = output(sluice(&folder).args(["admin", name, "--help"]));
+        assert!(done.status.success());
+        assert!(help.contains("Example:\n  "), "admin {name}: {help}");
+    }
 }
 
 #[test]
@@ -277,4 +282,118 @@ fn no_more_sign_ins_wait_for_their_hash_than_the_settings_let() {
     signal(&child, Signal::SIGINT);
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
     assert!(sent_away > 0, "all of them waited");
+}
+
+/// What a form that is sent to this address is answered, head and all.
+fn post(address: &str, path: &str, body: &str) -> String {
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {}\r\n\
+         content-type: application/x-www-form-urlencoded\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(address).expect("it connects");
+    stream.write_all(request.as_bytes()).expect("it is sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it is answered");
+    answer
+}
+
+#[test]
+fn admin_makes_the_platforms_people_before_and_beside_a_server() {
+    let folder = folder_until_exit();
+    let admin = |arguments: &[&str], typed: Option<&str>| {
+        let mut command = sluice(&folder);
+        command.arg("admin").args(arguments);
+        if let Some(typed) = typed {
+            fs::write(folder.join("typed"), typed).expect("it is written");
+            command.stdin(fs::File::open(folder.join("typed")).expect("it is there"));
+        }
+        let (done, out, err) = output(&mut command);
+        (done.status.code(), out, err)
+    };
+    let create = ["create", "--login", "olga", "--role", "operations"];
+    let (code, out, err) = admin(&create, None);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("second factor"), "{out}");
+    let password = out.lines().nth(1).expect("the password is printed");
+    for (arguments, typed, code, sentence) in [
+        (&create[..], None, 1, "olga already"),
+        (
+            &["create", "--login", "OLGA", "--role", "auditor"],
+            None,
+            1,
+            "already",
+        ),
+        (
+            &["create", "--login", "omar", "--role", "owner"],
+            None,
+            2,
+            "owner",
+        ),
+        (
+            &["create", "--login", "o", "--role", "auditor"],
+            None,
+            1,
+            "3 to 254",
+        ),
+        (
+            &["create", "--login", "omar", "--role", "auditor"],
+            Some("too short\n"),
+            1,
+            "at least 15",
+        ),
+        (&["reset-second-factor", "--login", "omar"], None, 1, "omar"),
+        (
+            &["suspend", "--participant", "7", "--reason", "x"],
+            None,
+            1,
+            "participant 7",
+        ),
+        (&["restore", "--participant", "算渠"], None, 1, "算渠"),
+        (&["suspend", "--participant", "7"], None, 2, "--reason"),
+    ] {
+        let (done, out, err) = admin(arguments, typed);
+        assert_eq!(done, Some(code), "{arguments:?}: {out}{err}");
+        assert!(err.contains(sentence), "{arguments:?}: {err}");
+    }
+
+    let (mut child, address) = serve_at(&folder);
+    let answer = post(
+        &address,
+        "/sign-in",
+        &format!("login=olga&password={password}"),
+    );
+    assert!(
+        answer.contains("location: /second-factor?next=/\r\n"),
+        "{answer}"
+    );
+    // Beside the server that runs: a password from standard input, and a suspension.
+    let omar = ["create", "--login", "omar", "--role", "auditor"];
+    let (code, out, err) = admin(&omar, Some("the hills beyond the river\r\n"));
+    assert_eq!(code, Some(0), "{err}");
+    assert!(!out.contains("river"), "{out}");
+    let answer = post(
+        &address,
+        "/sign-in",
+        "login=omar&password=the+hills+beyond+the+river",
+    );
+    assert!(answer.contains("location: /second-factor"), "{answer}");
+    let body = "name=听澜&login=ada&password=a+river+through+the+hills";
+    let answer = post(&address, "/sign-up", body);
+    assert!(answer.contains("location: /wallet"), "{answer}");
+    for (arguments, code) in [
+        (
+            &["suspend", "--participant", "听澜", "--reason", "abuse"][..],
+            0,
+        ),
+        (&["suspend", "--participant", "1", "--reason", "abuse"], 1),
+        (&["restore", "--participant", "1"], 0),
+        (&["restore", "--participant", "1"], 1),
+        (&["reset-second-factor", "--login", "olga"], 0),
+    ] {
+        let (done, out, err) = admin(arguments, None);
+        assert_eq!(done, Some(code), "{arguments:?}: {out}{err}");
+    }
+    signal(&child, Signal::SIGINT);
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
 }
