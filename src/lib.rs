@@ -21,6 +21,7 @@ pub mod router;
 pub mod web;
 
 // The areas: what people see and do. None knows another.
+pub mod certification;
 pub mod funds;
 pub mod identity;
 pub mod instruments;
@@ -29,5 +30,7 @@ pub mod ledger;
 pub mod market_data;
 pub mod members;
 pub mod orders;
+pub mod pools;
+pub mod supply;
 
 rust_i18n::i18n!("locales");

@@ -18,7 +18,10 @@ use crate::web::Access::{self, Active, Anyone, Entering, Member, Participant, Pl
 use crate::web::Role::{self, Auditor, Buyer, Finance, Operations, Operator, Owner};
 use crate::web::shell::REQUEST_ID;
 use crate::web::{access, assets, body, error, headers, metrics, preferences, session, to_the_end};
-use crate::{funds, identity, instruments, leases, ledger, market_data, members, orders};
+use crate::{
+    certification, funds, identity, instruments, leases, ledger, market_data, members, orders,
+    pools, supply,
+};
 
 /// The marketplace's own people, whatever their role: each reads everything.
 const READERS: Access = Platform(&Role::PLATFORM);
@@ -82,6 +85,29 @@ fn table() -> Table {
         .post("/ops/ledger/audit", Platform(&[Operations, Auditor]), ledger::actions::audit)
         .get("/ops/journal", READERS, ledger::pages::journal)
         .get("/ops/journal/{entry}", READERS, ledger::pages::entry)
+        .get("/verify", Anyone, certification::pages::look_up)
+        .get("/verify/{identifier}", Anyone, certification::pages::verify)
+        .get("/provide/apply", Member(&[Operator]), certification::pages::apply)
+        .post("/provide/apply", Active(&[Operator]), certification::actions::submit)
+        .post("/provide/apply/draft", Active(&[Operator]), certification::actions::save)
+        .get("/provide/pools", Member(&[Operator]), pools::pages::index)
+        .post("/provide/pools", Active(&[Operator]), pools::actions::open)
+        .get("/provide/pools/new", Member(&[Operator]), pools::pages::new)
+        .get("/provide/pools/{id}", Member(&[Operator]), pools::pages::show)
+        .get("/provide/pools/{id}/live", Member(&[Operator]), pools::fragments::live)
+        .post("/provide/pools/{id}/units", Active(&[Operator]), pools::actions::grow)
+        .post("/provide/pools/{id}/pause", Member(&[Operator]), pools::actions::pause)
+        .post("/provide/pools/{id}/resume", Active(&[Operator]), pools::actions::resume)
+        .post("/provide/pools/{id}/hosts/{host}", Member(&[Operator]), pools::actions::plan_faults)
+        .post("/provide/pools/{id}/tariffs", Active(&[Operator]), pools::actions::list)
+        .get("/provide/pools/{id}/tariffs/preview", Member(&[Operator]), pools::fragments::preview)
+        .post("/provide/pools/{id}/tariffs/{ask}", Active(&[Operator]), pools::actions::change)
+        .post("/provide/pools/{id}/tariffs/{ask}/end", Member(&[Operator]), pools::actions::end)
+        .get("/provide", Member(&[Operator]), supply::pages::index)
+        .get("/provide/live", Member(&[Operator]), supply::fragments::live)
+        .get("/provide/leases", Member(&[Operator]), supply::pages::leases)
+        .get("/provide/leases/{id}", Member(&[Operator]), supply::pages::show)
+        .get("/provide/leases/{id}/live", Member(&[Operator]), supply::fragments::lease::live)
 }
 
 /// A URL and who may call it.

@@ -8,7 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What a person sees together; none uses another.
-const AREAS: [&str; 12] = [
+const AREAS: [&str; 14] = [
+    "certification",
     "disputes",
     "funds",
     "identity",
@@ -20,6 +21,7 @@ const AREAS: [&str; 12] = [
     "members",
     "orders",
     "oversight",
+    "pools",
     "supply",
 ];
 
@@ -139,7 +141,13 @@ fn areas_have_the_same_file_names() {
     for (name, _) in files("src", "rs") {
         let parts: Vec<&str> = name.split('/').collect();
         let in_area = parts.len() > 2 && AREAS.contains(&parts[1]);
-        if in_area && !(parts.len() == 3 && AREA_FILES.contains(&parts[2])) {
+        // One that would grow too large is a folder of its name.
+        let file = match parts.as_slice() {
+            [_, _, file] => (*file).to_owned(),
+            [_, _, folder, _] => format!("{folder}.rs"),
+            _ => String::new(),
+        };
+        if in_area && !AREA_FILES.contains(&file.as_str()) {
             broken.push(name);
         }
     }

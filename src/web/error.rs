@@ -38,6 +38,9 @@ pub enum Error {
     /// The participant is suspended and begins nothing new.
     #[error("suspended")]
     Suspended,
+    /// Only for participants that were certified to provide.
+    #[error("not certified")]
+    Uncertified,
     /// The market said no, where no form can show it.
     #[error("rejected: {0}")]
     Rejected(Rejection),
@@ -68,7 +71,9 @@ impl Error {
     fn status(&self) -> StatusCode {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Forbidden | Self::Role | Self::Suspended => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::Role | Self::Suspended | Self::Uncertified => {
+                StatusCode::FORBIDDEN
+            }
             Self::SignIn | Self::SecondFactor => StatusCode::UNAUTHORIZED,
             Self::Rejected(_) => StatusCode::CONFLICT,
             Self::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
@@ -232,6 +237,7 @@ fn words(locale: Locale, status: StatusCode, error: Option<&Error>) -> Words {
         (Some(Error::Rejected(_)), _) => "rejected",
         (Some(Error::Role), _) => "role",
         (Some(Error::Suspended), _) => "suspended",
+        (Some(Error::Uncertified), _) => "uncertified",
         (_, StatusCode::NOT_FOUND) => "not_found",
         (_, StatusCode::FORBIDDEN) => "forbidden",
         (_, StatusCode::METHOD_NOT_ALLOWED) => "method",
@@ -248,6 +254,7 @@ fn words(locale: Locale, status: StatusCode, error: Option<&Error>) -> Words {
     };
     let (onward, onward_key) = match kind {
         "rejected" => ("/orders", "error.onward.orders"),
+        "uncertified" => ("/provide/apply", "error.onward.apply"),
         _ => ("/", "error.onward.market"),
     };
     Words {

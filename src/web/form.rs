@@ -44,6 +44,11 @@ impl FieldErrors {
         self.0.get(field).map(String::as_str)
     }
 
+    /// Everything that is wrong, field by field.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.0.values().map(String::as_str)
+    }
+
     /// Whether nothing is wrong.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

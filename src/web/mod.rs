@@ -6,11 +6,15 @@ pub mod acts;
 pub mod assets;
 pub mod banner;
 pub mod body;
+pub mod capacity;
+pub mod certificate;
+pub mod credit_code;
 pub mod error;
 pub mod form;
 pub mod format;
 pub mod headers;
 pub mod i18n;
+pub mod identifier;
 pub mod image;
 pub mod live;
 pub mod metrics;
@@ -26,6 +30,7 @@ pub mod shell;
 #[cfg(debug_assertions)]
 pub mod styleguide;
 pub mod symbol;
+pub mod tank;
 pub mod throttle;
 pub mod window;
 

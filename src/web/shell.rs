@@ -176,6 +176,11 @@ impl Shell {
         member.is_some_and(|member| member.roles.have(roles))
     }
 
+    /// Whether the reader runs their participant's pools and tariffs.
+    pub fn provides(&self) -> bool {
+        self.may(&[Role::Operator])
+    }
+
     /// Whether the navigation's entry of this path is the reader's place.
     pub fn is_at(&self, section: &str) -> bool {
         let path = self.path.split('?').next().unwrap_or_default();
