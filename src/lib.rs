@@ -30,6 +30,7 @@ pub mod ledger;
 pub mod market_data;
 pub mod members;
 pub mod orders;
+pub mod oversight;
 pub mod pools;
 pub mod supply;
 

@@ -20,7 +20,7 @@ use crate::web::shell::REQUEST_ID;
 use crate::web::{access, assets, body, error, headers, metrics, preferences, session, to_the_end};
 use crate::{
     certification, funds, identity, instruments, leases, ledger, market_data, members, orders,
-    pools, supply,
+    oversight, pools, supply,
 };
 
 /// The marketplace's own people, whatever their role: each reads everything.
@@ -80,6 +80,16 @@ fn table() -> Table {
         .get("/wallet", Participant, funds::pages::wallet)
         .get("/wallet/live", Participant, funds::fragments::live)
         .post("/wallet/deposits", Member(&[Finance]), funds::actions::deposit)
+        .get("/ops", READERS, oversight::pages::desk)
+        .get("/ops/applications", READERS, oversight::pages::applications)
+        .get("/ops/applications/{id}", READERS, oversight::pages::application)
+        .post("/ops/applications/{id}/certify", Platform(&[Operations]), oversight::actions::certify)
+        .post("/ops/applications/{id}/refuse", Platform(&[Operations]), oversight::actions::refuse)
+        .get("/ops/participants", READERS, oversight::pages::participants)
+        .get("/ops/participants/{id}", READERS, oversight::pages::participant)
+        .post("/ops/participants/{id}/suspend", Platform(&[Operations]), oversight::actions::suspend)
+        .post("/ops/participants/{id}/cancel", Platform(&[Operations]), oversight::actions::cancel)
+        .post("/ops/participants/{id}/restore", Platform(&[Operations]), oversight::actions::restore)
         .get("/ops/ledger", READERS, ledger::pages::balance)
         .get("/ops/ledger.csv", READERS, ledger::pages::balance_csv)
         .post("/ops/ledger/audit", Platform(&[Operations, Auditor]), ledger::actions::audit)

@@ -11,7 +11,7 @@ use crate::web::reference::Reference;
 use crate::web::{FieldErrors, Locale};
 
 /// Every reason of an entry, in the order of the list.
-pub(super) const REASONS: [&str; 8] = [
+pub(super) const REASONS: [&str; 10] = [
     "deposit",
     "hold",
     "release",
@@ -20,6 +20,8 @@ pub(super) const REASONS: [&str; 8] = [
     "payout",
     "credit",
     "bond_release",
+    "dispute",
+    "ruling",
 ];
 
 /// No name of a participant is longer.

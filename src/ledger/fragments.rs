@@ -158,8 +158,11 @@ pub(super) fn csv(locale: Locale, rows: &[AccountRow]) -> Result<Vec<u8>, csv::E
     let head = ["number", "participant", "account", "debit", "credit"];
     file.write_record(head.map(|column| locale.t(format!("books.csv.{column}")).into_owned()))?;
     let decimal = |is_side: bool, amount: Money| {
-        let amount = i128::from(amount.0).abs();
-        is_side.then(|| market::decimal(amount)).unwrap_or_default()
+        if is_side {
+            market::decimal(i128::from(amount.0).abs())
+        } else {
+            String::new()
+        }
     };
     for row in rows {
         let kind = locale.t(format!("account.{}", row.kind));

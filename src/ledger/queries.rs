@@ -257,6 +257,8 @@ async fn about_entries(
              UNION SELECT 'trade', $2 WHERE $1 IN ('trade', 'lease')
              UNION SELECT r, $2 FROM unnest(ARRAY['settlement', 'credit', 'bond_release']) r
                    WHERE $1 = 'lease'
+             UNION SELECT r, d.id FROM disputes d, unnest(ARRAY['dispute', 'ruling']) r
+                   WHERE $1 = 'lease' AND d.lease = $2
              UNION SELECT r, $2 FROM unnest(ARRAY['dispute', 'ruling']) r WHERE $1 = 'dispute'),
          found AS (
              SELECT e.id, e.reason, e.at FROM meant m

@@ -28,6 +28,32 @@ pub fn actor(locale: Locale, actor: &str, login: Option<&str>) -> String {
     }
 }
 
+/// Why an application is refused, by the coded reason.
+pub fn refusal(locale: Locale, code: &str) -> String {
+    known(locale, format!("refusal.{code}"), code)
+}
+
+/// Why a participant is suspended, by the coded reason.
+pub fn suspension(locale: Locale, code: &str) -> String {
+    known(locale, format!("suspension.{code}"), code)
+}
+
+/// What somebody did, as the record of acts has it.
+pub fn act(locale: Locale, code: &str) -> String {
+    known(locale, format!("act.{code}"), code)
+}
+
+/// The catalogue's text, or the code itself where an older or newer program wrote one that this
+/// one has no words for.
+fn known(locale: Locale, key: String, code: &str) -> String {
+    let words = locale.t(&key);
+    if words == key {
+        code.to_owned()
+    } else {
+        words.into_owned()
+    }
+}
+
 /// Why nothing more comes of an order.
 pub fn done(locale: Locale, why: &str) -> String {
     locale.t(format!("order.done.{why}")).into_owned()

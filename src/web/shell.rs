@@ -13,7 +13,7 @@ use tower_http::request_id::RequestId;
 use super::banner::Banner;
 use super::i18n::Locale;
 use super::session::{Member, Role, Session};
-use super::{assets, format};
+use super::{assets, format, say};
 use crate::app::App;
 
 /// The cookie that keeps a reader's theme.
@@ -168,6 +168,12 @@ impl Shell {
             return self.t("settings.no_role").into_owned();
         }
         words.join(&self.t("members.and"))
+    }
+
+    /// Why the reader's participant is suspended, in words; none when it is not.
+    pub fn suspension(&self) -> Option<String> {
+        let code = self.member.as_ref()?.suspension.as_deref()?;
+        Some(say::suspension(self.locale, code))
     }
 
     /// Whether the reader has one of these roles.

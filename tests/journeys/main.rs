@@ -12,6 +12,7 @@ mod live;
 mod lives;
 mod matrix;
 mod members;
+mod oversight;
 mod program;
 mod replay;
 mod second_factor;

@@ -71,6 +71,8 @@ pub struct Member {
     pub roles: Roles,
     /// Whether the participant may begin nothing new.
     pub is_suspended: bool,
+    /// The coded reason, if it is so.
+    pub suspension: Option<String>,
 }
 
 impl Member {

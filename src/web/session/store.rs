@@ -21,7 +21,7 @@ struct Row {
     name: String,
     login: String,
     roles: Vec<String>,
-    is_suspended: bool,
+    suspension: Option<String>,
     is_stale: bool,
     is_entering: bool,
 }
@@ -35,7 +35,8 @@ impl Row {
             name: self.name,
             login: self.login,
             roles: Roles::of(&self.roles),
-            is_suspended: self.is_suspended,
+            is_suspended: self.suspension.is_some(),
+            suspension: self.suspension,
         };
         Some(if self.is_entering {
             Found::Entering(Entering { member, token })
@@ -74,7 +75,7 @@ async fn rows(db: &PgPool, tokens: &[TokenHash]) -> Result<Vec<Row>, Error> {
     let rows = sqlx::query_as(
         "SELECT s.token_sha256, s.user_id, u.participant, p.name, u.login,
              s.seen_at < CASE u.participant WHEN 0 THEN $7 ELSE $4 END AS is_stale,
-             p.suspended IS NOT NULL AS is_suspended,
+             p.suspended AS suspension,
              ARRAY(SELECT role FROM member_roles r WHERE r.user_id = u.id) AS roles,
              s.second_factor_at IS NULL AND (u.participant = 0 OR EXISTS (
                  SELECT FROM second_factors f

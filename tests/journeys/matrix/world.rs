@@ -72,6 +72,11 @@ impl World {
         let b = people::participant(&app, "白鹭渲染").await;
         let q = people::participant(&app, "祁连算力").await;
         let s = people::participant(&app, "停牌科技").await;
+        // Number 6 has no people: it is decided about.
+        let decided = people::participant(&app, "待审算力").await;
+        for participant in [q, decided] {
+            people::application(&app, participant).await;
+        }
         let suspend = "UPDATE participants SET suspended = 'matrix', suspended_at = now()
              WHERE id = $1";
         let suspended = sqlx::query(suspend)

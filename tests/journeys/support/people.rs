@@ -31,6 +31,21 @@ pub(crate) async fn participant(app: &TestApp, name: &str) -> i64 {
         .expect("a participant is written")
 }
 
+/// An application that a participant has sent; its number.
+pub(crate) async fn application(app: &TestApp, of: i64) -> i64 {
+    let insert = "INSERT INTO applications
+             (participant, legal_name, credit_code, contact_name, contact_phone, contact_mail,
+              region, site_address, capacity, state, created_at, saved_at, submitted_at)
+         VALUES ($1, '贵州祁连算力科技有限公司', '91520900MA6HX3R47L', '林溪', '0851-5550100',
+                 'ops@qilian.example', 'CN-GUZ-GAN', '贵安新区电子园 7 号', '64 × A100-80GB',
+                 'submitted', now(), now(), now()) RETURNING id";
+    let inserted = sqlx::query_scalar(insert).bind(of);
+    inserted
+        .fetch_one(&app.database.pool)
+        .await
+        .expect("an application is written")
+}
+
 /// A member of a participant with these roles, signed in. The platform's people have given their
 /// second factor, others have none.
 pub(crate) async fn member(app: &TestApp, of: i64, roles: &[Role], login: &str) -> Visitor {
