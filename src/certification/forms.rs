@@ -190,7 +190,7 @@ mod tests {
             |f| f.contact_mail = "a@b@c.example".to_owned(),
             "contact_mail",
         );
-        bad(|f| f.region = "CN-XXX".to_owned(), "region");
+        bad(|f| f.region = "CN-QQQ".to_owned(), "region");
         bad(|f| f.site_address = "楼".to_owned(), "site_address");
         bad(|f| f.capacity = "x\u{0}0123456789".to_owned(), "capacity");
         let empty = Application::default().check(Locale::En).unwrap_err();
