@@ -60,6 +60,14 @@ pub fn client_id() -> String {
     format!("web-{}", uuid::Uuid::now_v7().simple())
 }
 
+/// The number that a browser's form sends back, if it is like one of ours: 16 to 64 letters,
+/// digits and hyphens.
+pub fn form_id(sent: &str) -> Option<&str> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let is_ours = (16..=64).contains(&sent.len()) && sent.bytes().all(is_plain);
+    is_ours.then_some(sent)
+}
+
 /// What a person typed as a number, without the spaces round it and with the full-width digits of
 /// a Chinese keyboard as plain ones.
 pub fn plain(typed: &str) -> String {
@@ -83,6 +91,14 @@ pub fn whole(typed: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_number_of_a_form_is_plain() {
+        assert_eq!(form_id(&"a".repeat(15)), None);
+        assert_eq!(form_id(&"a".repeat(65)), None);
+        assert_eq!(form_id("web-0123456789\0abcdef"), None);
+        assert!(form_id(&client_id()).is_some());
+    }
 
     #[test]
     fn numbers_are_read_as_people_type_them() {
