@@ -119,6 +119,16 @@ impl Feed {
         let _ = self.batches.send(Arc::new(published));
     }
 
+    /// Tells of what people have said or proposed about a dispute: no command of the market does.
+    pub fn tell_of_dispute(&self, dispute: DisputeId) {
+        let published = Published {
+            disputes: BTreeSet::from([dispute]),
+            ..Published::default()
+        };
+        // Nobody listening is not an error.
+        let _ = self.batches.send(Arc::new(published));
+    }
+
     /// Follows a batch that has been committed, then tells of it.
     pub(crate) fn publish<'a>(
         &self,
