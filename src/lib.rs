@@ -22,6 +22,8 @@ pub mod web;
 
 // The areas: what people see and do. None knows another.
 pub mod certification;
+pub mod claims;
+pub mod disputes;
 pub mod funds;
 pub mod identity;
 pub mod instruments;

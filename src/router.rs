@@ -14,17 +14,19 @@ use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetReques
 use tower_http::trace::TraceLayer;
 
 use crate::app::App;
-use crate::web::Access::{self, Active, Anyone, Entering, Member, Participant, Platform, SignedIn};
-use crate::web::Role::{self, Auditor, Buyer, Finance, Operations, Operator, Owner};
+use crate::web::Access::{
+    self, Active, Anyone, Entering, Member, Participant, ParticipantOr, Platform, SignedIn,
+};
+use crate::web::Role::{self, Arbiter, Auditor, Buyer, Finance, Operations, Operator, Owner};
 use crate::web::shell::REQUEST_ID;
 use crate::web::{access, assets, body, error, headers, metrics, preferences, session, to_the_end};
 use crate::{
-    certification, funds, identity, instruments, leases, ledger, market_data, members, orders,
-    oversight, pools, supply,
 };
 
 /// The marketplace's own people, whatever their role: each reads everything.
 const READERS: Access = Platform(&Role::PLATFORM);
+/// The parties of a dispute, and the marketplace's own people.
+const PARTIES: Access = ParticipantOr(&Role::PLATFORM);
 
 /// Every URL of the site: who may call it, and what answers.
 // One line a URL, however long.
@@ -77,6 +79,17 @@ fn table() -> Table {
         .post("/keys", Member(&[Buyer]), leases::actions::add_key)
         .post("/keys/{id}/name", Member(&[Buyer]), leases::actions::rename_key)
         .post("/keys/{id}/remove", Member(&[Buyer]), leases::actions::remove_key)
+        .get("/leases/{id}/problem", Member(&[Buyer]), claims::pages::report)
+        .get("/leases/{id}/problem/claim", Member(&[Buyer]), claims::fragments::claim)
+        .post("/leases/{id}/problem", Member(&[Buyer]), claims::actions::report)
+        .get("/disputes", PARTIES, disputes::pages::index)
+        .get("/disputes/live", PARTIES, disputes::fragments::live_list)
+        .get("/disputes/{id}", PARTIES, disputes::pages::show)
+        .get("/disputes/{id}/live", PARTIES, disputes::fragments::live)
+        .post("/disputes/{id}/messages", ParticipantOr(&[Arbiter]), disputes::actions::say)
+        .get("/disputes/{id}/preview", Platform(&[Arbiter]), disputes::fragments::effect)
+        .post("/disputes/{id}/proposals", Platform(&[Arbiter]), disputes::actions::propose)
+        .post("/disputes/{id}/decision", Platform(&[Arbiter]), disputes::actions::decide)
         .get("/wallet", Participant, funds::pages::wallet)
         .get("/wallet/live", Participant, funds::fragments::live)
         .post("/wallet/deposits", Member(&[Finance]), funds::actions::deposit)

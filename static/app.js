@@ -89,7 +89,9 @@
   let opened = [];
   document.addEventListener("htmx:sseBeforeMessage", (event) => {
     const part = event.target;
-    if (part.contains(document.activeElement) && document.activeElement.matches("input, select, button")) {
+    const isTyped = (text) => text.value !== text.defaultValue;
+    if (part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea, button")
+      || [...part.querySelectorAll("textarea")].some(isTyped)) {
       event.preventDefault();
       return;
     }

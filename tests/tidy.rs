@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 /// What a person sees together; none uses another.
 const AREAS: [&str; 14] = [
     "certification",
+const AREAS: [&str; 13] = [
+    "claims",
     "disputes",
     "funds",
     "identity",

@@ -125,6 +125,8 @@ impl Feed {
             disputes: BTreeSet::from([dispute]),
             ..Published::default()
         };
+        // Who begins to watch now is not to get a drawing from before.
+        drop(self.advance());
         // Nobody listening is not an error.
         let _ = self.batches.send(Arc::new(published));
     }

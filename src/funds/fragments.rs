@@ -103,8 +103,7 @@ pub(super) async fn parts(
 fn link(reason: &str, subject: i64) -> Option<(String, String)> {
     match reason {
         "hold" | "release" => Some((format!("o{subject}"), format!("/orders/o{subject}"))),
-        // A dispute has no page of its own yet.
-        "dispute" | "ruling" => None,
+        "dispute" | "ruling" => Some((format!("d{subject}"), format!("/disputes/d{subject}"))),
         // A trade and the lease that it made have one number.
         _ => Some((format!("l{subject}"), format!("/leases/l{subject}"))),
     }

@@ -110,6 +110,8 @@ pub struct Shell {
     pub cash: Money,
     /// Where the page's live parts come from.
     pub live: Option<String>,
+    /// Whether there are disputes for the reader to look at.
+    pub has_disputes: bool,
     /// What is said above the page where the market is a demonstration.
     pub banner: Option<Banner>,
 }
@@ -126,6 +128,7 @@ impl Shell {
             member: None,
             cash: Money::ZERO,
             live: None,
+            has_disputes: false,
             banner: None,
         }
     }
@@ -221,7 +224,13 @@ impl FromRequestParts<App> for Shell {
             .map(|session| session.member.clone());
         if let Some(member) = &shell.member {
             let cash = Account::of(member.participant, AccountKind::Cash);
-            shell.cash = app.feed.market().ledger().balance(cash);
+            let own = member.participant;
+            let market = app.feed.market();
+            shell.cash = market.ledger().balance(cash);
+            shell.has_disputes = member.is_of_platform()
+                || market
+                    .disputes()
+                    .any(|dispute| [dispute.claimant, dispute.provider].contains(&own));
         }
         Ok(shell)
     }
