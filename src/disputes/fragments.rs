@@ -431,14 +431,12 @@ impl Effect {
     fn of(app: &App, locale: Locale, room: &Room, form: &Proposal) -> Self {
         let sum = form.sum(locale, room, &mut FieldErrors::default());
         let minutes = sum.and_then(|sum| sum.minutes);
-        let unfunded = sum.map(|sum| sum.amount - room.frozen);
+        let over = sum.map(|sum| sum.amount - room.frozen);
         Self {
             locale,
             formula: minutes.map(|minutes| minutes.formula(locale, room.price)),
             award: sum.map(|sum| (format::money(sum.amount), sum.amount.to_string())),
-            unfunded: unfunded
-                .filter(|amount| *amount > Money::ZERO)
-                .map(format::four),
+            unfunded: over.filter(|over| over.0 > 0).map(format::four),
             entry: sum.and_then(|sum| preview(app, locale, room, sum.amount)),
         }
     }
@@ -465,8 +463,7 @@ fn decide(
         Stage::Approving if is_own => Can::Withdraw,
         Stage::Approving => Can::Resume,
     };
-    let form = typed.proposal.clone();
-    let form = form.unwrap_or_else(|| Proposal::new(room));
+    let form = (typed.proposal.clone()).unwrap_or_else(|| Proposal::new(room));
     let decision = typed.decision.as_ref();
     Some(Decide {
         locale,
@@ -556,11 +553,8 @@ pub async fn live_list(
         }
     };
     let wants = |published: &Published| !published.disputes.is_empty();
-    live::stream(
-        &app,
-        watcher,
-        vec![Topic::new("disputes", audience, wants, render)],
-    )
+    let topic = Topic::new("disputes", audience, wants, render);
+    live::stream(&app, watcher, vec![topic])
 }
 
 /// `GET /disputes/{id}/live`: all of a dispute, after each commit that touches it and after what
@@ -599,9 +593,6 @@ pub async fn live(
         }
     };
     let wants = move |published: &Published| published.disputes.contains(&id);
-    live::stream(
-        &app,
-        watcher,
-        vec![Topic::new("dispute", audience, wants, render)],
-    )
+    let topic = Topic::new("dispute", audience, wants, render);
+    live::stream(&app, watcher, vec![topic])
 }
