@@ -7,7 +7,7 @@ use market::{Command, DisputeId, Money, Rejection};
 
 use super::forms::{Decision, Message, Proposal};
 use super::pages::{self, Typed};
-use super::queries::{self, Room, Side};
+use super::queries::{self, Proposed, Room, Side};
 use super::store;
 use crate::app::App;
 use crate::sequencer::Actor;
@@ -170,7 +170,7 @@ pub async fn propose(
         return Ok(desk.done("#ruling"));
     }
     let standing = queries::proposals(&desk.app.db, desk.room.id).await?;
-    let standing = standing.into_iter().find(queries::Proposed::stands);
+    let standing = standing.into_iter().find(Proposed::stands);
     let is_own = standing.as_ref().is_some_and(|standing| {
         (standing.proposer, standing.sum, standing.reason.as_str()) == (user, sum, &*reason)
     });
@@ -218,10 +218,14 @@ async fn approve(
     decision: Decision,
 ) -> Result<Response, Error> {
     let (user, room) = (desk.member.user, desk.room.id);
-    if let Some(refused) = own(&desk, proposal, &decision).await? {
+    let one = find(&desk, proposal).await?;
+    if let Some(refused) = own(&desk, one.as_ref(), &decision) {
         return desk.refuse(StatusCode::FORBIDDEN, refused).await;
     }
     if let Some(notice) = desk.ruled_by().await? {
+        if one.is_some_and(|one| one.decider == Some(user) && one.stands()) {
+            return Ok(desk.done("?ruled"));
+        }
         let typed = Typed::decision(decision, FieldErrors::default(), Some(notice));
         return desk.refuse(StatusCode::CONFLICT, typed).await;
     }
@@ -248,13 +252,12 @@ async fn resume(
     proposal: i64,
     decision: Decision,
 ) -> Result<Response, Error> {
-    if let Some(refused) = own(&desk, proposal, &decision).await? {
+    let one = find(&desk, proposal).await?;
+    if let Some(refused) = own(&desk, one.as_ref(), &decision) {
         return desk.refuse(StatusCode::FORBIDDEN, refused).await;
     }
-    let award = queries::proposals(&desk.app.db, desk.room.id)
-        .await?
-        .into_iter()
-        .find(|one| one.id == proposal && one.state == "approving")
+    let award = one
+        .filter(|one| one.state == "approving")
         .map(|one| one.sum.amount);
     match award {
         Some(award) => rule(desk, origin, proposal, award, decision).await,
@@ -305,7 +308,8 @@ async fn send_back(
     proposal: i64,
     decision: Decision,
 ) -> Result<Response, Error> {
-    if let Some(refused) = own(&desk, proposal, &decision).await? {
+    let one = find(&desk, proposal).await?;
+    if let Some(refused) = own(&desk, one.as_ref(), &decision) {
         return desk.refuse(StatusCode::FORBIDDEN, refused).await;
     }
     let opinion = match decision.read(desk.locale()) {
@@ -342,23 +346,24 @@ async fn finish_drop(
     not_open(desk, proposal, decision).await
 }
 
-/// The refusal of a second person who is the first one.
-async fn own(desk: &Desk, proposal: i64, decision: &Decision) -> Result<Option<Typed>, Error> {
+/// The proposal of this number.
+async fn find(desk: &Desk, proposal: i64) -> Result<Option<Proposed>, Error> {
     let proposals = queries::proposals(&desk.app.db, desk.room.id).await?;
-    let is_own = proposals
-        .iter()
-        .any(|one| one.id == proposal && one.proposer == desk.member.user);
-    let notice = Some(desk.locale().t("dispute.own_proposal").into_owned());
-    let typed = || Typed::decision(decision.clone(), FieldErrors::default(), notice);
-    Ok(is_own.then(typed))
+    Ok(proposals.into_iter().find(|one| one.id == proposal))
+}
+
+/// The refusal of a second person who is the first one.
+fn own(desk: &Desk, one: Option<&Proposed>, decision: &Decision) -> Option<Typed> {
+    let is_own = one.is_some_and(|one| one.proposer == desk.member.user);
+    let notice = || Some(desk.locale().t("dispute.own_proposal").into_owned());
+    is_own.then(|| Typed::decision(decision.clone(), FieldErrors::default(), notice()))
 }
 
 /// Why a proposal can't be decided on any more: who did what with it, or that it is another one
 /// now. Whoever sent the same approval twice is shown its result.
 async fn not_open(desk: Desk, proposal: i64, decision: Decision) -> Result<Response, Error> {
     let locale = desk.locale();
-    let proposals = queries::proposals(&desk.app.db, desk.room.id).await?;
-    let one = proposals.into_iter().find(|one| one.id == proposal);
+    let one = find(&desk, proposal).await?;
     let is_approval = ["approve", "resume"].contains(&decision.decision.as_str());
     let notice = match &one {
         Some(one) if one.decider.is_some() => {

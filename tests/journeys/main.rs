@@ -3,6 +3,7 @@
 mod buy_and_run;
 mod database;
 mod demonstration;
+mod dispute_rooms;
 mod disputes;
 mod doors;
 mod embedded;
