@@ -4,7 +4,7 @@ use std::fmt;
 
 use axum::http::Method;
 
-use super::world::{A, Caller, NOBODYS, Place};
+use super::world::{A, Caller, NOBODYS, P, Place};
 
 const SYMBOL: &str = "A100-80GB.GUZ-GAN.SILVER";
 
@@ -58,6 +58,17 @@ pub(super) fn rows() -> Vec<Row> {
         post("/keys", &[("public_key", KEY)]),
         post("/keys/{id}/name", &[("name", "{caller}")]).of(&[A], "1", "999"),
         post("/keys/{id}/remove", &[]).of(&[A], "1", "999"),
+        get("/leases/{id}/problem").of(&[A], "l1", "l999"),
+        get("/leases/{id}/problem/claim").of(&[A], "l1", "l999"),
+        post("/leases/{id}/problem", REPORT).of(&[A], "l2", "l999").answers(&[303, 409]),
+        get("/disputes"),
+        get("/disputes/live"),
+        get("/disputes/{id}").of(&[A, P], "d1", "d999"),
+        get("/disputes/{id}/live").of(&[A, P], "d1", "d999"),
+        post("/disputes/{id}/messages", &[("text", "x"), ("form_id", "web-matrix-{caller}")]).of(&[A, P], "d1", "d999").answers(&[303, 403]),
+        get("/disputes/{id}/preview").of(&[A, P], "d1", "d999"),
+        post("/disputes/{id}/proposals", PROPOSAL).of(&[A, P], "d1", "d999"),
+        post("/disputes/{id}/decision", &[("proposal", "1"), ("decision", "approve"), ("opinion", "x")]).of(&[A, P], "d2", "d999"),
         get("/wallet"),
         get("/wallet/live"),
         post("/wallet/deposits", &[("amount", "5")]),
@@ -92,6 +103,23 @@ const TICKET: &[(&str, &str)] = &[
     ("hold", "10.00"),
     ("client_id", "web-matrix-0000000001"),
     ("image", "bare"),
+];
+
+/// A claim of one yuan about the lease's first hour.
+const REPORT: &[(&str, &str)] = &[
+    ("reason", "slow"),
+    ("by", "amount"),
+    ("amount", "1"),
+    ("claim", "1.0000"),
+    ("text", "x"),
+    ("form_id", "web-matrix-{caller}"),
+];
+
+const PROPOSAL: &[(&str, &str)] = &[
+    ("by", "amount"),
+    ("amount", "0.5"),
+    ("award", "0.5000"),
+    ("reason", "x"),
 ];
 
 const KEY: &str = include_str!("../../keys/rsa_2048.pub");

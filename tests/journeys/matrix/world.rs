@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use market::{Command, Money, ParticipantId, Rules};
+use market::{Command, LeaseId, Money, ParticipantId, Rules};
 use sluice::web::Role;
 use sluice::web::server::Limits;
 
@@ -60,6 +60,16 @@ const MEMBERS: [&str; 3] = [
      VALUES (9001, 2, sha256('9001'), '{buyer}', '', 9001, now(), now() + interval '1 day')",
 ];
 
+/// The dispute `d1` is answered; of `d2` a ruling is proposed by an arbiter who calls nothing.
+const DISPUTES: [&str; 3] = [
+    "INSERT INTO users (id, participant, login, password_hash, created_at)
+     OVERRIDING SYSTEM VALUE VALUES (9003, 0, 'proposer', '', now())",
+    "INSERT INTO dispute_messages (dispute, participant, user_id, form_id, said_at, text)
+     VALUES (1, 1, 9001, 'web-matrix-answer', now(), 'x')",
+    "INSERT INTO dispute_proposals (dispute, proposer, proposed_at, award, reason)
+     VALUES (2, 9003, now(), 5000, 'x')",
+];
+
 /// The site with all that is in it.
 pub(super) struct World {
     pub(super) app: TestApp,
@@ -92,9 +102,20 @@ impl World {
         // The provider's ask is o1. A's order o2 becomes the lease l1; o3 rests.
         app.submit(bid("leased", 8, 100_000, (1, 5))).await;
         app.submit(bid("rests", 8, 90_000, (1, 5))).await;
-        for insert in MEMBERS {
-            let inserted = sqlx::query(insert).execute(&app.database.pool).await;
-            inserted.expect("members are there");
+        // o4 is the lease l2, in its first hour; o5 is l3. l1 and l3 are disputed.
+        app.submit(bid("begun", 1, 100_000, (0, 4))).await;
+        app.submit(bid("disputed", 1, 100_000, (1, 5))).await;
+        for lease in [1, 3] {
+            app.submit(Command::OpenDispute {
+                participant: ParticipantId(A),
+                lease: LeaseId(lease),
+                amount: Money(10_000),
+            })
+            .await;
+        }
+        for insert in MEMBERS.iter().chain(&DISPUTES) {
+            let inserted = sqlx::query(*insert).execute(&app.database.pool).await;
+            inserted.expect("members and their disputes are there");
         }
         let callers = callers(&app, b, q, s).await;
         let key = "INSERT INTO ssh_keys
