@@ -2,7 +2,7 @@
 -- and money that is real are never in one ledger, nor a replay's time and people's.
 CREATE TABLE purpose (
     one        boolean PRIMARY KEY DEFAULT true CHECK (one),
-    purpose    text NOT NULL CHECK (purpose IN ('earnest', 'demonstration', 'replay')),
+    purpose    text NOT NULL UNIQUE CHECK (purpose IN ('earnest', 'demonstration', 'replay')),
     decided_at timestamptz NOT NULL
 );
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON purpose

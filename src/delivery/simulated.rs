@@ -45,7 +45,7 @@ pub fn report(seed: u64, lease: LeaseId, hour: Hour) -> Command {
 }
 
 /// Hours of a lease that are over and not settled.
-fn overdue(lease: &Lease, now: Timestamp) -> impl Iterator<Item = (LeaseId, Hour)> + '_ {
+fn unsettled(lease: &Lease, now: Timestamp) -> impl Iterator<Item = (LeaseId, Hour)> + '_ {
     lease
         .period
         .each()
@@ -54,10 +54,11 @@ fn overdue(lease: &Lease, now: Timestamp) -> impl Iterator<Item = (LeaseId, Hour
         .map(|hour| (lease.id, hour))
 }
 
-fn all_overdue(market: &Market, now: Timestamp) -> Vec<(LeaseId, Hour)> {
+/// Hours of leases that are over and not settled, as many as are reported at once.
+pub(crate) fn overdue(market: &Market, now: Timestamp) -> Vec<(LeaseId, Hour)> {
     market
         .open_leases()
-        .flat_map(|lease| overdue(lease, now))
+        .flat_map(|lease| unsettled(lease, now))
         .take(AT_ONCE)
         .collect()
 }
@@ -71,7 +72,7 @@ pub async fn run(
     stop: CancellationToken,
 ) {
     while !stop.is_cancelled() {
-        let hours = all_overdue(&feed.market(), clock.now());
+        let hours = overdue(&feed.market(), clock.now());
         for (lease, hour) in hours {
             if let Err(error) = sequencer.submit(ACTOR, report(seed, lease, hour)).await {
                 tracing::debug!(%error, "a simulated reading was not taken");

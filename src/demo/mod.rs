@@ -1,83 +1,190 @@
-//! The demonstration market: a sample of real nodes, listed to buy from, with test money.
+//! The demonstration market: a sample of real nodes, listed to buy from, with test money, and
+//! participants who trade there by themselves.
 //!
-//! The nodes, their regions and their prices are those of the replay's built-in profile
+//! Nodes, regions, prices and the work that is asked for are those of the replay's built-in profile
 //! ([`crate::replay`]), drawn from a fixed seed. Their delivery is simulated
 //! ([`crate::delivery::simulated`]) and labelled as such.
+//!
+//! What its traders do in an hour of market time ([`traders`]) follows from the seed, that hour, and
+//! what the market had committed before it. So it can be planned again after a restart, and what the
+//! command log has of it is not done twice. Every movement is a command through the sequencer: the
+//! hours before the first start are run fast ([`past`]), stamped by a market clock that stood then;
+//! from there on [`life`] follows the clock.
 
+mod life;
+mod listing;
+mod logins;
+mod past;
 mod store;
+mod tariffs;
+mod traders;
 
-use anyhow::{Context, ensure};
-use futures_util::future::try_join_all;
-use market::{
-    ClientId, Command, Money, OpenPool, ParticipantId, PlaceOrder, Rules, Side, TimeInForce,
-    Timestamp, WHOLE_BPS, Weekly,
-};
+use anyhow::Context;
+use market::{Hour, InstrumentId, ParticipantId, Timestamp};
 use sqlx::PgPool;
 
 use crate::replay::decimal::Decimal;
-use crate::replay::fleet::PoolTerms;
+use crate::replay::fleet::{self, PoolTerms};
 use crate::replay::plan::{Plan, Tables, Wish};
 use crate::replay::profile::{self, Profile};
-use crate::replay::tariff::TICK;
-use crate::replay::{fleet, tables};
-use crate::sequencer::{Actor, Started};
+use crate::replay::tables;
+use crate::sequencer::Actor;
+
+pub use life::run as live;
+pub use listing::list;
+pub use logins::Login;
+pub use past::run as live_through;
 
 /// The seed of every draw of the demonstration.
 pub const SEED: u64 = 1;
 
+/// Who sends the traders' commands.
+pub const TRADER: Actor = Actor::System("demonstration-trader");
+
+/// How many hours of market time are behind a demonstration that is opened for the first time.
+pub const PAST_HOURS: i64 = 48;
+
 /// Peak demand of the profile as a share of what is listed, in 1/10,000: supply is ample.
 const LOAD: Decimal = Decimal(500);
 
-/// How long the pools last, in hours: a year.
-const HOURS: i64 = 365 * 24;
+/// How many buyers trade by themselves.
+const BUYERS: usize = 24;
 
-/// From how many hours on the tariff for long work holds, and its price in basis points.
-const LONG_HOURS: i64 = 24;
-const LONG_BPS: i64 = 9_200;
+/// The participant that the buyer's login acts for.
+const CUSTOMER: &str = "听澜智能（演示）";
 
-const ACTOR: Actor = Actor::System("demonstration");
+/// The grade of the pool on which the customer always has a lease.
+const CUSTOMERS_GRADE: &str = "A100-80GB";
 
-/// Lists the demonstration market where nothing is listed yet, and goes on where that was
-/// interrupted; beside another market it does nothing.
+/// The work that is asked for of one grade.
+#[derive(Clone, Debug)]
+struct Work {
+    grade: &'static str,
+    /// Cards of it that are listed: how likely work is of this grade.
+    listed: i64,
+    /// Units and hours of each job.
+    jobs: Vec<(i64, i64)>,
+}
+
+/// Who takes part, and with what.
+#[derive(Clone, Debug)]
+pub struct Cast {
+    plan: Plan,
+    /// By grade.
+    work: Vec<Work>,
+    /// By their place in the fleet.
+    providers: Vec<ParticipantId>,
+    buyers: Vec<ParticipantId>,
+    customer: ParticipantId,
+    /// The hour in which the market was listed.
+    begins: Hour,
+}
+
+impl Cast {
+    /// The pool on which the customer always has a lease; its provider is whom the provider's
+    /// login acts for.
+    fn customers_pool(&self) -> Option<&PoolTerms> {
+        let fleet = &self.plan.fleet;
+        let grade = |pool: &&PoolTerms| fleet.instruments[pool.instrument].grade.name;
+        fleet
+            .pools
+            .iter()
+            .find(|pool| grade(pool) == CUSTOMERS_GRADE)
+    }
+
+    /// The participant whose prices stay as its own people set them.
+    fn host(&self) -> ParticipantId {
+        let place = self.customers_pool().map_or(0, |pool| pool.provider);
+        self.providers[place]
+    }
+
+    /// The instruments of a grade.
+    fn instruments_of(&self, grade: &str) -> Vec<InstrumentId> {
+        let listed = self.plan.fleet.instruments.iter();
+        listed
+            .filter(|listed| listed.grade.name == grade)
+            .map(|listed| listed.instrument)
+            .collect()
+    }
+}
+
+/// A demonstration that can be lived through.
+#[derive(Clone, Debug)]
+pub struct Demonstration {
+    /// Who takes part.
+    pub cast: Cast,
+    /// The people whom anyone may sign in as.
+    pub logins: Vec<Login>,
+    /// When the market is listed.
+    pub begins: Timestamp,
+    /// When its past is over.
+    pub opens: Timestamp,
+    /// Whether some of its past has still to be lived through.
+    pub has_past_ahead: bool,
+}
+
+/// Prepares the demonstration of this database; one that is opened for the first time gets its past
+/// before `now`.
 ///
 /// # Errors
-/// When the market refuses something, or the database does.
-pub async fn list(
-    db: &PgPool,
-    started: &Started,
-    now: Timestamp,
-    usd_cny: Decimal,
-) -> anyhow::Result<()> {
-    let (begun, done) = store::done(db, ACTOR).await?;
-    if begun.is_none() && started.feed.market().instruments().next().is_some() {
-        return Ok(());
-    }
-    // The same hour makes the same commands.
-    let begun = begun.unwrap_or(now);
-    let rules = started.feed.market().rules().clone();
-    let plan = plan(usd_cny)?;
-    let mut participants = Vec::new();
+/// When the profile makes no market, or the database fails.
+pub async fn open(db: &PgPool, now: Timestamp, usd_cny: Decimal) -> anyhow::Result<Demonstration> {
+    let last = store::last_instant(db).await?;
+    // A market that was listed before there was a past to it has none.
+    let (begins, opens) = match last {
+        Some(last) => (last, last),
+        None => (now.hour().begins().plus_hours(-PAST_HOURS), now),
+    };
+    let (begins, opens) = store::past(db, begins, opens).await?;
+    let cast = cast(db, usd_cny, begins.hour()).await?;
+    let logins = logins::prepare(db, cast.customer, cast.host()).await?;
+    Ok(Demonstration {
+        cast,
+        logins,
+        begins,
+        opens,
+        has_past_ahead: last.is_none_or(|last| last < opens),
+    })
+}
+
+/// Draws who takes part and gives each a number, the same at every start.
+///
+/// # Errors
+/// When the profile makes no market, or the database fails.
+pub async fn cast(db: &PgPool, usd_cny: Decimal, begins: Hour) -> anyhow::Result<Cast> {
+    let mut plan = plan(usd_cny)?;
+    let bids = std::mem::take(&mut plan.bids);
+    let shares = plan.fleet.shares.iter();
+    let work = shares.map(|(grade, share)| Work {
+        grade,
+        listed: share.listed,
+        jobs: bids
+            .iter()
+            .filter(|bid| bid.grade == *grade)
+            .map(|bid| (bid.units, bid.hours.1 - bid.hours.0))
+            .collect(),
+    });
+    let work = work.collect();
+    let mut providers = Vec::new();
     for (provider, number) in plan.fleet.providers.iter().zip(0..) {
         let of_region = 1 + number % fleet::PROVIDERS_PER_SITE;
         let name = format!("{}演示供方 {of_region}", provider.region.cluster_zh);
-        participants.push(store::participant(db, &name).await?);
+        providers.push(store::participant(db, &name).await?);
     }
-    let mut answers = Vec::new();
-    let commands = commands(&plan, &participants, &rules, begun);
-    for command in commands.into_iter().filter(|one| !done.contains(one)) {
-        answers.push(started.sequencer.enqueue(now, ACTOR, command).await?);
+    let customer = store::participant(db, CUSTOMER).await?;
+    let mut buyers = Vec::new();
+    for number in 1..=BUYERS {
+        let name = format!("演示购方 {number:02}");
+        buyers.push(store::participant(db, &name).await?);
     }
-    for receipt in try_join_all(answers)
-        .await
-        .context("the demonstration was not listed")?
-    {
-        let rejection = receipt.rejection();
-        ensure!(
-            rejection.is_none(),
-            "the demonstration was rejected: {rejection:?}"
-        );
-    }
-    Ok(())
+    Ok(Cast {
+        plan,
+        work,
+        providers,
+        buyers,
+        customer,
+        begins,
+    })
 }
 
 fn plan(usd_cny: Decimal) -> anyhow::Result<Plan> {
@@ -99,88 +206,4 @@ fn plan(usd_cny: Decimal) -> anyhow::Result<Plan> {
         seed: SEED,
     };
     Plan::draw(drawn, wish).context("the built-in profile makes no market")
-}
-
-/// Instruments, then for each provider money for its bonds, its pools, and an ask for all of each.
-fn commands(
-    plan: &Plan,
-    participants: &[ParticipantId],
-    rules: &Rules,
-    now: Timestamp,
-) -> Vec<Command> {
-    let mut commands = Vec::new();
-    for listed in &plan.fleet.instruments {
-        commands.push(listed.command());
-    }
-    for (at, participant) in participants.iter().enumerate() {
-        let pools = || plan.fleet.pools.iter().filter(|pool| pool.provider == at);
-        let worth: i128 = pools()
-            .map(|pool| price(plan, pool).times(pool.units, HOURS))
-            .sum();
-        let bond = worth * i128::from(rules.bond_bps) / i128::from(WHOLE_BPS);
-        if let Ok(amount @ 1..) = i64::try_from(bond) {
-            let amount = Money(amount);
-            commands.push(Command::Deposit {
-                participant: *participant,
-                amount,
-            });
-        }
-        for pool in pools() {
-            commands.extend(offer(plan, pool, *participant, now));
-        }
-    }
-    commands
-}
-
-fn price(plan: &Plan, pool: &PoolTerms) -> Money {
-    let grade = plan.fleet.instruments[pool.instrument].grade.name;
-    plan.fleet.price(pool, &plan.tariffs[grade], None)
-}
-
-/// A pool with its asks: a base tariff, a night tariff of providers who have one, and a cheaper
-/// one for whoever takes a day or more.
-fn offer(
-    plan: &Plan,
-    pool: &PoolTerms,
-    participant: ParticipantId,
-    now: Timestamp,
-) -> Vec<Command> {
-    let first = now.hour().begins();
-    let (start, end) = (first, first.plus_hours(HOURS));
-    let listed = &plan.fleet.instruments[pool.instrument];
-    let opened = OpenPool {
-        pool: pool.pool,
-        participant,
-        instrument: listed.instrument,
-        units: pool.units,
-        start,
-        end,
-    };
-    let ask = |tariff: &str, price: Money, min_hours: i64, weekly: Option<Weekly>| {
-        Command::PlaceOrder(PlaceOrder {
-            participant,
-            client_id: ClientId(format!("{}-{tariff}", pool.pool)),
-            side: Side::Sell {
-                pool: pool.pool,
-                min_hours,
-                weekly,
-            },
-            units: pool.units,
-            price,
-            start,
-            end,
-            tif: TimeInForce::Gtc,
-            post_only: false,
-        })
-    };
-    let tariff = &plan.tariffs[listed.grade.name];
-    let base = price(plan, pool);
-    let mut commands = vec![Command::OpenPool(opened), ask("base", base, 1, None)];
-    let cents = base.0 * LONG_BPS / WHOLE_BPS / TICK.0;
-    commands.push(ask("long", Money(cents.max(1) * TICK.0), LONG_HOURS, None));
-    if plan.fleet.providers[pool.provider].nights {
-        let price = plan.fleet.night_price(pool, tariff);
-        commands.push(ask("night", price, 1, Some(fleet::night())));
-    }
-    commands
 }

@@ -1,11 +1,19 @@
-//! The demonstration's own rows.
+//! The demonstration's own rows, and what it reads of the market's.
 
-use market::{Command, ParticipantId, Timestamp};
+use std::collections::BTreeMap;
+
+use jiff_sqlx::ToSqlx;
+use market::{Command, Hour, Money, ParticipantId, Timestamp};
 use sqlx::PgPool;
 
+use super::logins::NewLogin;
 use crate::clock;
 use crate::names;
 use crate::sequencer::Actor;
+
+/// How many of the latest trades are looked through for what was spent: more than those of the
+/// longest time from a trade to its lease's start.
+const LATEST_TRADES: i64 = 10_000;
 
 /// What this actor has done, and when it began.
 pub(super) async fn done(
@@ -23,6 +31,47 @@ pub(super) async fn done(
     Ok((begun, commands.collect::<Result<_, _>>()?))
 }
 
+/// What this actor has asked from an instant on, whatever the answer.
+pub(super) async fn asked_since(
+    db: &PgPool,
+    actor: Actor,
+    since: Timestamp,
+) -> anyhow::Result<Vec<Command>> {
+    let bodies: Vec<String> = sqlx::query_scalar(
+        "SELECT body::text FROM commands WHERE actor = $1 AND at >= $2 ORDER BY seq",
+    )
+    .bind(actor.to_string())
+    .bind(clock::instant(since).to_sqlx())
+    .fetch_all(db)
+    .await?;
+    let commands = bodies.iter().map(|body| serde_json::from_str(body));
+    Ok(commands.collect::<Result<_, _>>()?)
+}
+
+/// What the leases that began in these hours cost each holder.
+pub(super) async fn spent(
+    db: &PgPool,
+    from: Hour,
+    to: Hour,
+) -> anyhow::Result<BTreeMap<ParticipantId, Money>> {
+    let rows: Vec<(i64, i64)> = sqlx::query_as(
+        "SELECT l.holder, sum(t.price * t.units
+             * (extract(epoch FROM t.end_at - t.start_at)::bigint / 3600))::bigint
+         FROM trades t JOIN leases l ON l.id = t.id
+         WHERE t.id > (SELECT max(id) FROM trades) - $3 AND t.start_at >= $1 AND t.start_at < $2
+         GROUP BY l.holder",
+    )
+    .bind(clock::instant(from.begins()).to_sqlx())
+    .bind(clock::instant(to.begins()).to_sqlx())
+    .bind(LATEST_TRADES)
+    .fetch_all(db)
+    .await?;
+    let pairs = rows.into_iter();
+    Ok(pairs
+        .map(|(holder, spent)| (ParticipantId(holder), Money(spent)))
+        .collect())
+}
+
 /// The number of the participant of this name, made where there is none yet.
 pub(super) async fn participant(db: &PgPool, name: &str) -> Result<ParticipantId, sqlx::Error> {
     let id = sqlx::query_scalar(
@@ -31,9 +80,98 @@ pub(super) async fn participant(db: &PgPool, name: &str) -> Result<ParticipantId
          RETURNING id",
     )
     .bind(name)
-    .bind(jiff_sqlx::Timestamp::from(clock::wall()))
+    .bind(clock::wall().to_sqlx())
     .bind(names::key(name))
     .fetch_one(db)
     .await?;
     Ok(ParticipantId(id))
+}
+
+/// The market's last instant, if anything has happened in it.
+pub(super) async fn last_instant(db: &PgPool) -> Result<Option<Timestamp>, sqlx::Error> {
+    let at: Option<jiff_sqlx::Timestamp> = sqlx::query_scalar("SELECT at FROM engine")
+        .fetch_optional(db)
+        .await?
+        .flatten();
+    Ok(at.map(|at| clock::stamp(at.to_jiff())))
+}
+
+/// From when to when the demonstration has a past: what was decided first, or these.
+pub(super) async fn past(
+    db: &PgPool,
+    begins: Timestamp,
+    opens: Timestamp,
+) -> Result<(Timestamp, Timestamp), sqlx::Error> {
+    sqlx::query("INSERT INTO demonstration (begins, opens) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+        .bind(clock::instant(begins).to_sqlx())
+        .bind(clock::instant(opens).to_sqlx())
+        .execute(db)
+        .await?;
+    let (begins, opens): (jiff_sqlx::Timestamp, jiff_sqlx::Timestamp) =
+        sqlx::query_as("SELECT begins, opens FROM demonstration")
+            .fetch_one(db)
+            .await?;
+    Ok((
+        clock::stamp(begins.to_jiff()),
+        clock::stamp(opens.to_jiff()),
+    ))
+}
+
+/// Which of the logins are there.
+pub(super) async fn login_places(db: &PgPool) -> Result<Vec<i16>, sqlx::Error> {
+    sqlx::query_scalar("SELECT place FROM demonstration_logins")
+        .fetch_all(db)
+        .await
+}
+
+/// Writes a person with the role, and with the second factor as if the person had confirmed it.
+pub(super) async fn add_login(db: &PgPool, new: NewLogin) -> Result<(), sqlx::Error> {
+    let now = clock::wall().to_sqlx();
+    sqlx::query(
+        "WITH u AS (INSERT INTO users (participant, login, password_hash, created_at)
+             VALUES ($1, $2, $3, $8) RETURNING id, participant),
+         r AS (INSERT INTO member_roles (user_id, participant, role, granted_at)
+             SELECT id, participant, $4, $8 FROM u),
+         f AS (INSERT INTO second_factors (user_id, secret, enrolled_at, confirmed_at)
+             SELECT id, $7, $8, $8 FROM u WHERE $7 IS NOT NULL)
+         INSERT INTO demonstration_logins (user_id, place, password, password_hash)
+         SELECT id, $5, $6, $3 FROM u",
+    )
+    .bind(new.participant.0)
+    .bind(new.login)
+    .bind(new.password_hash)
+    .bind(new.role.code())
+    .bind(new.place)
+    .bind(new.password)
+    .bind(new.secret.map(|secret| secret.to_vec()))
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// A person whom anyone may sign in as.
+#[derive(sqlx::FromRow)]
+pub(super) struct LoginRow {
+    pub(super) login: String,
+    pub(super) role: String,
+    pub(super) participant: String,
+    pub(super) password: Option<String>,
+    pub(super) secret: Option<Vec<u8>>,
+}
+
+/// The people whom anyone may sign in as.
+pub(super) async fn logins(db: &PgPool) -> Result<Vec<LoginRow>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT u.login, p.name AS participant, f.secret,
+             (SELECT string_agg(role, ', ' ORDER BY role) FROM member_roles r
+                 WHERE r.user_id = u.id) AS role,
+             CASE WHEN u.password_hash = d.password_hash THEN d.password END AS password
+         FROM demonstration_logins d JOIN users u ON u.id = d.user_id
+         JOIN participants p ON p.id = u.participant
+         LEFT JOIN second_factors f ON f.user_id = u.id AND f.confirmed_at IS NOT NULL
+         ORDER BY d.place",
+    )
+    .fetch_all(db)
+    .await
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, ensure};
-use sqlx::Connection;
+use sqlx::{Connection, PgPool};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -17,11 +17,12 @@ use crate::config::{Flags, Settings};
 use crate::db::purpose::{self, Purpose};
 use crate::db::{self, Database, Sharing};
 use crate::delivery::simulated;
+use crate::demo::{self, Demonstration, Login};
 use crate::replay::decimal::Decimal;
 use crate::sequencer::{self, Started, scheduler};
 use crate::web::server::{self, Limits};
 use crate::web::{Options, Web};
-use crate::{audit, demo, router, rules};
+use crate::{audit, router, rules};
 
 /// What `sluice serve` takes.
 #[derive(Debug, clap::Args)]
@@ -90,12 +91,13 @@ async fn serve_from(
     purpose::claim(&mut first, wanted).await?;
     first.close().await?;
     let pool = db::connect(database.url()).await?;
+    let demonstration = if arguments.demo {
+        Some(demonstrate(settings, database, &pool).await?)
+    } else {
+        None
+    };
     let clock = clock::resume(&pool, settings.clock_speed.into()).await?;
     let started = start_sequencer(settings, database, &clock).await?;
-    if arguments.demo {
-        let rate = Decimal(settings.usd_cny);
-        demo::list(&pool, &started, clock.now(), rate).await?;
-    }
     let options = Options {
         test_money: arguments.demo,
         ..Options::from(settings)
@@ -104,6 +106,16 @@ async fn serve_from(
     let stopping = web.stopping.clone();
     let tasks = TaskTracker::new();
     start_tasks(&tasks, arguments.demo, &started, &clock, &stopping);
+    if let Some(demonstration) = &demonstration {
+        tasks.spawn(demo::live(
+            pool.clone(),
+            demonstration.cast.clone(),
+            started.sequencer.clone(),
+            started.feed.clone(),
+            clock.clone(),
+            stopping.clone(),
+        ));
+    }
     let app = App {
         db: pool.clone(),
         sequencer: started.sequencer.clone(),
@@ -113,8 +125,13 @@ async fn serve_from(
         web,
     };
     tracing::info!("serving http://{}", listener.local_addr()?);
-    if arguments.demo {
-        welcome(listener.local_addr()?, settings.clock_speed)?;
+    if let Some(demonstration) = &demonstration {
+        let mut out = std::io::stdout().lock();
+        writeln!(
+            out,
+            "{}",
+            welcome(listener.local_addr()?, settings, demonstration)
+        )?;
     }
     let pages = tokio::spawn(server::serve(
         listener,
@@ -135,17 +152,57 @@ async fn serve_from(
     Ok(())
 }
 
-/// Says where the demonstration is and what can be done there.
-fn welcome(address: SocketAddr, speed: u32) -> anyhow::Result<()> {
-    let hour = 3600.0 / f64::from(speed);
-    writeln!(
-        std::io::stdout().lock(),
-        "\nSluice 算渠 is open: http://{address}\n\
-         Sign up there, credit yourself test money in the wallet, and buy. \
-         A market hour passes in {hour:.0} seconds; delivery is simulated.\n\
-         Ctrl-C stops everything; the next start goes on where it was.\n"
-    )?;
-    Ok(())
+/// Prepares the demonstration, and lives through what it has of a past.
+async fn demonstrate(
+    settings: &Settings,
+    database: &Database,
+    pool: &PgPool,
+) -> anyhow::Result<Demonstration> {
+    let now = clock::stamp(clock::wall());
+    let demonstration = demo::open(pool, now, Decimal(settings.usd_cny)).await?;
+    if demonstration.has_past_ahead {
+        tracing::info!(
+            "living through the market's first {} hours",
+            demo::PAST_HOURS
+        );
+        let clock = MarketClock::set_to(demonstration.begins);
+        let started = start_sequencer(settings, database, &clock).await?;
+        let lived = live_through(pool, &started, &demonstration).await;
+        stop_sequencer(started).await?;
+        lived?;
+    }
+    Ok(demonstration)
+}
+
+async fn live_through(
+    pool: &PgPool,
+    started: &Started,
+    demonstration: &Demonstration,
+) -> anyhow::Result<()> {
+    let Demonstration {
+        cast,
+        begins,
+        opens,
+        ..
+    } = demonstration;
+    demo::list(pool, started, *begins, cast).await?;
+    demo::live_through(pool, started, cast, *opens).await
+}
+
+/// Where the demonstration is, who can sign in, and what can be done there.
+fn welcome(address: SocketAddr, settings: &Settings, demonstration: &Demonstration) -> String {
+    let hour = 3600.0 / f64::from(settings.clock_speed);
+    let logins: Vec<String> = demonstration.logins.iter().map(Login::to_string).collect();
+    format!(
+        "\nSluice 算渠 is open: http://{address}\n\n\
+         Sign in with one of these, or sign up and credit yourself test money in the wallet:\n\
+         {}\n\
+         TOTP is the secret of time-based codes: any authenticator, or `oathtool --totp -b SECRET`.\n\n\
+         A market hour passes in {hour:.0} seconds; its traders and its delivery are simulated, its \
+         money is test money.\n\
+         Ctrl-C stops everything; the next start goes on where it was.\n",
+        logins.join("\n")
+    )
 }
 
 async fn start_sequencer(

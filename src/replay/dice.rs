@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 
 /// What is drawn; part of the name of a stream, so a new one goes at the end.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Draw {
+pub(crate) enum Draw {
     /// A provider's service level, spread and habits.
     Provider = 1,
     /// Which nodes of a grade are listed.
@@ -26,32 +26,36 @@ pub(super) enum Draw {
     Reading,
     /// The jobs and nodes that a profile stands for.
     Profile,
+    /// What traders of the demonstration do in an hour.
+    Trader,
+    /// How a provider's prices drift from day to day.
+    Drift,
 }
 
 /// One stream of draws.
-pub(super) struct Dice(ChaCha8Rng);
+pub(crate) struct Dice(ChaCha8Rng);
 
 impl Dice {
     /// The stream for the `row`th thing of a kind.
-    pub(super) fn of(seed: u64, draw: Draw, row: usize) -> Self {
+    pub(crate) fn of(seed: u64, draw: Draw, row: usize) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream((draw as u64) << 48 | row as u64);
         Self(rng)
     }
 
     /// A number from `low` to `high`, both included, each as likely.
-    pub(super) fn between(&mut self, low: i64, high: i64) -> i64 {
+    pub(crate) fn between(&mut self, low: i64, high: i64) -> i64 {
         self.0.random_range(low..=high)
     }
 
     /// True once in `times` on average.
-    pub(super) fn one_in(&mut self, times: i64) -> bool {
+    pub(crate) fn one_in(&mut self, times: i64) -> bool {
         self.between(1, times) == 1
     }
 
     /// The place of one of these weights, each as likely as it is heavy; `None` when none is
     /// above zero.
-    pub(super) fn weighted(&mut self, weights: &[i64]) -> Option<usize> {
+    pub(crate) fn weighted(&mut self, weights: &[i64]) -> Option<usize> {
         let total: i64 = weights.iter().sum();
         if total <= 0 {
             return None;
@@ -64,7 +68,7 @@ impl Dice {
     }
 
     /// Puts a list in a drawn order.
-    pub(super) fn shuffle<T>(&mut self, list: &mut [T]) {
+    pub(crate) fn shuffle<T>(&mut self, list: &mut [T]) {
         list.shuffle(&mut self.0);
     }
 }

@@ -12,7 +12,7 @@
 pub mod books;
 pub mod course;
 pub mod decimal;
-mod dice;
+pub(crate) mod dice;
 pub mod fates;
 pub mod fleet;
 pub mod ground;

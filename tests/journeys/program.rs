@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::support::postgres::folder_until_exit;
+use sluice::db::purpose::{self, Purpose};
+
+use crate::support::postgres::{folder_until_exit, fresh_database};
 
 /// The program, in a folder of its own, with nothing set.
 fn sluice(folder: &Path) -> Command {
@@ -196,6 +198,64 @@ fn wrong_usage_is_2_and_a_failure_is_1_with_one_sentence() {
                 "{err}"
             );
         }
+    }
+}
+
+#[test]
+fn a_demonstration_is_not_served_to_the_network_unless_told_to() {
+    let folder = folder_until_exit();
+    let https = ("SLUICE_PUBLIC_URL", "https://example.org");
+    let open: [&[(&str, &str)]; 2] = [&[("SLUICE_LISTEN", "0.0.0.0:0"), https], &[https]];
+    for environment in open {
+        let mut command = sluice(&folder);
+        command
+            .args(["serve", "--demo"])
+            .envs(environment.iter().copied());
+        let (done, _, err) = output(&mut command);
+        assert_eq!(done.status.code(), Some(1), "{err}");
+        assert!(err.contains("open to the network"), "{err}");
+        assert!(err.contains("--demo-in-the-open"), "{err}");
+        assert!(!folder.join(".sluice").exists());
+    }
+    let mut command = sluice(&folder);
+    let (done, _, err) = output(command.args(["serve", "--demo-in-the-open"]));
+    assert_eq!(done.status.code(), Some(2), "{err}");
+}
+
+#[tokio::test]
+async fn a_database_is_served_as_what_it_was_first_used_for() {
+    let folder = folder_until_exit();
+    let earnest = ["serve"].as_slice();
+    let demo = ["serve", "--demo"].as_slice();
+    for (first, arguments, sentence) in [
+        (Purpose::Earnest, demo, "has been served in earnest"),
+        (Purpose::Demonstration, earnest, "is a demonstration's"),
+        (Purpose::Replay, earnest, "is a replay's"),
+        (Purpose::Replay, demo, "is a replay's"),
+        (Purpose::Demonstration, &["replay"], "no replay made"),
+        (Purpose::Earnest, &["replay"], "no replay made"),
+    ] {
+        let database = fresh_database().await;
+        let mut connection = database.pool.acquire().await.expect("a connection");
+        let claimed = purpose::claim(&mut connection, first).await;
+        claimed.expect("nobody has used it");
+        let mut command = sluice(&folder);
+        command.args(arguments).env("DATABASE_URL", &database.url);
+        if arguments[0] == "serve" {
+            command.arg("--allow-unsafe-database");
+        }
+        let (done, _, err) = output(&mut command);
+        assert_eq!(
+            done.status.code(),
+            Some(1),
+            "{first:?} {arguments:?}: {err}"
+        );
+        assert!(err.contains(sentence), "{first:?} {arguments:?}: {err}");
+        let commands: i64 = sqlx::query_scalar("SELECT count(*) FROM commands")
+            .fetch_one(&mut *connection)
+            .await
+            .expect("the log is read");
+        assert_eq!(commands, 0);
     }
 }
 
