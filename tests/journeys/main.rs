@@ -1,6 +1,7 @@
 //! Everything that needs a real PostgreSQL, as one program: one throw-away cluster serves it all.
 
 mod buy_and_run;
+mod containers;
 mod database;
 mod demonstration;
 mod dispute_rooms;
