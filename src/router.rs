@@ -21,6 +21,8 @@ use crate::web::Role::{self, Arbiter, Auditor, Buyer, Finance, Operations, Opera
 use crate::web::shell::REQUEST_ID;
 use crate::web::{access, assets, body, error, headers, metrics, preferences, session, to_the_end};
 use crate::{
+    certification, claims, disputes, funds, identity, instruments, leases, ledger, market_data,
+    members, orders, oversight, pools, supply,
 };
 
 /// The marketplace's own people, whatever their role: each reads everything.

@@ -8,9 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What a person sees together; none uses another.
-const AREAS: [&str; 14] = [
+const AREAS: [&str; 15] = [
     "certification",
-const AREAS: [&str; 13] = [
     "claims",
     "disputes",
     "funds",
