@@ -280,6 +280,27 @@ async fn a_command_that_breaks_the_market_takes_nothing_with_it() {
 }
 
 #[tokio::test]
+async fn a_time_that_no_table_can_hold_is_refused() {
+    let database = fresh_database().await;
+    let (started, _) = start(&database.url, Rules::none()).await;
+    let mut opening = opening();
+    for command in &opening {
+        submit(&started, command.clone()).await;
+    }
+    let Command::OpenPool(mut pool) = opening.swap_remove(3) else {
+        panic!("the fourth command opens the pool");
+    };
+    pool.pool = market::PoolId(2);
+    // Long before the first year that PostgreSQL knows.
+    pool.start = market::Hour(-2_000_000_000).begins();
+    let refused = submit(&started, Command::OpenPool(pool)).await;
+    assert_eq!(refused.rejection(), Some(Rejection::BadPeriod));
+    stop(started);
+    let report = audit::run(&database.url).await.expect("the audit runs");
+    assert!(report.ok, "{report:#?}");
+}
+
+#[tokio::test]
 async fn a_fenced_engine_commits_nothing() {
     let database = fresh_database().await;
     let (started, _) = start(&database.url, Rules::none()).await;

@@ -44,7 +44,8 @@ pub enum Rejection {
     /// The price is not a positive multiple of the tick.
     #[error("the price is not a positive multiple of the tick")]
     NotATick,
-    /// Not on the hour, empty, backward, or ending more than 400 days ahead.
+    /// Not on the hour, empty, backward, ending more than 400 days ahead, or not in the years 1970
+    /// to 9998.
     #[error("the period is not one of whole hours, or ends more than 400 days ahead")]
     BadPeriod,
     /// A bid that starts before now.

@@ -28,6 +28,12 @@ pub const HOUR_MINUTES: i64 = 60;
 /// The longest time from a command to the end of the period that it names, in hours.
 pub const HORIZON_HOURS: i64 = 400 * 24;
 
+/// No period begins earlier: 1970-01-01T00:00:00Z. What is far off can't be stored or written down.
+const FIRST: Hour = Hour(0);
+
+/// No period ends later: 9999-01-01T00:00:00Z.
+const LAST: Hour = Hour(70_380_768);
+
 /// A whole UTC hour, named by its beginning: hours since 1970-01-01T00:00:00Z.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
@@ -87,15 +93,16 @@ pub struct Period {
 }
 
 impl Period {
-    /// The period between two instants, if it begins and ends on the hour, is not empty and ends
-    /// at most 400 days after `at` (MATCHING, Terms).
+    /// The period between two instants, if it begins and ends on the hour, is not empty, ends at
+    /// most 400 days after `at` (MATCHING, Terms), and lies in the years 1970 to 9998.
     pub fn try_new(start: Timestamp, end: Timestamp, at: Timestamp) -> Option<Self> {
         let horizon = at.plus_hours(HORIZON_HOURS);
         let period = Self {
             start: start.on_the_hour()?,
             end: end.on_the_hour()?,
         };
-        (start < end && end <= horizon).then_some(period)
+        let within = FIRST <= period.start && period.end <= LAST;
+        (start < end && end <= horizon && within).then_some(period)
     }
 
     /// How many hours it has.
@@ -141,5 +148,9 @@ mod tests {
         assert!(Period::try_new(Timestamp(1), hour(2), at).is_none());
         assert!(Period::try_new(hour(1), hour(9600), at).is_some());
         assert!(Period::try_new(hour(1), hour(9601), at).is_none());
+        assert!(Period::try_new(hour(0), hour(1), at).is_some());
+        assert!(Period::try_new(hour(-1), hour(1), at).is_none());
+        assert!(Period::try_new(hour(LAST.0 - 1), hour(LAST.0), LAST.begins()).is_some());
+        assert!(Period::try_new(hour(LAST.0 - 1), hour(LAST.0 + 1), LAST.begins()).is_none());
     }
 }

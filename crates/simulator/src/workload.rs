@@ -229,7 +229,11 @@ impl Workload {
             pool.units += [0, 1, 2, 12, 12, -12][usize::try_from(self.below(6)).expect("small")];
             return Command::OpenPool(pool);
         }
-        let start = self.hour_from_now(-2, 6);
+        let start = match self.below(100) {
+            0 => (self.below(3) - 1) * HOUR_MICROS,
+            1 => -self.at.div_euclid(HOUR_MICROS) * HOUR_MICROS,
+            _ => self.hour_from_now(-2, 6),
+        };
         let units = if self.chance(5) {
             self.below(30) - 3
         } else {

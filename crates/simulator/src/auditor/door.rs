@@ -94,9 +94,10 @@ impl Model {
         Ok(())
     }
 
-    /// Whether a period is whole hours, not empty, and near enough.
+    /// Whether a period is whole hours, not empty, near enough, and not too long ago.
     fn is_period(&self, start: Timestamp, end: Timestamp) -> bool {
-        start.0 % HOUR == 0 && end.0 % HOUR == 0 && start < end && end.0 <= self.now.0 + HORIZON
+        let whole = start.0 % HOUR == 0 && end.0 % HOUR == 0 && start < end;
+        whole && end.0 <= self.now.0 + HORIZON && start.0 >= 0
     }
 
     fn open_pool(&mut self, terms: &OpenPool, out: &mut Out) -> Result<(), Rejection> {
