@@ -64,11 +64,19 @@ impl Market {
         }
     }
 
-    /// Whether an order could trade at once, be it with its own participant.
+    /// Whether an order could trade at once, be it with its own participant; what a provider can
+    /// bond is not asked, so that no order rests across from one that it meets.
     pub(crate) fn would_trade(&self, order: &Order) -> bool {
         if order.is_bid() {
-            let plan = self.plan(order);
-            return !plan.steps.is_empty() || plan.end == PlanEnd::MetOwn;
+            let mut asks = Merged::new(self, &order.instruments);
+            let within = std::iter::from_fn(|| asks.next_within(order.price));
+            let mut suiting = within
+                .map(|ask| self.order(ask))
+                .filter(|ask| self.suits(ask, order));
+            return suiting.any(|ask| {
+                let offer = self.offer(ask, order.period);
+                fill_of(order, order.remaining(), offer).is_some()
+            });
         }
         self.bids_within(order)
             .into_iter()
