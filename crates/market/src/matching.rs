@@ -353,6 +353,9 @@ impl Market {
                 .insert((free, lease.acceptance, Due::BondRelease(lease.id)));
         }
         let id = lease.id;
+        if !lease.is_ended() {
+            self.open_leases.insert(id);
+        }
         self.leases.push(lease);
         self.set_deadline(id);
     }

@@ -107,6 +107,7 @@ impl Market {
         out.append(&mut posted);
         self.set_deadline(id);
         if self.leases[index(id.0)].is_ended() {
+            self.open_leases.remove(&id);
             self.credit(id, out);
         }
     }

@@ -79,6 +79,8 @@ pub struct Market {
     pub(crate) orders: Vec<Order>,
     pub(crate) client_ids: BTreeMap<(ParticipantId, ClientId), OrderId>,
     pub(crate) leases: Vec<Lease>,
+    /// Those of the leases that have an hour to settle.
+    pub(crate) open_leases: BTreeSet<LeaseId>,
     pub(crate) disputes: Vec<Dispute>,
     /// The disputes of each lease that has any.
     pub(crate) disputed: BTreeMap<LeaseId, Vec<DisputeId>>,
@@ -99,6 +101,7 @@ impl Market {
             orders: Vec::new(),
             client_ids: BTreeMap::new(),
             leases: Vec::new(),
+            open_leases: BTreeSet::new(),
             disputes: Vec::new(),
             disputed: BTreeMap::new(),
             ledger: Ledger::default(),
@@ -345,7 +348,9 @@ impl Market {
 
     /// Every lease that has an hour to settle, by number.
     pub fn open_leases(&self) -> impl Iterator<Item = &Lease> {
-        self.leases.iter().filter(|lease| !lease.is_ended())
+        self.open_leases
+            .iter()
+            .map(|lease| &self.leases[index(lease.0)])
     }
 
     /// The rule set in force.

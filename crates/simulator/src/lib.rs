@@ -63,6 +63,7 @@ pub fn run(seed: u64, steps: u64, rules: RuleSet) -> Result<Counts, Failure> {
         }
         if step % BOOKS_EVERY == 0 {
             auditor.judge_books(&market).map_err(failure)?;
+            auditor.judge_open_leases(&market).map_err(failure)?;
         }
     }
     Ok(counts)

@@ -15,8 +15,8 @@ mod time;
 use std::collections::BTreeMap;
 
 use market::{
-    AccountKind, Command, Entry, EntryId, Event, EventKind, Market, ParticipantId, Reason, Rules,
-    Timestamp,
+    AccountKind, Command, Entry, EntryId, Event, EventKind, LeaseId, Market, ParticipantId, Reason,
+    Rules, Timestamp,
 };
 
 use self::model::{Amount, Model};
@@ -199,6 +199,22 @@ impl Auditor {
             }
         }
         Ok(())
+    }
+
+    /// Compares the leases that a market calls open with those that have an hour to settle.
+    ///
+    /// # Errors
+    /// Both, when they differ.
+    pub fn judge_open_leases(&self, market: &Market) -> Result<(), String> {
+        let open: Vec<LeaseId> = market.open_leases().map(|lease| lease.id).collect();
+        let leases = self.model.leases.iter();
+        let unsettled = leases.filter(|lease| !lease.unsettled.is_empty());
+        let expected: Vec<LeaseId> = unsettled.map(|lease| lease.id).collect();
+        if open == expected {
+            Ok(())
+        } else {
+            Err(format!("{expected:?} should be open, {open:?} are"))
+        }
     }
 
     /// Compares the books that a market shows, each for a period that some open order has, with
