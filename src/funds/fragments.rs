@@ -4,7 +4,7 @@ use askama::Template;
 use askama::filters::HtmlSafe;
 use axum::extract::State;
 use axum::response::Response;
-use market::{Account, AccountKind};
+use market::{Account, AccountKind, Money};
 
 use super::queries;
 use crate::app::App;
@@ -46,12 +46,13 @@ struct Entry {
     lines: Vec<(String, String)>,
 }
 
-const KINDS: [AccountKind; 5] = [
+const KINDS: [AccountKind; 6] = [
     AccountKind::Cash,
     AccountKind::Hold,
     AccountKind::Escrow,
     AccountKind::Payable,
     AccountKind::Bond,
+    AccountKind::Dispute,
 ];
 
 /// Balances and journal of a participant.
@@ -62,14 +63,21 @@ pub(super) async fn parts(
 ) -> Result<(Balances, Journal), Error> {
     let lines = queries::lines(&app.db, member.participant).await?;
     let market = app.feed.market();
-    let rows = KINDS.map(|kind| Balance {
-        kind: kind.code(),
-        amount: format::money(
-            market
-                .ledger()
-                .balance(Account::of(member.participant, kind)),
-        ),
+    let balances = KINDS.map(|kind| {
+        let account = Account::of(member.participant, kind);
+        (kind, market.ledger().balance(account))
     });
+    // Few ever have a dispute: the account is shown while something is frozen.
+    let shown = |(kind, amount): &(AccountKind, Money)| {
+        *kind != AccountKind::Dispute || *amount != Money::ZERO
+    };
+    let rows = balances
+        .into_iter()
+        .filter(shown)
+        .map(|(kind, amount)| Balance {
+            kind: kind.code(),
+            amount: format::money(amount),
+        });
     let mut entries: Vec<Entry> = Vec::new();
     for line in lines {
         if entries
@@ -93,7 +101,7 @@ pub(super) async fn parts(
     Ok((
         Balances {
             locale,
-            rows: Vec::from(rows),
+            rows: rows.collect(),
         },
         Journal { locale, entries },
     ))

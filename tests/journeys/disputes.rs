@@ -3,8 +3,11 @@
 use market::{Command, DisputeId, LeaseId, Market, Money, Rejection, Rules};
 use sluice::audit;
 use sluice::sequencer::{Actor, Started};
+use sluice::web::Role;
 
+use crate::support::app::TestApp;
 use crate::support::market::{BUYER, PROVIDER, bid, deliver, hour, opening, start, stop, submit};
+use crate::support::people;
 use crate::support::postgres::{TestDatabase, fresh_database};
 
 const ACTOR: Actor = Actor::System("journey");
@@ -186,6 +189,24 @@ async fn a_ruling_and_the_next_claim_share_a_batch() {
     }
     let started = again(&database, started, 3).await;
     stop(started);
+}
+
+#[tokio::test]
+async fn a_providers_wallet_says_what_is_frozen() {
+    let app = TestApp::start().await;
+    let mut olga = people::member(&app, PROVIDER.0, &[Role::Finance], "olga").await;
+    assert!(!olga.get("/wallet").await.body.contains("frozen until"));
+    app.submit(bid("one", 1, 100_000, (1, 5))).await;
+    app.submit(claim(1, 400_000)).await;
+    let wallet = olga.get("/wallet").await;
+    let said = wallet.texts(".figures > div:last-child dd");
+    assert_eq!(said, ["¥40.00", "frozen until a ruling"]);
+    // An entry about a dispute leads to no lease: there may be another of that number.
+    assert!(wallet.text("table.journal").contains("Frozen by dispute"));
+    assert!(!wallet.has("table.journal a"));
+    app.submit(ruling(1, 0)).await;
+    assert!(!olga.get("/wallet").await.body.contains("frozen until"));
+    app.stop().await;
 }
 
 /// A database with a ruled and an open dispute, whose engine has stopped.
