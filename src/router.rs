@@ -19,7 +19,9 @@ use crate::web::Access::{
 };
 use crate::web::Role::{self, Arbiter, Auditor, Buyer, Finance, Operations, Operator, Owner};
 use crate::web::shell::REQUEST_ID;
-use crate::web::{access, assets, body, error, headers, metrics, preferences, session, to_the_end};
+use crate::web::{
+    access, assets, body, error, headers, kept, metrics, preferences, session, to_the_end,
+};
 use crate::{
     certification, claims, disputes, funds, identity, instruments, leases, ledger, market_data,
     members, orders, oversight, pools, supply,
@@ -207,7 +209,8 @@ pub fn router(app: App) -> Router {
         .layer(CsrfLayer::new())
         .layer(from_fn_with_state(app.clone(), body::read))
         .layer(from_fn(to_the_end))
-        .layer(from_fn_with_state(app.clone(), session::load));
+        .layer(from_fn_with_state(app.clone(), session::load))
+        .layer(from_fn_with_state(app.clone(), kept::keep));
     table()
         .router
         .fallback(|| async { StatusCode::NOT_FOUND })

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use super::forms::Deposit;
 use super::fragments::{self, Balances, Journal};
 use crate::app::App;
-use crate::web::{Error, FieldErrors, Member, Shell};
+use crate::web::{Error, FieldErrors, Kept, Member, Shell};
 
 #[derive(Template, WebTemplate)]
 #[template(path = "funds/wallet.html")]
@@ -30,15 +30,17 @@ pub(super) struct Wallet {
 pub async fn wallet(
     State(app): State<App>,
     uri: Uri,
+    kept: Kept,
     shell: Shell,
     member: Member,
 ) -> Result<Response, Error> {
     let is_done = uri.query() == Some("deposited");
+    let deposit = kept.form("/wallet/deposits").unwrap_or_default();
     let page = draw(
         &app,
-        shell,
+        kept.told(shell),
         &member,
-        Deposit::default(),
+        deposit,
         FieldErrors::default(),
         is_done,
     );

@@ -15,7 +15,7 @@ use crate::web::image::Image;
 use crate::web::quote::Quote;
 use crate::web::symbol::Symbol;
 use crate::web::window::{Window, soon};
-use crate::web::{Error, FieldErrors, Locale, Session, Shell, error, format, say};
+use crate::web::{Error, FieldErrors, Kept, Locale, Session, Shell, error, format, say};
 
 #[derive(Template, WebTemplate)]
 #[template(path = "instruments/show.html")]
@@ -248,10 +248,15 @@ pub(super) struct Refusal {
 pub async fn confirm(
     State(app): State<App>,
     Path(symbol): Path<String>,
+    kept: Kept,
     shell: Shell,
     session: Session,
     Query(ticket): Query<Ticket>,
 ) -> Result<Response, Error> {
+    let ticket = kept
+        .form(&format!("/market/{symbol}/orders"))
+        .unwrap_or(ticket);
+    let shell = kept.told(shell);
     let listed = fragments::listed(&app.feed.market(), &symbol)?;
     let checked = check(&app, shell.locale, &listed, ticket.clone());
     let (ticket, terms) = match checked {

@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::clock;
 use crate::web::passwords::SHORTEST;
 use crate::web::session::{self, Roles};
-use crate::web::{Error, FieldErrors, Locale, Member, Role, Session, Shell, second_factor};
+use crate::web::{Error, FieldErrors, Kept, Locale, Member, Role, Session, Shell, second_factor};
 
 #[derive(Template, WebTemplate)]
 #[template(path = "members/settings.html")]
@@ -161,6 +161,7 @@ const MEMBERS_DONE: [(&str, &str); 3] = [
 pub async fn members(
     State(app): State<App>,
     uri: Uri,
+    kept: Kept,
     shell: Shell,
     member: Member,
 ) -> Result<Response, Error> {
@@ -168,8 +169,15 @@ pub async fn members(
         .iter()
         .find(|(name, _)| uri.query() == Some(*name))
         .map(|(_, key)| *key);
-    let form = forms::Invite::default();
-    let page = draw_members(&app, shell, &member, form, FieldErrors::default(), None);
+    let form = kept.form("/settings/invitations").unwrap_or_default();
+    let page = draw_members(
+        &app,
+        kept.told(shell),
+        &member,
+        form,
+        FieldErrors::default(),
+        None,
+    );
     let page = Members {
         done,
         ..page.await?

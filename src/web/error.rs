@@ -15,6 +15,7 @@ use market::Rejection;
 
 use super::banner::Banner;
 use super::i18n::Locale;
+use super::kept::Led;
 use super::shell::{Shell, place, request_id};
 
 /// Why a request can't be served.
@@ -153,11 +154,13 @@ pub async fn pages(request: Request, next: Next) -> Response {
     if let Some(Error::Internal(error)) = error {
         tracing::error!(request_id = %id, error = format!("{error:#}"), "a request failed");
     }
-    if let Some(Error::SignIn) = error {
-        return redirect(&headers, &format!("/sign-in?next={}", encoded(&path)));
-    }
-    if let Some(Error::SecondFactor) = error {
-        return redirect(&headers, &format!("/second-factor?next={}", encoded(&path)));
+    let way_in = match error {
+        Some(Error::SignIn) => Some("/sign-in"),
+        Some(Error::SecondFactor) => Some("/second-factor"),
+        _ => None,
+    };
+    if let Some(way_in) = way_in {
+        return enter(&headers, &path, way_in, &response);
     }
     let shell = Shell {
         banner,
@@ -204,6 +207,27 @@ fn show(headers: &HeaderMap, shell: Shell, response: Response, error: Option<&Er
             status.into_response()
         }
     }
+}
+
+/// Whether an answer sends its reader to sign in, or to give a second factor.
+pub(super) fn asks_to_enter(response: &Response) -> bool {
+    let failure = response.extensions().get::<Failure>();
+    matches!(
+        failure.map(|failure| &*failure.0),
+        Some(Error::SignIn | Error::SecondFactor)
+    )
+}
+
+/// Whoever must come in first is led back to where they were, with what they had typed.
+fn enter(headers: &HeaderMap, path: &str, way_in: &str, response: &Response) -> Response {
+    let led = response.extensions().get::<Led>().cloned();
+    let back = led.as_ref().map(|led| led.back(path));
+    let back = encoded(back.as_deref().unwrap_or(path));
+    let mut answer = redirect(headers, &format!("{way_in}?next={back}"));
+    if let Some(led) = led {
+        led.give(answer.headers_mut());
+    }
+    answer
 }
 
 /// Sends the browser on after what it sent, also where htmx asked: that would follow a redirect

@@ -18,6 +18,7 @@ pub mod headers;
 pub mod i18n;
 pub mod identifier;
 pub mod image;
+pub mod kept;
 pub mod live;
 pub mod metrics;
 pub mod minutes;
@@ -52,6 +53,7 @@ pub use access::Access;
 pub use error::Error;
 pub use form::{FieldErrors, Form};
 pub use i18n::Locale;
+pub use kept::Kept;
 pub use session::{Member, Role, Session};
 pub use shell::Shell;
 

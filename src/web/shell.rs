@@ -114,6 +114,8 @@ pub struct Shell {
     pub has_disputes: bool,
     /// What is said above the page where the market is a demonstration.
     pub banner: Option<Banner>,
+    /// Whether a form is filled in with what was typed before its person signed in.
+    pub is_restored: bool,
 }
 
 impl Shell {
@@ -129,6 +131,7 @@ impl Shell {
             cash: Money::ZERO,
             live: None,
             has_disputes: false,
+            is_restored: false,
             banner: None,
         }
     }

@@ -8,6 +8,7 @@ mod dispute_rooms;
 mod disputes;
 mod doors;
 mod embedded;
+mod kept;
 mod keys;
 mod ledger;
 mod live;

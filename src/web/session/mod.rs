@@ -203,6 +203,17 @@ pub fn secret() -> Result<String, Error> {
     Ok(URL_SAFE_NO_PAD.encode(secret))
 }
 
+/// Whose session a request came with, though it be over; none where that is not known any more.
+///
+/// # Errors
+/// When the database can't be asked.
+pub async fn last_person(app: &App, headers: &HeaderMap) -> Result<Option<i64>, Error> {
+    match token_of(app, headers) {
+        Some(token) => store::last_person(&app.db, token).await,
+        None => Ok(None),
+    }
+}
+
 /// Starts a session and ends the one that the request came with, its streams included. Whoever
 /// has just given a second factor says so.
 ///

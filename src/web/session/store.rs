@@ -99,6 +99,16 @@ async fn rows(db: &PgPool, tokens: &[TokenHash]) -> Result<Vec<Row>, Error> {
     Ok(rows)
 }
 
+/// Whose session this is or was, as long as its row is there.
+pub(super) async fn last_person(db: &PgPool, token: TokenHash) -> Result<Option<i64>, Error> {
+    let person = sqlx::query_scalar("SELECT user_id FROM sessions WHERE token_sha256 = $1")
+        .bind(token.as_slice())
+        .fetch_optional(db)
+        .await
+        .context("finding whose session it was")?;
+    Ok(person)
+}
+
 /// A session that begins.
 pub(super) struct New<'a> {
     pub(super) token: TokenHash,

@@ -246,12 +246,11 @@ fn anonymous(page: &Page, path: &str) -> (StatusCode, Vec<(String, String)>, Str
     let plain = |text: &str| {
         let encoded = url::form_urlencoded::byte_serialize(path.as_bytes()).collect::<String>();
         let text = text.replace(id, "").replace(path, "").replace(&encoded, "");
-        // A kept form's token is new each time.
-        match text.split_once("kept=") {
+        // A form is kept under another token each time, until so many are kept.
+        match text.split_once("%3Fkept%3D") {
             Some((start, rest)) => {
-                let rest =
-                    rest.trim_start_matches(|c: char| c.is_alphanumeric() || "-_".contains(c));
-                format!("{start}{rest}")
+                let is_token = |c: char| c.is_alphanumeric() || "-_".contains(c);
+                format!("{start}{}", rest.trim_start_matches(is_token))
             }
             None => text,
         }
@@ -260,7 +259,9 @@ fn anonymous(page: &Page, path: &str) -> (StatusCode, Vec<(String, String)>, Str
         .headers
         .iter()
         .filter(|(name, _)| !["date", "content-length", "x-request-id"].contains(&name.as_str()))
-        .map(|(name, value)| (name.to_string(), plain(value.to_str().unwrap_or_default())))
+        .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default()))
+        .filter(|(_, value)| !value.starts_with("sluice_kept="))
+        .map(|(name, value)| (name, plain(value)))
         .collect();
     headers.sort();
     (page.status, headers, plain(&page.body))
