@@ -14,9 +14,17 @@ const MOST: Money = Money(10_000_000 * YUAN);
 #[serde(default)]
 pub struct Deposit {
     pub(super) amount: String,
+    pub(super) form_id: String,
 }
 
 impl Deposit {
+    /// The form's own number, if it is one of ours.
+    pub(super) fn id(&self) -> Option<String> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        let is_ours = (16..=64).contains(&self.form_id.len()) && self.form_id.bytes().all(is_plain);
+        is_ours.then(|| self.form_id.clone())
+    }
+
     /// The amount, or what is wrong with it.
     pub(super) fn read(&self, locale: Locale) -> Result<Money, FieldErrors> {
         let key = match plain(&self.amount).parse::<Money>() {
@@ -42,6 +50,7 @@ mod tests {
         let read = |amount: &str| {
             let form = Deposit {
                 amount: amount.to_owned(),
+                ..Deposit::default()
             };
             form.read(Locale::En)
                 .map_err(|errors| errors.get("amount").is_some())

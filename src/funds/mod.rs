@@ -7,3 +7,4 @@ mod forms;
 pub mod fragments;
 pub mod pages;
 mod queries;
+mod store;

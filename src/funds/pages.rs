@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use super::forms::Deposit;
 use super::fragments::{self, Balances, Journal};
 use crate::app::App;
-use crate::web::{Error, FieldErrors, Kept, Member, Shell};
+use crate::web::{Error, FieldErrors, Kept, Member, Shell, form};
 
 #[derive(Template, WebTemplate)]
 #[template(path = "funds/wallet.html")]
@@ -19,7 +19,7 @@ pub(super) struct Wallet {
     journal: Journal,
     deposit: Deposit,
     errors: FieldErrors,
-    is_done: bool,
+    done: Option<&'static str>,
     has_test_money: bool,
 }
 
@@ -34,7 +34,11 @@ pub async fn wallet(
     shell: Shell,
     member: Member,
 ) -> Result<Response, Error> {
-    let is_done = uri.query() == Some("deposited");
+    let done = match uri.query() {
+        Some("deposited") => Some("deposit.done"),
+        Some("again") => Some("deposit.again"),
+        _ => None,
+    };
     let deposit = kept.form("/wallet/deposits").unwrap_or_default();
     let page = draw(
         &app,
@@ -42,7 +46,7 @@ pub async fn wallet(
         &member,
         deposit,
         FieldErrors::default(),
-        is_done,
+        done,
     );
     Ok(page.await?.into_response())
 }
@@ -52,10 +56,14 @@ pub(super) async fn draw(
     app: &App,
     shell: Shell,
     member: &Member,
-    deposit: Deposit,
+    mut deposit: Deposit,
     errors: FieldErrors,
-    is_done: bool,
+    done: Option<&'static str>,
 ) -> Result<Wallet, Error> {
+    // A page is one deposit: sent twice, it is booked once.
+    if deposit.id().is_none() {
+        deposit.form_id = form::client_id();
+    }
     let (balances, journal) = fragments::parts(app, shell.locale, member).await?;
     let shell = shell.live_from("/wallet/live".to_owned());
     Ok(Wallet {
@@ -64,7 +72,7 @@ pub(super) async fn draw(
         journal,
         deposit,
         errors,
-        is_done,
+        done,
         has_test_money: app.web.options.test_money,
     })
 }

@@ -5,6 +5,7 @@ mod containers;
 mod database;
 mod demonstration;
 mod dispute_rooms;
+mod deposits;
 mod disputes;
 mod doors;
 mod embedded;
