@@ -18,9 +18,8 @@ use crate::sequencer::{Actor, Started};
 /// How long the pools last, in hours: a year.
 const HOURS: i64 = 365 * 24;
 
-/// From how many hours on the tariff for long work holds, and its price in basis points.
+/// From how many hours on the tariff for long work holds.
 const LONG_HOURS: i64 = 24;
-pub(super) const LONG_BPS: i64 = 9_200;
 
 const ACTOR: Actor = Actor::System("demonstration");
 
@@ -108,8 +107,74 @@ pub(super) fn ask_id(pool: &PoolTerms, tariff: &str) -> ClientId {
     ClientId(format!("{}-{tariff}", pool.pool))
 }
 
-/// A pool with its asks: a base tariff, a night tariff of providers who have one, and a cheaper
-/// one for whoever takes a day or more.
+/// One of a pool's asks.
+pub(super) struct Tariff {
+    /// Its name in the ask's.
+    pub(super) name: &'static str,
+    /// Its price against the base tariff's, in basis points.
+    pub(super) bps: i64,
+    /// How many of the pool's units it offers, in basis points: prices climb as a pool fills.
+    units_bps: i64,
+    /// No shorter work.
+    pub(super) min_hours: i64,
+    /// The hours of the week in which it holds.
+    pub(super) weekly: Option<Weekly>,
+}
+
+/// The tariffs of a pool: half of it at the base tariff, the rest dearer; cheaper for whoever takes
+/// a day or more, at night with providers who sell it so, else in the small hours with some and at
+/// weekends with others.
+pub(super) fn tariffs(plan: &Plan, pool: &PoolTerms) -> Vec<Tariff> {
+    let tariff = |name, bps, units_bps, min_hours, weekly| Tariff {
+        name,
+        bps,
+        units_bps,
+        min_hours,
+        weekly,
+    };
+    let mut tariffs = vec![
+        tariff("base", WHOLE_BPS, 5_000, 1, None),
+        tariff("upper", 10_400, 8_000, 1, None),
+        tariff("top", 11_000, WHOLE_BPS, 1, None),
+        tariff("long", 9_200, 8_000, LONG_HOURS, None),
+    ];
+    if plan.fleet.providers[pool.provider].nights {
+        tariffs.push(tariff("night", 8_000, WHOLE_BPS, 1, Some(fleet::night())));
+    } else if pool.pool.0 % 2 == 0 {
+        tariffs.push(tariff(
+            "early",
+            8_700,
+            6_000,
+            1,
+            Some(in_shanghai(|_, hour| hour < 7)),
+        ));
+    }
+    if pool.pool.0 % 3 == 0 {
+        tariffs.push(tariff(
+            "weekend",
+            9_400,
+            6_000,
+            1,
+            Some(in_shanghai(|day, _| day >= 5)),
+        ));
+    }
+    tariffs
+}
+
+/// The hours of the week, by day from Monday and hour in Shanghai, of which this is true.
+fn in_shanghai(holds: impl Fn(usize, usize) -> bool) -> Weekly {
+    let hours = (0..168).map(|hour| {
+        let local = (hour + 8) % 168;
+        if holds(local / 24, local % 24) {
+            '1'
+        } else {
+            '0'
+        }
+    });
+    Weekly::try_from(hours.collect::<String>()).expect("a week has 168 hours")
+}
+
+/// A pool with its asks.
 fn offer(
     plan: &Plan,
     pool: &PoolTerms,
@@ -127,30 +192,25 @@ fn offer(
         start,
         end,
     };
-    let ask = |tariff: &str, price: Money, min_hours: i64, weekly: Option<Weekly>| {
-        Command::PlaceOrder(PlaceOrder {
+    let lot = listed.grade.lot;
+    let mut commands = vec![Command::OpenPool(opened)];
+    for tariff in tariffs(plan, pool) {
+        let lots = pool.units * tariff.units_bps / (WHOLE_BPS * lot);
+        commands.push(Command::PlaceOrder(PlaceOrder {
             participant,
-            client_id: ask_id(pool, tariff),
+            client_id: ask_id(pool, tariff.name),
             side: Side::Sell {
                 pool: pool.pool,
-                min_hours,
-                weekly,
+                min_hours: tariff.min_hours,
+                weekly: tariff.weekly,
             },
-            units: pool.units,
-            price,
+            units: lots.max(1) * lot,
+            price: share(price(plan, pool), tariff.bps),
             start,
             end,
             tif: TimeInForce::Gtc,
             post_only: false,
-        })
-    };
-    let tariff = &plan.tariffs[listed.grade.name];
-    let base = price(plan, pool);
-    let mut commands = vec![Command::OpenPool(opened), ask("base", base, 1, None)];
-    commands.push(ask("long", share(base, LONG_BPS), LONG_HOURS, None));
-    if plan.fleet.providers[pool.provider].nights {
-        let price = plan.fleet.night_price(pool, tariff);
-        commands.push(ask("night", price, 1, Some(fleet::night())));
+        }));
     }
     commands
 }

@@ -11,6 +11,7 @@
 //! hours before the first start are run fast ([`past`]), stamped by a market clock that stood then;
 //! from there on [`life`] follows the clock.
 
+mod certificates;
 mod life;
 mod listing;
 mod logins;
@@ -24,7 +25,7 @@ use market::{Hour, InstrumentId, ParticipantId, Timestamp};
 use sqlx::PgPool;
 
 use crate::replay::decimal::Decimal;
-use crate::replay::fleet::{self, PoolTerms};
+use crate::replay::fleet::{self, Fleet, PoolTerms};
 use crate::replay::plan::{Plan, Tables, Wish};
 use crate::replay::profile::{self, Profile};
 use crate::replay::tables;
@@ -62,8 +63,8 @@ struct Work {
     grade: &'static str,
     /// Cards of it that are listed: how likely work is of this grade.
     listed: i64,
-    /// Units and hours of each job.
-    jobs: Vec<(i64, i64)>,
+    /// Units of each job.
+    units: Vec<i64>,
 }
 
 /// Who takes part, and with what.
@@ -138,6 +139,7 @@ pub async fn open(db: &PgPool, now: Timestamp, usd_cny: Decimal) -> anyhow::Resu
     let (begins, opens) = store::past(db, begins, opens).await?;
     let cast = cast(db, usd_cny, begins.hour()).await?;
     let logins = logins::prepare(db, cast.customer, cast.host()).await?;
+    certificates::prepare(db, &cast).await?;
     Ok(Demonstration {
         cast,
         logins,
@@ -158,17 +160,16 @@ pub async fn cast(db: &PgPool, usd_cny: Decimal, begins: Hour) -> anyhow::Result
     let work = shares.map(|(grade, share)| Work {
         grade,
         listed: share.listed,
-        jobs: bids
+        units: bids
             .iter()
             .filter(|bid| bid.grade == *grade)
-            .map(|bid| (bid.units, bid.hours.1 - bid.hours.0))
+            .map(|bid| bid.units)
             .collect(),
     });
     let work = work.collect();
     let mut providers = Vec::new();
-    for (provider, number) in plan.fleet.providers.iter().zip(0..) {
-        let of_region = 1 + number % fleet::PROVIDERS_PER_SITE;
-        let name = format!("{}演示供方 {of_region}", provider.region.cluster_zh);
+    for place in 0..plan.fleet.providers.len() {
+        let name = provider_name(&plan.fleet, place);
         providers.push(store::participant(db, &name).await?);
     }
     let customer = store::participant(db, CUSTOMER).await?;
@@ -185,6 +186,13 @@ pub async fn cast(db: &PgPool, usd_cny: Decimal, begins: Hour) -> anyhow::Result
         customer,
         begins,
     })
+}
+
+/// What a provider is called, by its place in the fleet.
+fn provider_name(fleet: &Fleet, place: usize) -> String {
+    let region = fleet.providers[place].region;
+    let of_region = 1 + place % fleet::PROVIDERS_PER_SITE;
+    format!("{}演示供方 {of_region}", region.cluster_zh)
 }
 
 fn plan(usd_cny: Decimal) -> anyhow::Result<Plan> {

@@ -6,10 +6,12 @@ use jiff_sqlx::ToSqlx;
 use market::{Command, Hour, Money, ParticipantId, Timestamp};
 use sqlx::PgPool;
 
+use super::certificates::{Certified, NewHost};
 use super::logins::NewLogin;
 use crate::clock;
 use crate::names;
 use crate::sequencer::Actor;
+use crate::web::identifier::Identifier;
 
 /// How many of the latest trades are looked through for what was spent: more than those of the
 /// longest time from a trade to its lease's start.
@@ -174,4 +176,102 @@ pub(super) async fn logins(db: &PgPool) -> Result<Vec<LoginRow>, sqlx::Error> {
     )
     .fetch_all(db)
     .await
+}
+
+/// Writes what providers applied with, as certified by the login that certifies, and identifiers.
+pub(super) async fn certify(
+    db: &PgPool,
+    certified: &[Certified],
+    identifiers: &[Identifier],
+) -> Result<(), sqlx::Error> {
+    let now = clock::wall().to_sqlx();
+    for one in certified {
+        sqlx::query(
+            "INSERT INTO applications (participant, legal_name, credit_code, contact_name,
+                 contact_phone, contact_mail, region, site_address, capacity, state, created_at,
+                 saved_at, submitted_at, decided_by, decided_at)
+             SELECT $1, $2, $3, '演示', '000-00000000', 'demo@example.org', $4, '演示环境',
+                 '演示环境的模拟主机', 'certified', $5, $5, $5, u.id, $5
+             FROM users u WHERE u.login = 'demo-operations' AND u.participant = 0
+             ON CONFLICT (participant) WHERE state <> 'refused' DO NOTHING",
+        )
+        .bind(one.participant)
+        .bind(&one.legal_name)
+        .bind(&one.credit_code)
+        .bind(one.region)
+        .bind(now)
+        .execute(db)
+        .await?;
+    }
+    let texts: Vec<String> = identifiers.iter().map(|one| one.compact()).collect();
+    let kinds: Vec<&str> = identifiers.iter().map(|one| one.0.kind()).collect();
+    let subjects: Vec<i64> = identifiers.iter().map(|one| one.0.number()).collect();
+    sqlx::query(
+        "INSERT INTO identifiers (identifier, kind, subject, issued_at)
+         SELECT identifier, kind, subject, $4
+         FROM UNNEST($1::text[], $2::text[], $3::bigint[]) AS i (identifier, kind, subject)
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(texts)
+    .bind(kinds)
+    .bind(subjects)
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Names pools, by number, participant and name, and writes their hosts.
+pub(super) async fn name_pools(
+    db: &PgPool,
+    pools: &[(i64, i64, String)],
+    hosts: &[NewHost],
+) -> Result<(), sqlx::Error> {
+    let numbers: Vec<i64> = pools.iter().map(|(pool, ..)| *pool).collect();
+    let participants: Vec<i64> = pools
+        .iter()
+        .map(|(_, participant, _)| *participant)
+        .collect();
+    let names: Vec<&str> = pools.iter().map(|(.., name)| name.as_str()).collect();
+    sqlx::query(
+        "INSERT INTO pool_openings (pool, participant, form_id, name, opened_by, opened_at)
+             OVERRIDING SYSTEM VALUE
+         SELECT p.pool, p.participant, 'demonstration-' || lpad(p.pool::text, 4, '0'), p.name,
+             u.id, $4
+         FROM UNNEST($1::bigint[], $2::bigint[], $3::text[]) AS p (pool, participant, name)
+         JOIN users u ON u.login = 'demo-operations' AND u.participant = 0
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(numbers)
+    .bind(participants)
+    .bind(names)
+    .bind(clock::wall().to_sqlx())
+    .execute(db)
+    .await?;
+    let pools: Vec<i64> = hosts.iter().map(|host| host.pool).collect();
+    let names: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
+    let units: Vec<i64> = hosts.iter().map(|host| host.units).collect();
+    let every: Vec<Option<i64>> = hosts
+        .iter()
+        .map(|host| host.faults.map(|one| one.0))
+        .collect();
+    let minutes: Vec<Option<i64>> = hosts
+        .iter()
+        .map(|host| host.faults.map(|one| one.1))
+        .collect();
+    sqlx::query(
+        "INSERT INTO hosts (pool, name, units, kind, fails_every, fails_minutes)
+         SELECT h.pool, h.name, h.units, 'simulated', h.fails_every, h.fails_minutes
+         FROM UNNEST($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
+             AS h (pool, name, units, fails_every, fails_minutes)
+         ON CONFLICT (pool, name) DO NOTHING",
+    )
+    .bind(pools)
+    .bind(names)
+    .bind(units)
+    .bind(every)
+    .bind(minutes)
+    .execute(db)
+    .await?;
+    Ok(())
 }

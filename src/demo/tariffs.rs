@@ -5,10 +5,10 @@
 
 use market::{Hour, InstrumentId, Market, Money, Period, WHOLE_BPS};
 
-use super::listing::{self, LONG_BPS, share};
+use super::listing::{self, Tariff, share};
 use super::{Cast, SEED};
 use crate::replay::dice::{Dice, Draw};
-use crate::replay::fleet::{self, PoolTerms};
+use crate::replay::fleet::PoolTerms;
 
 /// A pool's prices are looked at every so many hours.
 const TURN_HOURS: i64 = 6;
@@ -30,32 +30,26 @@ const DAY: std::ops::Range<i64> = 1..14;
 /// Prices move in steps of this.
 const STEP_BPS: i64 = 25;
 
-/// The prices of one pool.
-#[derive(Clone, Debug)]
-pub(super) struct Asked {
-    /// For any hours.
-    pub(super) base: Money,
-    /// For long work.
-    pub(super) long: Money,
-    /// For nights, of a provider who has such a tariff.
-    pub(super) night: Option<Money>,
-}
-
-/// The prices of every pool in one hour, by its place in the fleet.
-pub(super) struct Tariffs(Vec<Asked>);
+/// The tariffs of every pool in one hour, each with its price, by the pool's place in the fleet.
+pub(super) struct Tariffs(Vec<Vec<(Tariff, Money)>>);
 
 impl Tariffs {
     /// What is asked in an hour.
     pub(super) fn at(cast: &Cast, market: &Market, hour: Hour) -> Self {
         let pools = cast.plan.fleet.pools.iter().enumerate();
-        Self(
-            pools
-                .map(|(place, pool)| {
-                    let seen = Hour(hour.0 - (hour.0 + count(place)).rem_euclid(TURN_HOURS));
-                    asked(cast, pool, factor(cast, market, pool, seen))
+        let tariffs = pools.map(|(place, pool)| {
+            let seen = Hour(hour.0 - (hour.0 + count(place)).rem_euclid(TURN_HOURS));
+            let base = listing::price(&cast.plan, pool);
+            let moved = share(base, factor(cast, market, pool, seen));
+            let tariffs = listing::tariffs(&cast.plan, pool).into_iter();
+            tariffs
+                .map(|tariff| {
+                    let price = share(moved, tariff.bps);
+                    (tariff, price)
                 })
-                .collect(),
-        )
+                .collect()
+        });
+        Self(tariffs.collect())
     }
 
     /// The pools whose prices are looked at in this hour, with what they ask from now on; those of
@@ -64,14 +58,14 @@ impl Tariffs {
         &'a self,
         cast: &'a Cast,
         hour: Hour,
-    ) -> impl Iterator<Item = (&'a PoolTerms, &'a Asked)> {
+    ) -> impl Iterator<Item = (&'a PoolTerms, &'a [(Tariff, Money)])> {
         let pools = cast.plan.fleet.pools.iter().zip(&self.0).enumerate();
         pools
             .filter(move |(place, (pool, _))| {
                 let is_turn = (hour.0 + count(*place)).rem_euclid(TURN_HOURS) == 0;
                 is_turn && hour > cast.begins && cast.providers[pool.provider] != cast.host()
             })
-            .map(|(_, asked)| asked)
+            .map(|(_, (pool, tariffs))| (pool, tariffs.as_slice()))
     }
 
     /// The lowest price at which some pool of these instruments sells the whole period.
@@ -81,27 +75,19 @@ impl Tariffs {
         instruments: &[InstrumentId],
         period: Period,
     ) -> Option<Money> {
-        let night = fleet::night();
-        let is_night = period.each().all(|hour| night.holds(hour.of_week()));
+        let sells = |tariff: &Tariff| {
+            let weekly = tariff.weekly.as_ref();
+            period.hours() >= tariff.min_hours
+                && weekly.is_none_or(|week| period.each().all(|hour| week.holds(hour.of_week())))
+        };
         let listed = &cast.plan.fleet.instruments;
         let pools = cast.plan.fleet.pools.iter().zip(&self.0);
         pools
             .filter(|(pool, _)| instruments.contains(&listed[pool.instrument].instrument))
-            .map(|(_, asked)| asked.night.filter(|_| is_night).unwrap_or(asked.base))
+            .flat_map(|(_, tariffs)| tariffs)
+            .filter(|(tariff, _)| sells(tariff))
+            .map(|(_, price)| *price)
             .min()
-    }
-}
-
-fn asked(cast: &Cast, pool: &PoolTerms, bps: i64) -> Asked {
-    let plan = &cast.plan;
-    let base = share(listing::price(plan, pool), bps);
-    let grade = plan.fleet.instruments[pool.instrument].grade.name;
-    let has_nights = plan.fleet.providers[pool.provider].nights;
-    let night = has_nights.then(|| plan.fleet.night_price(pool, &plan.tariffs[grade]));
-    Asked {
-        base,
-        long: share(base, LONG_BPS),
-        night: night.map(|night| share(night, bps)),
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Makers place bids below the lowest ask for the hours that a page shows first, so that books have
 //! two sides; some are cancelled or raised in the next hour, and what is left goes at its start.
-//! Takers pay what is asked, more of them by day than by night. The work is the replay's: its
-//! grades, cards and hours, cut to what a demonstration can show.
+//! Takers pay what is asked, more of them by day than by night. How many cards are wanted is the
+//! replay's, within what a demonstration can show.
 
 use std::collections::BTreeMap;
 
@@ -40,9 +40,10 @@ const SHOWN: i64 = 4;
 /// Bids for any instrument of a grade, one below the other.
 const LEVELS: usize = 3;
 
-/// The most lots, and the most hours, of a taker.
+/// The most lots of a bid; how many a taker wants at least, and for how many hours.
 const MOST_LOTS: i64 = 4;
-const MOST_HOURS: i64 = 12;
+const LOTS: [i64; 8] = [1, 1, 1, 1, 1, 2, 2, 4];
+const HOURS: [i64; 10] = [1, 1, 2, 2, 2, 3, 4, 4, 6, 8];
 
 /// What each buyer begins with, and how often what it spent is put back.
 const PURSE: Money = Money(100_000 * YUAN);
@@ -163,20 +164,14 @@ fn purses(cast: &Cast, hour: Hour, spent: &BTreeMap<ParticipantId, Money>) -> Ve
 fn reprices(cast: &Cast, tariffs: &Tariffs, hour: Hour) -> Vec<Planned> {
     let mut planned = Vec::new();
     for ((pool, asked), place) in tariffs.looked_at(cast, hour).zip(1..) {
-        let asks = [
-            ("base", Some(asked.base)),
-            ("long", Some(asked.long)),
-            ("night", asked.night),
-        ];
-        for (tariff, price) in asks {
-            let Some(price) = price else { continue };
+        for (tariff, price) in asked {
             planned.push(Planned {
                 at: at(hour, MINUTE_SECONDS + 5 * place),
                 command: Command::ReplaceOrder {
                     participant: cast.providers[pool.provider],
-                    client_id: ask_id(pool, tariff),
+                    client_id: ask_id(pool, tariff.name),
                     units: None,
-                    price: Some(price),
+                    price: Some(*price),
                 },
             });
         }
@@ -317,8 +312,8 @@ fn takers(cast: &Cast, tariffs: &Tariffs, hour: Hour) -> Vec<(Timestamp, PlaceOr
         let mut dice = dice(hour, stream);
         let weights: Vec<i64> = cast.work.iter().map(|work| work.listed).collect();
         let work = dice.weighted(&weights).map(|place| &cast.work[place]);
-        let job = work.and_then(|work| Some((work, *pick(&work.jobs, &mut dice)?)));
-        let Some((work, (units, hours))) = job else {
+        let job = work.and_then(|work| Some((work, *pick(&work.units, &mut dice)?)));
+        let Some((work, units)) = job else {
             continue;
         };
         let all = cast.plan.fleet.instruments_of(work.grade, &[]);
@@ -335,8 +330,9 @@ fn takers(cast: &Cast, tariffs: &Tariffs, hour: Hour) -> Vec<(Timestamp, PlaceOr
             all.iter().map(|at| listed[*at].instrument).collect()
         };
         let lot = lot_of(cast, &instruments);
-        let units = units.min(MOST_LOTS * lot);
-        let hours = hours.min(dice.between(2, MOST_HOURS));
+        let lots = pick(&LOTS, &mut dice).copied().unwrap_or(1);
+        let units = units.max(lots * lot).min(MOST_LOTS * lot);
+        let hours = pick(&HOURS, &mut dice).copied().unwrap_or(1);
         let later = [0, 0, 0, 0, 0, 1, 1, 2, 3, 5, 8, 14];
         let start = Hour(hour.0 + 1 + pick(&later, &mut dice).copied().unwrap_or(0));
         let wanted = period(start, hours);
@@ -351,7 +347,7 @@ fn takers(cast: &Cast, tariffs: &Tariffs, hour: Hour) -> Vec<(Timestamp, PlaceOr
         let terms = Terms {
             target: Target::Instruments(instruments),
             units,
-            price: share(lowest, WHOLE_BPS + dice.between(0, 800)),
+            price: share(lowest, WHOLE_BPS + dice.between(0, 1_200)),
             period: wanted,
             tif,
             min_fill: dice.one_in(3).then_some(units),

@@ -9,6 +9,7 @@ use sluice::sequencer::{Actor, Started};
 use sluice::web::Options;
 use sluice::web::server::Limits;
 
+use crate::second_factor::code;
 use crate::support::app::TestApp;
 use crate::support::market::{OPENING, hour, start, stop};
 use crate::support::postgres::{TestDatabase, fresh_database};
@@ -235,11 +236,21 @@ async fn whoever_reads_the_logins_can_use_them_and_they_stay() {
         let password = login.password.as_deref().expect("nobody has changed it");
         let fields = [("login", login.login.as_str()), ("password", password)];
         let page = person.post("/sign-in", &fields).await;
-        assert_eq!(page.location(), "/", "{}", login.login);
-        let home = person.get("/wallet").await;
-        match &login.secret {
-            None => assert_eq!(home.status, StatusCode::OK, "{}", login.login),
-            Some(_) => assert_eq!(home.location(), "/second-factor?next=/wallet"),
+        if let Some(secret) = &login.secret {
+            assert_eq!(page.location(), "/second-factor?next=/", "{}", login.login);
+            let fields = [("code", code(secret, 0))];
+            let fields = fields.each_ref().map(|(name, code)| (*name, code.as_str()));
+            let page = person.post("/second-factor", &fields).await;
+            assert_eq!(page.location(), "/", "{}", login.login);
+        } else {
+            assert_eq!(page.location(), "/", "{}", login.login);
+        }
+        let page = person.get("/settings").await;
+        assert_eq!(page.status, StatusCode::OK, "{}", login.login);
+        assert!(page.body.contains(&login.login));
+        if login.login == "demo-provider" {
+            let page = person.get("/provide").await;
+            assert_eq!(page.status, StatusCode::OK, "it is certified: {}", page.body);
         }
     }
     let again = demo::open(db, hour(9), USD_CNY).await.expect("it opens");

@@ -1,0 +1,101 @@
+//! What the demonstration's providers have to show: certificates, identifiers, and hosts, of which
+//! those of one pool fail now and then.
+
+use anyhow::Context;
+use market::PoolId;
+use sqlx::PgPool;
+
+use super::{Cast, store};
+use crate::web::credit_code;
+use crate::web::identifier::{Identifier, Subject};
+
+/// Units of a simulated host.
+const HOST_UNITS: i64 = 8;
+
+/// The hosts of the customer's pool fail every so many hours, for so many minutes: often enough
+/// that each of the customer's leases has such an hour.
+const FAILS_EVERY: i64 = 9;
+const FAILS_MINUTES: i64 = 25;
+
+/// An application that was certified, to be written.
+pub(super) struct Certified {
+    pub(super) participant: i64,
+    pub(super) legal_name: String,
+    pub(super) credit_code: String,
+    pub(super) region: &'static str,
+}
+
+/// A simulated host to be written.
+pub(super) struct NewHost {
+    pub(super) pool: i64,
+    pub(super) name: String,
+    pub(super) units: i64,
+    pub(super) faults: Option<(i64, i64)>,
+}
+
+/// Certifies every provider, and names its pools and their hosts; once.
+///
+/// # Errors
+/// When the database fails.
+pub(super) async fn prepare(db: &PgPool, cast: &Cast) -> anyhow::Result<()> {
+    let mut certified = Vec::new();
+    let mut identifiers = Vec::new();
+    let fleet = &cast.plan.fleet;
+    for (place, provider) in fleet.providers.iter().enumerate() {
+        let participant = cast.providers[place];
+        certified.push(Certified {
+            participant: participant.0,
+            legal_name: super::provider_name(fleet, place),
+            credit_code: credit_code(place)?,
+            region: provider.region.code,
+        });
+        identifiers.push(Subject::Provider(participant));
+    }
+    let mut pools = Vec::new();
+    let mut hosts = Vec::new();
+    let failing = cast.customers_pool().map(|pool| pool.pool);
+    for pool in &fleet.pools {
+        let listed = &fleet.instruments[pool.instrument];
+        let name = format!("{} {}", listed.region.cluster_zh, listed.grade.name);
+        pools.push((pool.pool.0, cast.providers[pool.provider].0, name));
+        identifiers.push(Subject::Pool(pool.pool));
+        let is_failing = failing == Some(pool.pool);
+        hosts.extend(hosts_of(
+            pool.pool,
+            pool.units,
+            listed.grade.lot,
+            is_failing,
+        ));
+    }
+    let identifiers: Vec<Identifier> = identifiers.into_iter().map(Identifier).collect();
+    store::certify(db, &certified, &identifiers).await?;
+    store::name_pools(db, &pools, &hosts).await?;
+    Ok(())
+}
+
+/// Hosts of whole lots for all units of a pool.
+fn hosts_of(pool: PoolId, units: i64, lot: i64, is_failing: bool) -> Vec<NewHost> {
+    let each = (HOST_UNITS / lot).max(1) * lot;
+    let mut hosts = Vec::new();
+    let mut missing = units;
+    while missing > 0 {
+        hosts.push(NewHost {
+            pool: pool.0,
+            name: format!("{pool}-{:02}", hosts.len() + 1),
+            units: missing.min(each),
+            faults: is_failing.then_some((FAILS_EVERY, FAILS_MINUTES)),
+        });
+        missing -= each;
+    }
+    hosts
+}
+
+/// A code of the right form that is nobody's: its middle says what it is for.
+fn credit_code(place: usize) -> anyhow::Result<String> {
+    let base = format!("91110000MA0DEM{place:03}");
+    let codes = ('0'..='9')
+        .chain('A'..='Z')
+        .map(|check| format!("{base}{check}"));
+    let mut right = codes.filter_map(|code| credit_code::read(&code).ok());
+    right.next().context("no check character fits")
+}
