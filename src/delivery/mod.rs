@@ -4,4 +4,5 @@
 //! the demonstration market uses and which is labelled as such wherever it shows. The replay, whose
 //! hours come from its course, draws readings of its own (docs/REPLAY.md).
 
+pub mod hosts;
 pub mod simulated;

@@ -35,7 +35,11 @@ pub async fn run(
                 .enqueue(hour.begins(), TRADER, Command::Tick);
             tick.await?.await?;
         }
-        deliver(started, hour.begins(), until).await?;
+        let readings = Timestamp(hour.begins().0 + READINGS_AFTER);
+        if readings < until {
+            let (sequencer, feed) = (&started.sequencer, &started.feed);
+            simulated::catch_up(db, sequencer, feed, SEED, readings).await?;
+        }
         let (from, to) = traders::counted(hour);
         let spent = store::spent(db, from, to).await?;
         let planned = traders::plan(cast, &started.feed.market(), hour, &spent);
@@ -54,24 +58,6 @@ pub async fn run(
         answers.wait().await?;
         asked.clear();
         hour = Hour(hour.0 + 1);
-    }
-    Ok(())
-}
-
-/// Reports the hours that are over.
-async fn deliver(started: &Started, hour: Timestamp, until: Timestamp) -> anyhow::Result<()> {
-    let at = Timestamp(hour.0 + READINGS_AFTER);
-    while at < until {
-        let overdue = simulated::overdue(&started.feed.market(), at);
-        if overdue.is_empty() {
-            break;
-        }
-        let mut answers = Answers::default();
-        for (lease, hour) in overdue {
-            let report = simulated::report(SEED, lease, hour);
-            answers.send(started, at, simulated::ACTOR, report).await?;
-        }
-        answers.wait().await?;
     }
     Ok(())
 }

@@ -105,7 +105,7 @@ async fn serve_from(
     let web = Arc::new(Web::new(options));
     let stopping = web.stopping.clone();
     let tasks = TaskTracker::new();
-    start_tasks(&tasks, arguments.demo, &started, &clock, &stopping);
+    start_tasks(&tasks, &pool, arguments.demo, &started, &clock, &stopping);
     if let Some(demonstration) = &demonstration {
         tasks.spawn(demo::live(
             pool.clone(),
@@ -230,6 +230,7 @@ async fn stop_sequencer(started: Started) -> anyhow::Result<()> {
 
 fn start_tasks(
     tasks: &TaskTracker,
+    db: &PgPool,
     demo: bool,
     started: &Started,
     clock: &MarketClock,
@@ -247,6 +248,7 @@ fn start_tasks(
     tasks.spawn(ticks);
     if demo {
         tasks.spawn(simulated::run(
+            db.clone(),
             sequencer.clone(),
             feed.clone(),
             clock.clone(),
