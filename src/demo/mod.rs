@@ -16,12 +16,13 @@ mod life;
 mod listing;
 mod logins;
 mod past;
+mod room;
 mod store;
 mod tariffs;
 mod traders;
 
 use anyhow::Context;
-use market::{Hour, InstrumentId, ParticipantId, Timestamp};
+use market::{Hour, InstrumentId, Market, ParticipantId, Timestamp};
 use sqlx::PgPool;
 
 use crate::replay::decimal::Decimal;
@@ -147,6 +148,14 @@ pub async fn open(db: &PgPool, now: Timestamp, usd_cny: Decimal) -> anyhow::Resu
         opens,
         has_past_ahead: last.is_none_or(|last| last < opens),
     })
+}
+
+/// Opens the room of the customer's dispute, once the market has it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn open_room(db: &PgPool, cast: &Cast, market: &Market) -> anyhow::Result<()> {
+    room::prepare(db, cast, market).await
 }
 
 /// Draws who takes part and gives each a number, the same at every start.

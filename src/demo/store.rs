@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff_sqlx::ToSqlx;
 use market::{Command, Hour, Money, ParticipantId, Timestamp};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use super::certificates::{Certified, NewHost};
 use super::logins::NewLogin;
+use super::room::Room;
 use crate::clock;
 use crate::names;
 use crate::sequencer::Actor;
@@ -274,4 +275,64 @@ pub(super) async fn name_pools(
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// Writes what was said of a dispute; gives the proposal's number, or none where that was done
+/// before.
+pub(super) async fn open_room(
+    db: &mut PgConnection,
+    room: Room,
+) -> Result<Option<i64>, sqlx::Error> {
+    let instant = |micros: i64| clock::instant(Timestamp(micros)).to_sqlx();
+    let claimed = sqlx::query(
+        "INSERT INTO dispute_claims (form_id, lease, claimant, user_id, reason, start_at, end_at,
+             minutes, units, amount, text, sent_at, after, dispute)
+         SELECT 'demonstration-claim', d.lease, d.claimant, u.id, 'interconnect', $2, $3, $4, $5,
+             d.claimed, $6, d.opened_at, d.command - 1, d.id
+         FROM disputes d JOIN users u ON u.login = 'demo-buyer' AND u.participant = d.claimant
+         WHERE d.id = $1 AND NOT EXISTS (SELECT FROM dispute_claims WHERE dispute = $1)
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(room.dispute)
+    .bind(instant(room.hours.0))
+    .bind(instant(room.hours.1))
+    .bind(room.claimed.0)
+    .bind(room.claimed.1)
+    .bind(room.claim)
+    .execute(&mut *db)
+    .await?;
+    if claimed.rows_affected() == 0 {
+        return Ok(None);
+    }
+    for ((login, said_at, text), number) in room.said.into_iter().zip(1..) {
+        sqlx::query(
+            "INSERT INTO dispute_messages (dispute, participant, user_id, form_id, said_at, text)
+             SELECT $1, u.participant, u.id, 'demonstration-said-' || $2::int, $4, $5
+             FROM users u JOIN demonstration_logins d ON d.user_id = u.id WHERE u.login = $3",
+        )
+        .bind(room.dispute)
+        .bind(number)
+        .bind(login)
+        .bind(instant(said_at))
+        .bind(text)
+        .execute(&mut *db)
+        .await?;
+    }
+    let (minutes, units, award) = room.proposed;
+    sqlx::query_scalar(
+        "INSERT INTO dispute_proposals (dispute, proposer, proposed_at, minutes, units, award,
+             reason)
+         SELECT $1, u.id, $3, $4, $5, $6, $7
+         FROM users u JOIN demonstration_logins d ON d.user_id = u.id WHERE u.login = $2
+         RETURNING id",
+    )
+    .bind(room.dispute)
+    .bind(room.proposer)
+    .bind(instant(room.proposed_at))
+    .bind(minutes)
+    .bind(units)
+    .bind(award)
+    .bind(room.reason)
+    .fetch_optional(db)
+    .await
 }

@@ -14,7 +14,7 @@ use market::{
 
 use super::listing::{self, ask_id, share};
 use super::tariffs::Tariffs;
-use super::{Cast, SEED};
+use super::{Cast, SEED, room};
 use crate::replay::dice::{Dice, Draw};
 
 /// A command at its instant.
@@ -88,6 +88,10 @@ pub(super) fn plan(
         let tariffs = Tariffs::at(cast, market, before);
         planned.extend(changes(hour, makers(cast, &tariffs, before)));
     }
+    planned.extend(room::claim(cast, market, hour).map(|command| Planned {
+        at: at(hour, 20 * MINUTE_SECONDS),
+        command,
+    }));
     planned.extend(takers(cast, &tariffs, hour).into_iter().map(placed));
     planned.sort_by_key(|planned| planned.at);
     planned
@@ -123,6 +127,7 @@ pub(super) fn is_due(market: &Market, now: Timestamp, command: &Command) -> bool
             price,
             ..
         } => open(participant, client_id).is_some_and(|order| *price != Some(order.price)),
+        Command::OpenDispute { lease, .. } => market.disputes_of(*lease).next().is_none(),
         _ => true,
     }
 }
@@ -131,7 +136,7 @@ pub(super) fn is_due(market: &Market, now: Timestamp, command: &Command) -> bool
 pub(super) fn depends(command: &Command) -> bool {
     matches!(
         command,
-        Command::CancelOrder { .. } | Command::ReplaceOrder { .. }
+        Command::CancelOrder { .. } | Command::ReplaceOrder { .. } | Command::OpenDispute { .. }
     )
 }
 
@@ -184,10 +189,10 @@ fn steady(cast: &Cast, tariffs: &Tariffs, hour: Hour) -> Vec<Planned> {
     let mut planned = Vec::new();
     let since = hour.0 - cast.begins.0;
     let next = Hour(hour.0 + 1);
-    let mut place = |minute, name: &str, terms: Terms| {
+    let mut place = |minute, name: String, terms: Terms| {
         planned.push(Planned {
             at: at(hour, minute * MINUTE_SECONDS),
-            command: Command::PlaceOrder(order(cast.customer, format!("{name}-{}", hour.0), terms)),
+            command: Command::PlaceOrder(order(cast.customer, name, terms)),
         });
     };
     if since.rem_euclid(STEADY_HOURS) == 0
@@ -203,7 +208,7 @@ fn steady(cast: &Cast, tariffs: &Tariffs, hour: Hour) -> Vec<Planned> {
             tif: TimeInForce::Gtc,
             min_fill: None,
         };
-        place(4, "steady", terms);
+        place(4, steady_id(hour), terms);
     }
     if of_day(hour) == 10 {
         let morning = Hour(hour.0 + 23);
@@ -218,10 +223,15 @@ fn steady(cast: &Cast, tariffs: &Tariffs, hour: Hour) -> Vec<Planned> {
                 tif: TimeInForce::Gtc,
                 min_fill: None,
             };
-            place(17, "tomorrow", terms);
+            place(17, format!("tomorrow-{}", hour.0), terms);
         }
     }
     planned
+}
+
+/// The name of the customer's order of this hour for a lease.
+pub(super) fn steady_id(hour: Hour) -> String {
+    format!("steady-{}", hour.0)
 }
 
 /// Bids that rest: a few for any instrument of each grade, and nearer ones for single instruments.

@@ -186,7 +186,9 @@ async fn live_through(
         ..
     } = demonstration;
     demo::list(pool, started, *begins, cast).await?;
-    demo::live_through(pool, started, cast, *opens).await
+    demo::live_through(pool, started, cast, *opens).await?;
+    let market = started.feed.market().clone();
+    demo::open_room(pool, cast, &market).await
 }
 
 /// Where the demonstration is, who can sign in, and what can be done there.

@@ -250,7 +250,12 @@ async fn whoever_reads_the_logins_can_use_them_and_they_stay() {
         assert!(page.body.contains(&login.login));
         if login.login == "demo-provider" {
             let page = person.get("/provide").await;
-            assert_eq!(page.status, StatusCode::OK, "it is certified: {}", page.body);
+            assert_eq!(
+                page.status,
+                StatusCode::OK,
+                "it is certified: {}",
+                page.body
+            );
         }
     }
     let again = demo::open(db, hour(9), USD_CNY).await.expect("it opens");
