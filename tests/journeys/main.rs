@@ -2,6 +2,7 @@
 
 mod buy_and_run;
 mod containers;
+mod certification;
 mod database;
 mod demonstration;
 mod dispute_rooms;
@@ -17,10 +18,12 @@ mod lives;
 mod matrix;
 mod members;
 mod oversight;
+mod pools;
 mod program;
 mod replay;
 mod second_factor;
 mod sequencer;
 mod sign_in;
+mod supply;
 mod support;
 mod ticket;

@@ -4,4 +4,5 @@ pub(crate) mod app;
 pub(crate) mod market;
 pub(crate) mod people;
 pub(crate) mod postgres;
+pub(crate) mod provider;
 pub(crate) mod visitor;
