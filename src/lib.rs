@@ -29,6 +29,7 @@ pub mod identity;
 pub mod instruments;
 pub mod leases;
 pub mod ledger;
+pub mod lookup;
 pub mod market_data;
 pub mod members;
 pub mod orders;

@@ -23,8 +23,7 @@ use crate::web::{
     access, assets, body, error, headers, kept, metrics, preferences, session, to_the_end,
 };
 use crate::{
-    certification, claims, disputes, funds, identity, instruments, leases, ledger, market_data,
-    members, orders, oversight, pools, supply,
+use crate::{certification, claims, disputes, funds, identity, instruments, leases, ledger, market_data, members, orders, oversight, pools, supply};
 };
 
 /// The marketplace's own people, whatever their role: each reads everything.
@@ -97,6 +96,10 @@ fn table() -> Table {
         .get("/wallet", Participant, funds::pages::wallet)
         .get("/wallet/live", Participant, funds::fragments::live)
         .post("/wallet/deposits", Member(&[Finance]), funds::actions::deposit)
+        .get("/ops/search", READERS, lookup::pages::search)
+        .get("/ops/orders/{id}", READERS, lookup::pages::order)
+        .get("/ops/trades/{id}", READERS, lookup::pages::trade)
+        .get("/ops/leases/{id}", READERS, lookup::pages::lease)
         .get("/ops", READERS, oversight::pages::desk)
         .get("/ops/applications", READERS, oversight::pages::applications)
         .get("/ops/applications/{id}", READERS, oversight::pages::application)

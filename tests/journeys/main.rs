@@ -15,6 +15,7 @@ mod keys;
 mod ledger;
 mod live;
 mod lives;
+mod lookup;
 mod matrix;
 mod members;
 mod oversight;
