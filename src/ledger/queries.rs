@@ -7,6 +7,7 @@ use sqlx::{PgConnection, PgPool};
 
 use super::forms::{Wanted, Who};
 use crate::clock;
+use crate::names;
 use crate::web::Error;
 use crate::web::reference::Reference;
 
@@ -153,14 +154,13 @@ pub(super) struct Found {
 pub(super) async fn participant(db: &PgPool, who: &Who) -> Result<Option<i64>, Error> {
     let (number, name) = match who {
         Who::Number(number) => (Some(*number), None),
-        Who::Named(name) => (None, Some(name)),
+        Who::Named(name) => (None, Some(names::key(name))),
     };
-    let id =
-        sqlx::query_scalar("SELECT id FROM participants WHERE id = $1 OR lower(name) = lower($2)")
-            .bind(number)
-            .bind(name)
-            .fetch_optional(db)
-            .await;
+    let id = sqlx::query_scalar("SELECT id FROM participants WHERE id = $1 OR name_key = $2")
+        .bind(number)
+        .bind(name)
+        .fetch_optional(db)
+        .await;
     Ok(id.context("finding a participant")?)
 }
 

@@ -12,6 +12,7 @@ use super::fragments::{
 };
 use super::queries::{self, Hit, PAGE, TradeRow};
 use crate::app::App;
+use crate::web::identifier::{BadIdentifier, Identifier};
 use crate::web::reference::Reference;
 use crate::web::{Error, Shell, format};
 
@@ -21,6 +22,8 @@ struct Found {
     shell: Shell,
     q: String,
     hits: Vec<HitView>,
+    /// It looks like an identifier, but for its check digits.
+    is_mistyped: bool,
 }
 
 /// `GET /ops/search`: straight to what is meant where there is one, else what there is.
@@ -41,6 +44,7 @@ pub async fn search(
             .iter()
             .map(|hit| HitView::new(shell.locale, hit))
             .collect(),
+        is_mistyped: Identifier::read(&search.q) == Err(BadIdentifier::Check),
         q: search.q.trim().chars().take(100).collect(),
         shell,
     };
@@ -51,13 +55,14 @@ async fn hits(app: &App, search: &Search) -> Result<Vec<Hit>, Error> {
     let Some(text) = search.text() else {
         return Ok(Vec::new());
     };
-    let mut hits = queries::there(&app.db, &search.references()).await?;
-    for hit in queries::by_client_id(&app.db, text).await? {
-        if hits.iter().all(|known| known.reference != hit.reference) {
-            hits.push(hit);
-        }
+    let mut found = queries::there(&app.db, &search.references()).await?;
+    if let Ok(identifier) = Identifier::read(text) {
+        found.extend(queries::by_identifier(&app.db, identifier).await?);
     }
-    for hit in queries::by_name(&app.db, text).await? {
+    found.extend(queries::by_client_id(&app.db, text).await?);
+    found.extend(queries::by_name(&app.db, text).await?);
+    let mut hits: Vec<Hit> = Vec::new();
+    for hit in found {
         if hits.iter().all(|known| known.reference != hit.reference) {
             hits.push(hit);
         }

@@ -7,7 +7,9 @@ use sqlx::PgPool;
 
 use crate::clock;
 use crate::delivery::simulated;
+use crate::names;
 use crate::web::Error;
+use crate::web::identifier::{Identifier, Subject};
 use crate::web::reference::Reference;
 
 /// How many rows of a list are shown at once.
@@ -94,6 +96,31 @@ pub(super) async fn there(db: &PgPool, asked: &[Reference]) -> Result<Vec<Hit>, 
     Ok(found.into_iter().filter_map(hit).collect())
 }
 
+/// Whose identifier this is, if it was given out: a provider's, or that of one of their pools.
+pub(super) async fn by_identifier(db: &PgPool, sought: Identifier) -> Result<Option<Hit>, Error> {
+    let Identifier(subject) = sought;
+    let (provider, pool) = match subject {
+        Subject::Provider(participant) => (Some(participant.0), None),
+        Subject::Pool(pool) => (None, Some(pool.0)),
+    };
+    let row: Option<(i64, String)> = sqlx::query_as(
+        "SELECT p.id, p.name FROM identifiers i JOIN participants p
+             ON p.id = coalesce($2, (SELECT o.participant FROM pools o WHERE o.id = $3))
+         WHERE i.identifier = $1",
+    )
+    .bind(sought.compact())
+    .bind(provider)
+    .bind(pool)
+    .fetch_optional(db)
+    .await
+    .context("looking up an identifier")?;
+    Ok(row.map(|(id, whose)| Hit {
+        reference: Reference::Participant(id),
+        whose,
+        detail: sought.to_string(),
+    }))
+}
+
 /// The orders that a participant calls so. Each participant's names are looked through by
 /// themselves: that is how they are kept.
 pub(super) async fn by_client_id(db: &PgPool, client_id: &str) -> Result<Vec<Hit>, Error> {
@@ -117,13 +144,17 @@ pub(super) async fn by_client_id(db: &PgPool, client_id: &str) -> Result<Vec<Hit
 
 /// The participants whose name has this in it, or one of whose members signs in as this.
 pub(super) async fn by_name(db: &PgPool, name: &str) -> Result<Vec<Hit>, Error> {
+    let key = names::key(name);
+    if key.is_empty() {
+        return Ok(Vec::new());
+    }
     let rows: Vec<(i64, String, String)> = sqlx::query_as(
         "SELECT p.id, p.name, coalesce(u.login, '') FROM participants p
-         LEFT JOIN users u ON u.participant = p.id AND lower(u.login) = lower($1)
-         WHERE strpos(lower(p.name), lower($1)) > 0 OR u.id IS NOT NULL
+         LEFT JOIN users u ON u.participant = p.id AND u.login_key = $1 AND u.removed_at IS NULL
+         WHERE strpos(p.name_key, $1) > 0 OR u.id IS NOT NULL
          ORDER BY p.name, p.id LIMIT $2",
     )
-    .bind(name)
+    .bind(key)
     .bind(NAMED)
     .fetch_all(db)
     .await

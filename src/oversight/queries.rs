@@ -5,6 +5,7 @@ use market::{Hour, Money, OrderId, ParticipantId, Period, Timestamp};
 use sqlx::PgPool;
 
 use crate::clock;
+use crate::names;
 use crate::web::Error;
 
 /// How many rows a page of a list has.
@@ -275,7 +276,7 @@ pub(super) async fn participants(
                           WHERE b.participant = p.id AND b.kind = 'cash'), 0) AS cash
          FROM participants p
          WHERE p.id > 0
-             AND ($1 = '' OR strpos(lower(p.name), lower($1)) > 0 OR p.id = $2)
+             AND ($1 = '' OR strpos(p.name_key, $1) > 0 OR p.id = $2)
              AND ($3::text IS DISTINCT FROM 'suspended' OR p.suspended IS NOT NULL)
              AND ($3::text IS DISTINCT FROM 'certified' OR EXISTS (
                  SELECT FROM applications a
@@ -283,7 +284,7 @@ pub(super) async fn participants(
              AND ($4::bigint IS NULL OR p.id < $4)
          ORDER BY p.id DESC LIMIT $5",
     )
-    .bind(name)
+    .bind(names::key(name))
     .bind(number)
     .bind(state)
     .bind(before)

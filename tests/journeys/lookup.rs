@@ -2,8 +2,9 @@
 //! money: order, trade, lease, hours, journal entries.
 
 use axum::http::StatusCode;
-use market::{Command, LeaseId, Money, ParticipantId};
+use market::{Command, LeaseId, Money, ParticipantId, PoolId};
 use sluice::web::Role;
+use sluice::web::identifier::{Identifier, Subject};
 use sluice::web::server::Limits;
 
 use crate::support::app::TestApp;
@@ -70,6 +71,40 @@ async fn one_hit_leads_straight_there() {
 }
 
 #[tokio::test]
+async fn an_identifier_leads_to_its_provider() {
+    let app = traded().await;
+    let provider = Identifier(Subject::Provider(ParticipantId(1)));
+    let pool = Identifier(Subject::Pool(PoolId(1)));
+    for (identifier, kind) in [(provider, "provider"), (pool, "pool")] {
+        let insert = "INSERT INTO identifiers (identifier, kind, subject, issued_at)
+             VALUES ($1, $2, 1, now())";
+        let inserted = sqlx::query(insert).bind(identifier.compact()).bind(kind);
+        let inserted = inserted.execute(&app.database.pool).await;
+        inserted.expect("an identifier is given out");
+    }
+    let mut auditor = auditor(&app).await;
+    for identifier in [provider, pool] {
+        for typed in [identifier.to_string(), identifier.compact().to_lowercase()] {
+            let page = auditor.get(&format!("/ops/search?q={typed}")).await;
+            assert_eq!(page.location(), "/ops/participants/n1", "{typed}");
+        }
+    }
+    let unissued = Identifier(Subject::Pool(PoolId(2)));
+    let page = auditor.get(&format!("/ops/search?q={unissued}")).await;
+    assert!(page.body.contains("Nothing was found"), "{}", page.body);
+    assert!(!page.body.contains("check digits are wrong"));
+    let mut wrong = pool.compact();
+    wrong.replace_range(12..13, "7");
+    let page = auditor.get(&format!("/ops/search?q={wrong}")).await;
+    assert!(
+        page.body.contains("check digits are wrong"),
+        "{}",
+        page.body
+    );
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn many_hits_are_listed_and_none_says_what_can_be_searched() {
     let app = traded().await;
     let mut auditor = auditor(&app).await;
@@ -109,7 +144,7 @@ async fn many_hits_are_listed_and_none_says_what_can_be_searched() {
         let page = auditor.get(&format!("/ops/search?q={nothing}")).await;
         assert_eq!(page.status, StatusCode::OK, "{nothing}");
         assert!(page.texts(".queue").is_empty(), "{nothing}");
-        assert_eq!(page.texts(".can-find li").len(), 4, "{nothing}");
+        assert_eq!(page.texts(".can-find li").len(), 5, "{nothing}");
         assert!(!page.body.contains("<script>alert"), "{nothing}");
     }
     let page = auditor.get("/ops/search").await;
