@@ -18,7 +18,7 @@ pub struct Message {
 
 impl Message {
     /// A message that nobody has typed yet.
-    pub(super) fn new() -> Self {
+    pub(super) fn untyped() -> Self {
         Self {
             text: String::new(),
             form_id: client_id(),

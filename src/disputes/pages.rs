@@ -156,7 +156,7 @@ pub(super) async fn draw_room(
         talk: parts.talk,
         ruling: parts.ruling,
         decide: parts.decide,
-        message: speaks.then(|| typed.message.unwrap_or_else(Message::new)),
+        message: speaks.then(|| typed.message.unwrap_or_else(Message::untyped)),
         unsent,
         longest: LONGEST,
         errors: typed.errors,
