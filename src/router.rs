@@ -23,7 +23,8 @@ use crate::web::{
     access, assets, body, error, headers, kept, metrics, preferences, session, to_the_end,
 };
 use crate::{
-use crate::{certification, claims, disputes, funds, identity, instruments, leases, ledger, market_data, members, orders, oversight, pools, supply};
+    certification, claims, disputes, funds, identity, instruments, leases, ledger, lookup,
+    market_data, members, orders, oversight, pools, supply,
 };
 
 /// The marketplace's own people, whatever their role: each reads everything.
@@ -73,6 +74,8 @@ fn table() -> Table {
         .get("/orders/live", Participant, orders::fragments::live)
         .get("/orders/{id}", Participant, orders::pages::show)
         .post("/orders/{id}/cancel", Member(&[Buyer, Operator]), orders::actions::cancel)
+        .get("/trades/{id}", Participant, orders::pages::trade)
+        .get("/trades/{id}/note", Participant, orders::pages::note_file)
         .get("/leases", Participant, leases::pages::index)
         .get("/leases/live", Participant, leases::fragments::live_list)
         .get("/leases/{id}", Participant, leases::pages::show)
@@ -95,6 +98,8 @@ fn table() -> Table {
         .post("/disputes/{id}/decision", Platform(&[Arbiter]), disputes::actions::decide)
         .get("/wallet", Participant, funds::pages::wallet)
         .get("/wallet/live", Participant, funds::fragments::live)
+        .get("/wallet/statement.csv", Participant, funds::api::statement)
+        .get("/wallet/entries/{id}", Participant, funds::pages::entry)
         .post("/wallet/deposits", Member(&[Finance]), funds::actions::deposit)
         .get("/ops/search", READERS, lookup::pages::search)
         .get("/ops/orders/{id}", READERS, lookup::pages::order)

@@ -76,6 +76,12 @@
     if (event.detail.requestConfig.verb !== "get") notice.replaceChildren();
   });
 
+  // Printing is the browser's; the button is only for who looks for one.
+  document.querySelectorAll("[data-print]").forEach((button) => {
+    button.hidden = false;
+    button.addEventListener("click", () => print());
+  });
+
   // A lost feed is said, and so is its return.
   const stale = document.getElementById("stale");
   const live = (state) => {

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 
-use super::forms::Deposit;
+use super::forms::{Deposit, StatementQuery};
 use super::store::{Asked, Standing};
 use super::{pages, store};
 use crate::app::App;
@@ -35,7 +35,8 @@ pub async fn deposit(
     }
     let locale = shell.locale;
     let refuse = async |form, errors: FieldErrors| {
-        let page = pages::draw(&app, shell.clone(), &member, form, errors, None);
+        let query = StatementQuery::default();
+        let page = pages::draw(&app, shell.clone(), &member, (form, errors), &query, None);
         Ok((StatusCode::UNPROCESSABLE_ENTITY, page.await?).into_response())
     };
     let amount = match form.read(locale) {

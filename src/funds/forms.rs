@@ -1,8 +1,10 @@
-//! What is typed to deposit.
+//! What is typed to deposit, and which part of the statement is asked for.
 
-use market::{Money, MoneyError, YUAN};
+use market::{AccountKind, Money, MoneyError, YUAN};
 use serde::Deserialize;
 
+use super::fragments::KINDS;
+use super::queries::Place;
 use crate::web::form::plain;
 use crate::web::{FieldErrors, Locale};
 
@@ -41,9 +43,74 @@ impl Deposit {
     }
 }
 
+/// Which part of a statement is looked at.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct StatementQuery {
+    account: String,
+    before: String,
+}
+
+impl StatementQuery {
+    /// The account that it is narrowed to.
+    pub(super) fn account(&self) -> Option<AccountKind> {
+        AccountKind::from_code(&self.account).filter(|kind| KINDS.contains(kind))
+    }
+
+    /// The place before which it goes on; what can't be read is as if it were not there.
+    pub(super) fn before(&self) -> Option<Place> {
+        let (entry, line) = self.before.strip_prefix('e')?.split_once('-')?;
+        Some(Place {
+            entry: entry.parse().ok()?,
+            line: line.parse().ok()?,
+        })
+    }
+
+    /// The address of a statement that is narrowed like this.
+    pub(super) fn address(
+        path: &str,
+        account: Option<AccountKind>,
+        before: Option<Place>,
+    ) -> String {
+        let account = account.map(|kind| format!("account={}", kind.code()));
+        let before = before.map(|place| format!("before=e{}-{}", place.entry, place.line));
+        let query: Vec<String> = [account, before].into_iter().flatten().collect();
+        if query.is_empty() {
+            path.to_owned()
+        } else {
+            format!("{path}?{}", query.join("&"))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_in_the_statement_survives_its_address() {
+        let place = Place { entry: 12, line: 3 };
+        let kind = Some(AccountKind::Cash);
+        let address = StatementQuery::address("/wallet", kind, Some(place));
+        assert_eq!(address, "/wallet?account=cash&before=e12-3");
+        let query = |account: &str, before: &str| StatementQuery {
+            account: account.to_owned(),
+            before: before.to_owned(),
+        };
+        assert_eq!(query("cash", "e12-3").account(), kind);
+        assert_eq!(query("", "e12-3").before(), Some(place));
+        for before in [
+            "",
+            "12-3",
+            "e12",
+            "e-",
+            "e99999999999999999999-1",
+            "e1-99999",
+        ] {
+            assert_eq!(query("bank", before).before(), None, "{before}");
+        }
+        assert_eq!(query("bank", "").account(), None, "the marketplace's own");
+    }
 
     #[test]
     fn a_deposit_is_a_positive_amount_within_bounds() {

@@ -1,12 +1,13 @@
-//! Balances and journal as they change.
+//! Balances and statement as they change.
 
 use askama::Template;
 use askama::filters::HtmlSafe;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::response::Response;
 use market::{Account, AccountKind, Money};
 
-use super::queries;
+use super::forms::StatementQuery;
+use super::queries::{self, Line};
 use crate::app::App;
 use crate::web::i18n::LocaleOf;
 use crate::web::live::{self, Watcher};
@@ -27,26 +28,34 @@ struct Balance {
     amount: String,
 }
 
-/// The latest entries.
+/// A part of the statement, the newest first.
 #[derive(Template)]
-#[template(path = "funds/_journal.html")]
-pub(super) struct Journal {
+#[template(path = "funds/_statement.html")]
+pub(super) struct Statement {
     locale: Locale,
-    entries: Vec<Entry>,
+    rows: Vec<StatementRow>,
+    /// The ways to narrow it: address, text, and whether it is so now.
+    filters: Vec<(String, String, bool)>,
+    export: String,
+    is_narrowed: bool,
+    older: Option<String>,
 }
 
-impl HtmlSafe for Journal {}
+impl HtmlSafe for Statement {}
 
-struct Entry {
-    number: i64,
+struct StatementRow {
+    entry: i64,
     at: String,
     machine: String,
     reason: String,
     subject: Option<(String, String)>,
-    lines: Vec<(String, String)>,
+    kind: String,
+    change: String,
+    after: String,
 }
 
-const KINDS: [AccountKind; 6] = [
+/// The accounts of a participant.
+pub(super) const KINDS: [AccountKind; 6] = [
     AccountKind::Cash,
     AccountKind::Hold,
     AccountKind::Escrow,
@@ -55,69 +64,91 @@ const KINDS: [AccountKind; 6] = [
     AccountKind::Dispute,
 ];
 
-/// Balances and journal of a participant.
-pub(super) async fn parts(
-    app: &App,
-    locale: Locale,
-    member: &Member,
-) -> Result<(Balances, Journal), Error> {
-    let lines = queries::lines(&app.db, member.participant).await?;
+/// How many postings a page of the statement has.
+const PAGE: usize = 50;
+
+/// What each account of a participant holds now. What is frozen is shown only where something is.
+pub(super) fn balances(app: &App, locale: Locale, member: &Member) -> Balances {
     let market = app.feed.market();
-    let balances = KINDS.map(|kind| {
-        let account = Account::of(member.participant, kind);
-        (kind, market.ledger().balance(account))
-    });
-    // Few ever have a dispute: the account is shown while something is frozen.
-    let shown = |(kind, amount): &(AccountKind, Money)| {
-        *kind != AccountKind::Dispute || *amount != Money::ZERO
+    let held = |kind| {
+        market
+            .ledger()
+            .balance(Account::of(member.participant, kind))
     };
-    let rows = balances
+    let rows = KINDS
         .into_iter()
-        .filter(shown)
+        .map(|kind| (kind, held(kind)))
+        .filter(|(kind, amount)| *kind != AccountKind::Dispute || *amount > Money::ZERO)
         .map(|(kind, amount)| Balance {
             kind: kind.code(),
             amount: format::money(amount),
         });
-    let mut entries: Vec<Entry> = Vec::new();
-    for line in lines {
-        if entries
-            .last()
-            .is_none_or(|entry| entry.number != line.entry)
-        {
-            entries.push(Entry {
-                number: line.entry,
-                at: locale.second(line.at),
-                machine: format::machine(line.at),
-                reason: locale.t(format!("entry.{}", line.reason)).into_owned(),
-                subject: line.subject.and_then(|subject| link(&line.reason, subject)),
-                lines: Vec::new(),
-            });
-        }
-        if let Some(entry) = entries.last_mut() {
-            let kind = locale.t(format!("account.{}", line.kind)).into_owned();
-            entry.lines.push((kind, format::signed(line.amount)));
-        }
+    Balances {
+        locale,
+        rows: rows.collect(),
     }
-    Ok((
-        Balances {
-            locale,
-            rows: rows.collect(),
-        },
-        Journal { locale, entries },
-    ))
 }
 
-/// What an entry is about, and where that is shown.
-fn link(reason: &str, subject: i64) -> Option<(String, String)> {
+/// A part of a participant's statement.
+pub(super) async fn statement(
+    app: &App,
+    locale: Locale,
+    member: &Member,
+    query: &StatementQuery,
+) -> Result<Statement, Error> {
+    let (kind, before) = (query.account(), query.before());
+    let kinds = kind.map_or_else(|| KINDS.to_vec(), |kind| vec![kind]);
+    let count = i64::try_from(PAGE + 1).unwrap_or(i64::MAX);
+    let of = member.participant;
+    let mut lines = queries::lines(&app.db, of, &kinds, before, count).await?;
+    let older = (lines.len() > PAGE).then(|| {
+        lines.truncate(PAGE);
+        let last = lines.last().map(|line| line.place);
+        StatementQuery::address("/wallet", kind, last)
+    });
+    let all = (None, locale.t("statement.all").into_owned());
+    let each = KINDS.into_iter().map(|kind| {
+        let name = locale.t(format!("account.{}", kind.code()));
+        (Some(kind), name.into_owned())
+    });
+    let filters = [all].into_iter().chain(each).map(|(one, name)| {
+        let address = StatementQuery::address("/wallet", one, None);
+        (format!("{address}#statement"), name, one == kind)
+    });
+    Ok(Statement {
+        locale,
+        rows: lines.iter().map(|line| row(locale, line)).collect(),
+        filters: filters.collect(),
+        export: StatementQuery::address("/wallet/statement.csv", kind, None),
+        is_narrowed: kind.is_some() || before.is_some(),
+        older: older.map(|address| format!("{address}#statement")),
+    })
+}
+
+fn row(locale: Locale, line: &Line) -> StatementRow {
+    StatementRow {
+        entry: line.place.entry,
+        at: locale.second(line.at),
+        machine: format::machine(line.at),
+        reason: locale.t(format!("entry.{}", line.reason)).into_owned(),
+        subject: line.subject.map(|subject| link(&line.reason, subject)),
+        kind: locale.t(format!("account.{}", line.kind)).into_owned(),
+        change: format::signed(line.amount),
+        after: format::four(line.after),
+    }
+}
+
+/// What an entry is about, and where that is shown to both of its parties.
+pub(super) fn link(reason: &str, subject: i64) -> (String, String) {
     match reason {
-        "hold" | "release" => Some((format!("o{subject}"), format!("/orders/o{subject}"))),
-        "dispute" | "ruling" => Some((format!("d{subject}"), format!("/disputes/d{subject}"))),
+        "hold" | "release" => (format!("o{subject}"), format!("/orders/o{subject}")),
+        "dispute" | "ruling" => (format!("d{subject}"), format!("/disputes/d{subject}")),
         // A trade and the lease that it made have one number.
-        _ => Some((format!("l{subject}"), format!("/leases/l{subject}"))),
+        _ => (format!("t{subject}"), format!("/trades/t{subject}")),
     }
 }
 
-/// `GET /wallet/live`: balances and journal, after each commit that touches the participant.
+/// `GET /wallet/live`: balances and statement, after each commit that touches the participant.
 ///
 /// # Errors
 /// When the server has as many streams as it may.
@@ -125,12 +156,16 @@ pub async fn live(
     State(app): State<App>,
     LocaleOf(locale): LocaleOf,
     watcher: Watcher,
+    Query(query): Query<StatementQuery>,
 ) -> Result<Response, Error> {
-    live::for_participant(&app, watcher, move |app, member| async move {
-        let (balances, journal) = parts(&app, locale, &member).await?;
-        Ok(vec![
-            ("balances", live::html(&balances)?),
-            ("journal", live::html(&journal)?),
-        ])
+    live::for_participant(&app, watcher, move |app, member| {
+        let query = query.clone();
+        async move {
+            let statement = statement(&app, locale, &member, &query).await?;
+            Ok(vec![
+                ("balances", live::html(&balances(&app, locale, &member))?),
+                ("statement", live::html(&statement)?),
+            ])
+        }
     })
 }

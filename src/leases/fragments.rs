@@ -180,6 +180,7 @@ pub(super) struct Cost {
     total: String,
     paid: String,
     refunded: String,
+    disputed: Option<String>,
     credited: Option<String>,
     escrow: String,
 }
@@ -423,7 +424,8 @@ fn open_row(hour: Hour, day: Option<String>, now: Timestamp) -> HourRow {
 
 fn cost(locale: Locale, row: &LeaseRow, settled_hours: usize) -> Cost {
     let total = Money::exact(row.price.times(row.units, row.period.hours()));
-    let refunded = total - row.escrow - row.earned;
+    // What a dispute has taken out of the escrow is neither paid nor refunded by an hour.
+    let disputed = total - row.escrow - row.earned - row.refunded;
     let hours = i64::try_from(settled_hours).unwrap_or(i64::MAX);
     let promised = i128::from(row.units * HOUR_MINUTES) * i128::from(hours);
     let share = (i128::from(row.delivered) * 10_000).checked_div(promised);
@@ -436,7 +438,8 @@ fn cost(locale: Locale, row: &LeaseRow, settled_hours: usize) -> Cost {
             .map(format::percent),
         total: format::four(total),
         paid: format::four(-row.earned),
-        refunded: format::four(-refunded),
+        refunded: format::four(-row.refunded),
+        disputed: (disputed > Money::ZERO).then(|| format::four(-disputed)),
         credited: (row.credited > Money::ZERO).then(|| format::signed(row.credited)),
         escrow: format::four(row.escrow),
     }
@@ -469,7 +472,6 @@ pub(super) async fn list(
 fn line(locale: Locale, row: &LeaseRow, now: Timestamp) -> Line {
     let total = Money::exact(row.price.times(row.units, row.period.hours()));
     let promised = row.units * HOUR_MINUTES * row.period.hours();
-    let refunded = total - row.escrow - row.earned;
     Line {
         href: format!("/leases/{}", row.id),
         id: row.id.to_string(),
@@ -480,7 +482,7 @@ fn line(locale: Locale, row: &LeaseRow, now: Timestamp) -> Line {
         total: format::money(total),
         stage: Stage::of(row, now),
         share: row.delivered.saturating_mul(100) / promised.max(1),
-        refunded: (refunded > Money::ZERO).then(|| format::money(refunded)),
+        refunded: (row.refunded > Money::ZERO).then(|| format::money(row.refunded)),
     }
 }
 

@@ -29,6 +29,7 @@ pub(super) struct LeaseRow {
     pub(super) delivered: i64,
     pub(super) earned: Money,
     pub(super) credited: Money,
+    pub(super) refunded: Money,
     pub(super) ended: bool,
     /// The name of its order, by which what it is to find started is kept.
     pub(super) client_id: String,
@@ -64,6 +65,7 @@ struct Row {
     delivered: i64,
     earned: i64,
     credited: i64,
+    refunded: i64,
     ended: bool,
     client_id: String,
     image: Option<String>,
@@ -99,6 +101,7 @@ impl From<Row> for LeaseRow {
             delivered: row.delivered,
             earned: Money(row.earned),
             credited: Money(row.credited),
+            refunded: Money(row.refunded),
             ended: row.ended,
             client_id: row.client_id,
             image: row.image,
@@ -135,6 +138,8 @@ pub(super) async fn held(
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT l.id, t.buy, i.symbol, t.pool, p.name AS provider, t.at, t.units, t.price,
                 t.start_at, t.end_at, t.rules, l.escrow, l.delivered, l.earned, l.credited, l.ended,
+                (SELECT coalesce(sum(s.refunded), 0)::bigint
+                 FROM settlements s WHERE s.lease = l.id) AS refunded,
                 o.client_id, NULL AS image, NULL::bigint AS key, NULL AS key_name,
                 NULL AS key_algorithm, NULL AS key_fingerprint, NULL::boolean AS key_is_removed
          FROM leases l JOIN trades t ON t.id = l.id JOIN orders o ON o.id = t.buy
@@ -169,6 +174,8 @@ pub(super) async fn lease(
     let row: Option<Row> = sqlx::query_as(
         "SELECT l.id, t.buy, i.symbol, t.pool, p.name AS provider, t.at, t.units, t.price,
                 t.start_at, t.end_at, t.rules, l.escrow, l.delivered, l.earned, l.credited, l.ended,
+                (SELECT coalesce(sum(s.refunded), 0)::bigint
+                 FROM settlements s WHERE s.lease = l.id) AS refunded,
                 o.client_id, a.image, k.id AS key, k.name AS key_name,
                 k.algorithm AS key_algorithm, k.fingerprint AS key_fingerprint,
                 k.removed_at IS NOT NULL AS key_is_removed

@@ -1,7 +1,7 @@
 //! What is read of a participant's orders; another's are as if they did not exist.
 
 use anyhow::Context;
-use market::{Hour, LeaseId, Money, OrderId, ParticipantId, Period, Timestamp};
+use market::{Hour, LeaseId, Money, OrderId, ParticipantId, Period, Timestamp, TradeId};
 use sqlx::PgPool;
 
 use crate::clock;
@@ -170,4 +170,84 @@ pub(super) async fn fills(db: &PgPool, of: ParticipantId, id: OrderId) -> Result
         symbol: row.symbol,
     };
     Ok(rows.into_iter().map(fill).collect())
+}
+
+/// A trade as its parties see it.
+#[derive(Clone, Debug)]
+pub(super) struct TradeRow {
+    pub(super) at: Timestamp,
+    pub(super) holder: ParticipantId,
+    pub(super) buyer: String,
+    pub(super) provider: String,
+    pub(super) symbol: String,
+    pub(super) units: i64,
+    pub(super) price: Money,
+    pub(super) period: Period,
+    pub(super) pool: i64,
+    pub(super) buy: OrderId,
+    pub(super) sell: OrderId,
+    pub(super) rules: i64,
+    pub(super) fee_bps: i64,
+    pub(super) entry: Option<i64>,
+    pub(super) hash: Vec<u8>,
+}
+
+#[derive(sqlx::FromRow)]
+struct TradeTuple {
+    at: jiff_sqlx::Timestamp,
+    holder: i64,
+    buyer: String,
+    provider: String,
+    symbol: String,
+    units: i64,
+    price: i64,
+    start_at: jiff_sqlx::Timestamp,
+    end_at: jiff_sqlx::Timestamp,
+    pool: i64,
+    buy: i64,
+    sell: i64,
+    rules: i64,
+    fee_bps: i64,
+    entry: Option<i64>,
+    hash: Option<Vec<u8>>,
+}
+
+/// One trade, if the reader is one of its parties.
+pub(super) async fn trade(
+    db: &PgPool,
+    of: ParticipantId,
+    id: TradeId,
+) -> Result<Option<TradeRow>, Error> {
+    let row: Option<TradeTuple> = sqlx::query_as(
+        "SELECT t.at, l.holder, b.name AS buyer, s.name AS provider, i.symbol, t.units, t.price,
+                t.start_at, t.end_at, t.pool, t.buy, t.sell, t.rules, l.fee_bps,
+                e.id AS entry, e.hash
+         FROM trades t JOIN leases l ON l.id = t.id
+         JOIN pools p ON p.id = t.pool JOIN instruments i ON i.id = p.instrument
+         JOIN participants b ON b.id = l.holder JOIN participants s ON s.id = l.provider
+         LEFT JOIN journal_entries e ON e.reason = 'trade' AND e.subject = t.id
+         WHERE t.id = $2 AND $1 IN (l.holder, l.provider)",
+    )
+    .bind(of.0)
+    .bind(id.0)
+    .fetch_optional(db)
+    .await
+    .context("loading a trade")?;
+    Ok(row.map(|row| TradeRow {
+        at: stamp(row.at),
+        holder: ParticipantId(row.holder),
+        buyer: row.buyer,
+        provider: row.provider,
+        symbol: row.symbol,
+        units: row.units,
+        price: Money(row.price),
+        period: period(row.start_at, row.end_at),
+        pool: row.pool,
+        buy: OrderId(row.buy),
+        sell: OrderId(row.sell),
+        rules: row.rules,
+        fee_bps: row.fee_bps,
+        entry: row.entry,
+        hash: row.hash.unwrap_or_default(),
+    }))
 }

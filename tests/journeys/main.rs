@@ -1,12 +1,12 @@
 //! Everything that needs a real PostgreSQL, as one program: one throw-away cluster serves it all.
 
 mod buy_and_run;
-mod containers;
 mod certification;
+mod containers;
 mod database;
 mod demonstration;
-mod dispute_rooms;
 mod deposits;
+mod dispute_rooms;
 mod disputes;
 mod doors;
 mod embedded;
@@ -28,3 +28,4 @@ mod sign_in;
 mod supply;
 mod support;
 mod ticket;
+mod wallet;

@@ -49,6 +49,8 @@ pub(super) fn rows() -> Vec<Row> {
         get("/orders/live"),
         get("/orders/{id}").of(&[A], "o2", "o999"),
         post("/orders/{id}/cancel", &[]).of(&[A], "o3", "o999"),
+        get("/trades/{id}").of(&[A, P], "t1", "t999"),
+        get("/trades/{id}/note").of(&[A, P], "t1", "t999"),
         get("/leases"),
         get("/leases/live"),
         get("/leases/{id}").of(&[A], "l1", "l999"),
@@ -71,6 +73,8 @@ pub(super) fn rows() -> Vec<Row> {
         post("/disputes/{id}/decision", &[("proposal", "1"), ("decision", "approve"), ("opinion", "x")]).of(&[A, P], "d2", "d999"),
         get("/wallet"),
         get("/wallet/live"),
+        get("/wallet/statement.csv"),
+        get("/wallet/entries/{id}").of(&[A], TRADE_ENTRY, "e999"),
         post("/wallet/deposits", &[("amount", "5")]),
         get("/ops/search"),
         get("/ops/orders/{id}").about("o2", "o999"),
@@ -125,6 +129,8 @@ const PROPOSAL: &[(&str, &str)] = &[
     ("award", "0.5000"),
     ("reason", "x"),
 ];
+/// The entry of the trade that made A's lease; without bonds it moves no money of the provider.
+const TRADE_ENTRY: &str = "e5";
 
 const KEY: &str = include_str!("../../keys/rsa_2048.pub");
 
