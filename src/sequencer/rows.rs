@@ -18,6 +18,14 @@ pub(super) struct Applied {
     pub(super) events: Vec<Event>,
 }
 
+impl Applied {
+    /// What it made, and when.
+    fn made<T>(&self, at: Timestamp, what: T) -> Made<T> {
+        let command = self.seq;
+        Made { command, at, what }
+    }
+}
+
 /// The rows of a batch. Orders and leases come as they stand after it, each once.
 #[derive(Default)]
 pub(super) struct Rows {
@@ -133,11 +141,7 @@ impl Rows {
             EventKind::Traded(trade) => {
                 self.changed_orders.insert(trade.buy);
                 self.tell(event);
-                self.trades.push(Made {
-                    command,
-                    at,
-                    what: *trade,
-                });
+                self.trades.push(one.made(at, *trade));
             }
             EventKind::Leased { lease, .. } => {
                 self.changed_leases.insert(*lease);
@@ -149,11 +153,7 @@ impl Rows {
             }
             EventKind::Settled(settled) => {
                 self.change_lease(market, settled.lease);
-                self.settlements.push(Made {
-                    command,
-                    at,
-                    what: *settled,
-                });
+                self.settlements.push(one.made(at, *settled));
             }
             EventKind::Credited { lease, .. } => {
                 self.change_lease(market, *lease);
@@ -176,11 +176,7 @@ impl Rows {
                 if let Reason::BondRelease(lease) = entry.reason {
                     self.changed_leases.insert(lease);
                 }
-                self.entries.push(Made {
-                    command,
-                    at,
-                    what: entry.clone(),
-                });
+                self.entries.push(one.made(at, entry.clone()));
             }
         }
     }
