@@ -348,3 +348,76 @@ fn each_rejection_is_documented_and_shown() {
     }
     expect_none("every rejection is documented and shown", &broken);
 }
+
+#[test]
+fn what_a_template_shows_is_escaped() {
+    let broken: Vec<String> = files("templates", "html")
+        .into_iter()
+        .filter(|(_, text)| text.contains("|safe") || text.contains("| safe"))
+        .map(|(name, _)| format!("{name} shows something unescaped"))
+        .collect();
+    expect_none(
+        "only fragments, which escape for themselves, are put in as they are",
+        &broken,
+    );
+    let broken: Vec<String> = files("src", "rs")
+        .into_iter()
+        .filter(|(_, text)| {
+            let parts = text.matches("impl HtmlSafe for").count();
+            parts > text.matches("derive(Template").count()
+        })
+        .map(|(name, _)| format!("{name} says that something needs no escaping"))
+        .collect();
+    expect_none(
+        "what is HTML already is a template, which escapes for itself",
+        &broken,
+    );
+}
+
+#[test]
+fn sums_are_checked_in_what_is_released() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("a manifest");
+    let manifest: toml::Table = manifest.parse().expect("a manifest is TOML");
+    let checks = manifest["profile"]["release"]["overflow-checks"].as_bool();
+    assert_eq!(checks, Some(true));
+}
+
+/// The rows of the table in docs/SECURITY.md: what is asserted, and what holds it.
+fn security() -> Vec<(String, String, String)> {
+    let text = fs::read_to_string(root().join("docs/SECURITY.md")).expect("docs/SECURITY.md");
+    let rows = text.lines().filter(|line| {
+        line.strip_prefix("| ")
+            .is_some_and(|line| line.starts_with(|first: char| first.is_ascii_digit()))
+    });
+    rows.map(|row| {
+        let mut cells = row.trim_matches('|').split(" | ").map(str::trim);
+        let mut cell = || cells.next().unwrap_or_default().to_owned();
+        (cell(), cell(), cell())
+    })
+    .collect()
+}
+
+#[test]
+fn each_row_of_security_names_tests_that_are_there() {
+    let mut sources = String::new();
+    for folder in ["src", "crates", "tests"] {
+        for (_, text) in files(folder, "rs") {
+            sources.push_str(&text);
+        }
+    }
+    let mut broken = Vec::new();
+    let rows = security();
+    assert_eq!(rows.len(), 40, "the forty rows");
+    for (number, _, holds) in rows {
+        let names: Vec<&str> = holds.split('`').skip(1).step_by(2).collect();
+        if names.is_empty() && !holds.starts_with("not yet: ") {
+            broken.push(format!("{number} names no test and does not say why"));
+        }
+        for name in names {
+            if !sources.contains(&format!("fn {name}(")) {
+                broken.push(format!("{number} names {name}, which is no test"));
+            }
+        }
+    }
+    expect_none("docs/SECURITY.md names tests that are there", &broken);
+}

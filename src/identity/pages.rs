@@ -202,7 +202,8 @@ async fn draw(
         };
         return Ok(page.into_response());
     };
-    if person.is_entering {
+    // Whoever is sent here from elsewhere is asked once more; who comes to see it sees it.
+    if person.is_entering || person.is_factor_stale && !next.is_empty() {
         let is_worn = state.is_worn;
         let page = AskCode {
             shell,

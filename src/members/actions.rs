@@ -1,4 +1,5 @@
-//! Changing one's own sign-in, and who may act for a participant.
+//! Changing one's own sign-in, and who may act for a participant: whoever has a second factor gives
+//! it anew for that.
 
 use std::net::SocketAddr;
 
@@ -15,6 +16,7 @@ use super::{pages, queries, store};
 use crate::app::App;
 use crate::clock;
 use crate::web::acts::{self, Act, Origin};
+use crate::web::session::Fresh;
 use crate::web::throttle::TooSoon;
 use crate::web::{Error, FieldErrors, Form, Member, Session, Shell, passwords, session};
 
@@ -25,6 +27,7 @@ use crate::web::{Error, FieldErrors, Form, Member, Session, Shell, passwords, se
 /// When the database fails, or too many passwords wait to be hashed.
 pub async fn password(
     State(app): State<App>,
+    _: Fresh,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     origin: Origin,
     shell: Shell,
@@ -121,6 +124,7 @@ pub async fn end_others(
 /// [`Error::NotFound`] for another participant's member as for none; when the database fails.
 pub async fn roles(
     State(app): State<App>,
+    _: Fresh,
     Path(id): Path<String>,
     origin: Origin,
     shell: Shell,
@@ -147,6 +151,7 @@ pub async fn roles(
 /// [`Error::NotFound`] for another participant's member as for none; when the database fails.
 pub async fn remove(
     State(app): State<App>,
+    _: Fresh,
     Path(id): Path<String>,
     origin: Origin,
     shell: Shell,
@@ -184,6 +189,7 @@ async fn stays(app: &App, shell: Shell, member: &Member, kept: Kept) -> Result<R
 /// When the database fails.
 pub async fn invite(
     State(app): State<App>,
+    _: Fresh,
     headers: HeaderMap,
     origin: Origin,
     shell: Shell,

@@ -1,11 +1,11 @@
 //! Counts for operators: `/metrics`, and whether this server lives and is ready.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::OnceLock;
 use std::time::Instant;
 
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -44,11 +44,45 @@ pub async fn show(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
 ) -> Result<String, Error> {
-    let is_proxied = headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded");
-    if is_proxied || !peer.ip().to_canonical().is_loopback() {
+    if is_proxied(&headers) || !is_local(&headers) || !peer.ip().to_canonical().is_loopback() {
         return Err(Error::NotFound);
     }
     Ok(recorder().map(PrometheusHandle::render).unwrap_or_default())
+}
+
+/// Whether a proxy says that it speaks for somebody.
+fn is_proxied(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| {
+        let name = name.as_str();
+        name.starts_with("x-forwarded")
+            || [
+                "forwarded",
+                "via",
+                "x-real-ip",
+                "x-client-ip",
+                "true-client-ip",
+            ]
+            .contains(&name)
+            || name.starts_with("cf-")
+    })
+}
+
+/// Whether the address that was asked for is this machine's own: a public name reached it by a
+/// proxy that says nothing, or by a browser that was led here.
+fn is_local(headers: &HeaderMap) -> bool {
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let host = host.unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, port)| {
+        let is_port = port.bytes().all(|byte| byte.is_ascii_digit());
+        if is_port { name } else { host }
+    });
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    name == "localhost"
+        || name
+            .parse::<IpAddr>()
+            .is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
 /// `GET /healthz`: the process answers.

@@ -180,10 +180,20 @@ async fn machines_are_answered_and_others_see_no_figures() {
         "{}",
         metrics.body
     );
-    nobody
-        .sends
-        .push(("x-forwarded-for", "127.0.0.1".to_owned()));
-    assert_eq!(nobody.get("/metrics").await.status, StatusCode::NOT_FOUND);
+    for (name, value) in [
+        ("x-forwarded-for", "127.0.0.1"),
+        ("x-forwarded-host", "localhost"),
+        ("x-real-ip", "127.0.0.1"),
+        ("via", "1.1 edge"),
+        ("forwarded", "for=127.0.0.1"),
+        ("host", "sluice.example"),
+        ("host", "127.0.0.1.sluice.example:80"),
+    ] {
+        let mut proxied = nobody.clone();
+        proxied.sends.push((name, value.to_owned()));
+        let status = proxied.get("/metrics").await.status;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{name}: {value}");
+    }
     app.stop().await;
 }
 

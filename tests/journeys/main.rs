@@ -23,6 +23,7 @@ mod pools;
 mod program;
 mod replay;
 mod second_factor;
+mod security;
 mod sequencer;
 mod sign_in;
 mod supply;

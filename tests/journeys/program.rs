@@ -457,3 +457,65 @@ fn admin_makes_the_platforms_people_before_and_beside_a_server() {
     signal(&child, Signal::SIGINT);
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
 }
+
+#[test]
+fn no_secret_is_in_the_log() {
+    let folder = folder_until_exit();
+    let mut command = sluice(&folder);
+    let log = fs::File::create(folder.join("log")).expect("it is made");
+    command
+        .args(["serve", "--log-level", "debug"])
+        .stderr(log)
+        .env("SLUICE_LOG_FORMAT", "json");
+    let mut child = command.spawn().expect("the program starts");
+    let read = || fs::read_to_string(folder.join("log")).expect("it is text");
+    let begun = Instant::now();
+    let address = loop {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{}", read());
+        if let Some((_, rest)) = read().split_once("serving http://") {
+            let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':');
+            break rest[..end.unwrap_or(rest.len())].to_owned();
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let body = "name=ada&login=ada&password=planted+secret+of+ada";
+    let signed_up = post(&address, "/sign-up", body);
+    let (_, cookie) = signed_up.split_once("sluice=").expect("a cookie");
+    let cookie = cookie.split(';').next().expect("its value").to_owned();
+    post(
+        &address,
+        "/sign-in",
+        "login=ada&password=planted+guess+at+it",
+    );
+    post(
+        &address,
+        "/sign-in",
+        "login=planted+password+as+name&password=x",
+    );
+    post(
+        &address,
+        "/join?invitation=planted-invitation",
+        "invitation=planted-invitation",
+    );
+    post(&address, "/second-factor", "code=planted-code");
+    signal(&child, Signal::SIGINT);
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    let log = read();
+    assert!(log.contains("/sign-in"), "requests are in it: {log}");
+    assert!(!log.contains("planted") && !log.contains(&cookie), "{log}");
+}
+
+#[test]
+fn a_demonstration_is_not_open_by_accident() {
+    let folder = folder_until_exit();
+    let mut command = sluice(&folder);
+    command.args(["serve", "--demo"]);
+    let open = [
+        ("SLUICE_LISTEN", "0.0.0.0:0"),
+        ("SLUICE_PUBLIC_URL", "https://sluice.example"),
+    ];
+    let (done, _, err) = output(command.envs(open));
+    assert_eq!(done.status.code(), Some(1), "{err}");
+    assert!(err.contains("would be open to the network"), "{err}");
+    assert!(!folder.join(".sluice").exists());
+}

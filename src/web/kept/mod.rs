@@ -120,7 +120,8 @@ pub async fn keep(State(app): State<App>, request: Request, next: Next) -> Respo
         kind.as_bytes()
             .starts_with(b"application/x-www-form-urlencoded")
     });
-    let is_in = request.extensions().get::<Session>().is_some();
+    let session = request.extensions().get::<Session>();
+    let is_in = session.is_some_and(|session| !session.is_factor_stale);
     if is_in || !is_form || *request.method() != Method::POST {
         return next.run(request).await;
     }
@@ -155,9 +156,11 @@ async fn lead(app: &App, head: &Parts, body: &[u8]) -> Result<Option<Led>, Error
     if app.web.throttle.kept(address.ip()).is_err() {
         return Ok(None);
     }
+    let session = head.extensions.get::<Session>();
     let entering = head.extensions.get::<Entering>();
-    let person = match entering {
-        Some(entering) => Some(entering.member.user),
+    let member = session.map(|session| &session.member);
+    let person = match member.or(entering.map(|entering| &entering.member)) {
+        Some(member) => Some(member.user),
         None => session::last_person(app, &head.headers).await?,
     };
     let had = cookie_of(app, &head.headers);

@@ -98,7 +98,17 @@ pub struct Session {
     pub member: Member,
     /// What the database knows it by.
     pub token: TokenHash,
+    /// Whether its person has a second factor and gave it longer than [`FRESH`] ago.
+    pub is_factor_stale: bool,
 }
+
+/// For so long a second factor stands for whoever gave it, where who may do what is changed.
+pub const FRESH: SignedDuration = SignedDuration::from_mins(5);
+
+/// Whoever asks has given their second factor just now, if they have one: for what changes who
+/// may come in, and as what. Others are asked for it first and come back with what they had typed.
+#[derive(Clone, Copy, Debug)]
+pub struct Fresh;
 
 /// What a token stands for.
 enum Found {
@@ -115,6 +125,8 @@ pub struct Person {
     pub token: TokenHash,
     /// Whether a second factor is still to be given, or to be set up.
     pub is_entering: bool,
+    /// Whether one was given, and longer than [`FRESH`] ago; or not yet.
+    pub is_factor_stale: bool,
 }
 
 /// Finds the request's session, once, for every handler and layer below; the streams that it opens
@@ -341,15 +353,29 @@ impl FromRequestParts<App> for Person {
                 member,
                 token,
                 is_entering: true,
+                is_factor_stale: true,
             });
         }
         let session = parts.extensions.get::<Session>().cloned();
-        let Session { member, token } = session.ok_or(Error::SignIn)?;
+        let session = session.ok_or(Error::SignIn)?;
         Ok(Self {
-            member,
-            token,
+            member: session.member,
+            token: session.token,
             is_entering: false,
+            is_factor_stale: session.is_factor_stale,
         })
+    }
+}
+
+impl FromRequestParts<App> for Fresh {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
+        let session = Session::from_request_parts(parts, app).await?;
+        if session.is_factor_stale {
+            return Err(Error::SecondFactor);
+        }
+        Ok(Self)
     }
 }
 

@@ -5,7 +5,9 @@ use jiff_sqlx::ToSqlx;
 use market::ParticipantId;
 use sqlx::{PgConnection, PgPool};
 
-use super::{Bounds, Entering, Found, Member, PARTICIPANTS, PLATFORMS, Roles, Session, TokenHash};
+use super::{
+    Bounds, Entering, FRESH, Found, Member, PARTICIPANTS, PLATFORMS, Roles, Session, TokenHash,
+};
 use crate::clock;
 use crate::web::error::Error;
 
@@ -24,6 +26,7 @@ struct Row {
     suspension: Option<String>,
     is_stale: bool,
     is_entering: bool,
+    is_factor_stale: bool,
 }
 
 impl Row {
@@ -41,7 +44,11 @@ impl Row {
         Some(if self.is_entering {
             Found::Entering(Entering { member, token })
         } else {
-            Found::Full(Session { member, token })
+            Found::Full(Session {
+                member,
+                token,
+                is_factor_stale: self.is_factor_stale,
+            })
         })
     }
 }
@@ -79,7 +86,8 @@ async fn rows(db: &PgPool, tokens: &[TokenHash]) -> Result<Vec<Row>, Error> {
              ARRAY(SELECT role FROM member_roles r WHERE r.user_id = u.id) AS roles,
              s.second_factor_at IS NULL AND (u.participant = 0 OR EXISTS (
                  SELECT FROM second_factors f
-                 WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL)) AS is_entering
+                 WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL)) AS is_entering,
+             coalesce(s.second_factor_at < $8, false) AS is_factor_stale
          FROM sessions s JOIN users u ON u.id = s.user_id
          JOIN participants p ON p.id = u.participant
          WHERE s.token_sha256 = ANY($1) AND u.removed_at IS NULL
@@ -93,6 +101,7 @@ async fn rows(db: &PgPool, tokens: &[TokenHash]) -> Result<Vec<Row>, Error> {
     .bind((now - PLATFORMS.idle).to_sqlx())
     .bind((now - PLATFORMS.longest).to_sqlx())
     .bind(stale(PLATFORMS))
+    .bind((now - FRESH).to_sqlx())
     .fetch_all(db)
     .await
     .context("finding sessions")?;
