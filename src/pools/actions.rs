@@ -90,7 +90,17 @@ pub async fn open(
         errors.add("units", locale.tr("pools.bad.lot", [("n", &lot)]));
         return refuse(form, errors, None);
     }
-    let pool = store::open(&app.db, &member, &name, &terms.name, terms.units, lot).await?;
+    let (pool, named) = store::open(&app.db, &member, &name, &terms.name, terms.units, lot).await?;
+    // To the market more units are growth; to whoever sends a form they are another pool.
+    let opened = app.feed.market().pool(pool).map(|pool| pool.units);
+    if named != terms.name || opened.is_some_and(|units| units != terms.units) {
+        form.form_id = form::client_id();
+        return refuse(
+            form,
+            FieldErrors::default(),
+            Some(locale.t("pools.used").into_owned()),
+        );
+    }
     let command = Command::OpenPool(OpenPool {
         pool,
         participant: member.participant,

@@ -15,7 +15,7 @@ const HOST_UNITS: i64 = 8;
 const MOST_HOSTS: i64 = 64;
 
 /// The number of the pool of this form, its identifier and its hosts, before the market is asked
-/// to open it. The same form again gives the same pool.
+/// to open it. The same form again gives the same pool, with the name that it was given.
 pub(super) async fn open(
     db: &PgPool,
     member: &Member,
@@ -23,7 +23,10 @@ pub(super) async fn open(
     name: &str,
     units: i64,
     lot: i64,
-) -> Result<PoolId, Error> {
+) -> Result<(PoolId, String), Error> {
+    if let Some(opened) = opening(db, member.participant, form_id).await? {
+        return Ok(opened);
+    }
     let mut transaction = db.begin().await.context("numbering a pool")?;
     let now = clock::wall().to_sqlx();
     let opened: Option<(i64,)> = sqlx::query_as(
@@ -40,8 +43,10 @@ pub(super) async fn open(
     .await
     .context("numbering a pool")?;
     let Some((pool,)) = opened else {
+        // Another sending of it came first by a moment.
         drop(transaction);
-        return opening(db, member.participant, form_id).await;
+        let opened = opening(db, member.participant, form_id).await?;
+        return opened.ok_or(Error::Busy);
     };
     let subject = Subject::Pool(PoolId(pool));
     sqlx::query(
@@ -56,19 +61,23 @@ pub(super) async fn open(
     .context("giving an identifier")?;
     add_hosts(&mut transaction, PoolId(pool), units, lot).await?;
     transaction.commit().await.context("numbering a pool")?;
-    Ok(PoolId(pool))
+    Ok((PoolId(pool), name.to_owned()))
 }
 
-async fn opening(db: &PgPool, of: ParticipantId, form_id: &ClientId) -> Result<PoolId, Error> {
-    let pool = sqlx::query_scalar(
-        "SELECT pool FROM pool_openings WHERE participant = $1 AND form_id = $2",
+async fn opening(
+    db: &PgPool,
+    of: ParticipantId,
+    form_id: &ClientId,
+) -> Result<Option<(PoolId, String)>, Error> {
+    let opened: Option<(i64, String)> = sqlx::query_as(
+        "SELECT pool, name FROM pool_openings WHERE participant = $1 AND form_id = $2",
     )
     .bind(of.0)
     .bind(&form_id.0)
-    .fetch_one(db)
+    .fetch_optional(db)
     .await
     .context("finding a pool's number")?;
-    Ok(PoolId(pool))
+    Ok(opened.map(|(pool, name)| (PoolId(pool), name)))
 }
 
 /// Takes back the name and the hosts of a pool that the market did not open. Its number is not

@@ -250,7 +250,12 @@ fn journal(locale: Locale, postings: &[PostingRow]) -> Journal {
             entry: posting.entry,
             at: locale.second(at),
             machine: format::machine(at),
-            reason: locale.t(format!("entry.{}", posting.reason)).into_owned(),
+            // The same entry is an escrow to the holder and a pledge to the provider.
+            reason: if posting.reason == "trade" {
+                locale.t("supply.entry_trade").into_owned()
+            } else {
+                locale.t(format!("entry.{}", posting.reason)).into_owned()
+            },
             kind: locale.t(format!("account.{}", posting.kind)).into_owned(),
             amount: format::signed(Money(posting.amount)),
         }

@@ -5,6 +5,7 @@ use std::fmt;
 use axum::http::Method;
 
 use super::world::{A, Caller, NOBODYS, P, Place};
+use crate::support::provider::APPLICATION;
 
 const SYMBOL: &str = "A100-80GB.GUZ-GAN.SILVER";
 
@@ -90,6 +91,29 @@ pub(super) fn rows() -> Vec<Row> {
         post("/ops/participants/{id}/suspend", &[("reason", "abuse")]).about("n6", "n999"),
         post("/ops/participants/{id}/cancel", &[]).about("n6", "n999"),
         post("/ops/participants/{id}/restore", &[]).about("n6", "n999"),
+        get("/verify"),
+        get("/verify/{identifier}").about("SLN-0000000001-73", "SLN-0000000002-70"),
+        get("/provide/apply"),
+        post("/provide/apply/draft", &[("contact_name", "{caller}")]),
+        post("/provide/apply", &APPLICATION),
+        get("/provide/pools"),
+        post("/provide/pools", &POOL).answers(&[303, 403]),
+        get("/provide/pools/new").answers(&[200, 403]),
+        get("/provide/pools/{id}").of(&[P], "p1", "p999"),
+        get("/provide/pools/{id}/live").of(&[P], "p1", "p999"),
+        post("/provide/pools/{id}/units", &[("units", "72")]).of(&[P], "p1", "p999"),
+        get("/provide/pools/{id}/tariffs/preview").of(&[P], "p1", "p999"),
+        post("/provide/pools/{id}/tariffs", &TARIFF).of(&[P], "p1", "p999"),
+        post("/provide/pools/{id}/tariffs/{ask}", &[("price", "11.00"), ("units", "64")]).of(&[P], "p1", "p999").with("o1"),
+        post("/provide/pools/{id}/tariffs/{ask}/end", &[]).of(&[P], "p1", "p999").with("o1"),
+        post("/provide/pools/{id}/pause", &[]).of(&[P], "p1", "p999"),
+        post("/provide/pools/{id}/resume", &[]).of(&[P], "p1", "p999"),
+        post("/provide/pools/{id}/hosts/{host}", &[("fails_every", "24"), ("fails_minutes", "60")]).of(&[P], "p1", "p999").with("1"),
+        get("/provide"),
+        get("/provide/live"),
+        get("/provide/leases"),
+        get("/provide/leases/{id}").of(&[P], "l1", "l999"),
+        get("/provide/leases/{id}/live").of(&[P], "l1", "l999"),
         get("/ops/ledger"),
         get("/ops/ledger.csv"),
         post("/ops/ledger/audit", &[]).changes_nothing(),
@@ -132,6 +156,34 @@ const PROPOSAL: &[(&str, &str)] = &[
 /// The entry of the trade that made A's lease; without bonds it moves no money of the provider.
 const TRADE_ENTRY: &str = "e5";
 
+/// A pool of one host in the hours that begin two days after the market's opening.
+const POOL: [(&str, &str); 9] = [
+    ("name", "{caller}"),
+    ("grade", "A100-80GB"),
+    ("level", "SILVER"),
+    ("units", "8"),
+    ("from_day", "2026-11-03"),
+    ("from_hour", "0"),
+    ("to_day", "2026-11-05"),
+    ("to_hour", "24"),
+    ("form_id", "web-matrix-0000000001"),
+];
+
+/// A tariff for a part of the pool.
+const TARIFF: [(&str, &str); 11] = [
+    ("days", "all"),
+    ("begins", "0"),
+    ("ends", "24"),
+    ("min_hours", "1"),
+    ("units", "8"),
+    ("price", "12.00"),
+    ("from_day", "2026-11-03"),
+    ("from_hour", "0"),
+    ("to_day", "2026-11-05"),
+    ("to_hour", "24"),
+    ("client_id", "web-matrix-0000000002"),
+];
+
 const KEY: &str = include_str!("../../keys/rsa_2048.pub");
 
 /// How a URL is called.
@@ -145,6 +197,8 @@ pub(super) struct Row {
     pub(super) object: Option<(&'static str, &'static str)>,
     /// Whose it is; nobody's is everybody's. The platform's people who may call see all.
     pub(super) owners: &'static [i64],
+    /// What fills in a second `{…}`.
+    second: &'static str,
     /// Whether those who may call change something with it.
     pub(super) changes: bool,
 }
@@ -158,6 +212,7 @@ fn get(path: &'static str) -> Row {
         answers: &[200],
         object: None,
         owners: &[],
+        second: "",
         changes: false,
     }
 }
@@ -203,6 +258,11 @@ impl Row {
         }
     }
 
+    /// With this for the second `{…}`.
+    fn with(self, second: &'static str) -> Self {
+        Self { second, ..self }
+    }
+
     /// The id of what is there.
     pub(super) fn own(&self) -> &'static str {
         self.object.map_or("", |(own, _)| own)
@@ -220,12 +280,13 @@ impl Row {
 
     /// The path with this id in it.
     pub(super) fn path_of(&self, id: &str) -> String {
-        match (self.path.find('{'), self.path.find('}')) {
-            (Some(from), Some(to)) => {
-                format!("{}{id}{}", &self.path[..from], &self.path[to + 1..])
+        let mut path = self.path.to_owned();
+        for filling in [id, self.second] {
+            if let (Some(from), Some(to)) = (path.find('{'), path.find('}')) {
+                path.replace_range(from..=to, filling);
             }
-            _ => self.path.to_owned(),
         }
+        path
     }
 
     /// What this caller sends: `{caller}` in a value is their name.

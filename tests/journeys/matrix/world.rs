@@ -118,6 +118,7 @@ impl World {
             inserted.expect("members and their disputes are there");
         }
         let callers = callers(&app, b, q, s).await;
+        certify(&app).await;
         let key = "INSERT INTO ssh_keys
              (participant, name, algorithm, public_key, fingerprint, added_by, added_at)
              SELECT $1, 'k', 'Ed25519', 'none', 'SHA256:none', min(id), now()
@@ -136,6 +137,26 @@ impl World {
              SELECT * FROM matrix_sessions ON CONFLICT DO NOTHING";
         let signed_in = sqlx::query(again).execute(&self.app.database.pool).await;
         signed_in.expect("the sessions are there again");
+    }
+}
+
+/// P is certified; its pool p1 has a host with the number 1.
+async fn certify(app: &TestApp) {
+    let pool = &app.database.pool;
+    for insert in [
+        "INSERT INTO applications (participant, legal_name, credit_code, region, state,
+             created_at, saved_at, submitted_at, decided_at)
+         VALUES (1, 'matrix', '91350100M000100Y43', 'CN-GUZ-GAN', 'certified', now(), now(),
+             now(), now())",
+        "INSERT INTO identifiers (identifier, kind, subject, issued_at)
+         VALUES ('SLN000000000173', 'provider', 1, now())",
+        "INSERT INTO pool_openings (pool, participant, form_id, name, opened_by, opened_at)
+             OVERRIDING SYSTEM VALUE
+         SELECT 1, 1, 'matrix-0000000001', 'matrix', min(id), now() FROM users",
+        "INSERT INTO hosts (pool, name, units, kind) VALUES (1, 'matrix', 64, 'simulated')",
+    ] {
+        let inserted = sqlx::query(insert).execute(pool).await;
+        inserted.expect("a row is written");
     }
 }
 

@@ -53,9 +53,9 @@ pub(crate) const POOL: [(&str, &str); 8] = [
     ("grade", "A100-80GB"),
     ("level", "SILVER"),
     ("units", "16"),
-    ("from_day", "2026-11-01"),
+    ("from_day", "2026-10-25"),
     ("from_hour", "8"),
-    ("to_day", "2026-11-10"),
+    ("to_day", "2026-11-03"),
     ("to_hour", "24"),
 ];
 
