@@ -2,127 +2,20 @@
 //! four hours, and see the lease's hours as they are paid. Every page on the way is looked at on
 //! a phone and on a desk, in the light and in the dark, by axe-core and by a camera.
 
-use std::time::Duration;
-
-use fantoccini::Locator;
-use serde_json::Value;
 use sluice::web::server::Limits;
 
 use crate::app::TestApp;
 use crate::market::{deliver, hour};
 use crate::shop;
-use crate::support::Browser;
+use crate::support::Person;
 
 const MARKET: &str = "/market/A100-80GB.GUZ-GAN.SILVER";
-
-/// What makes the page scroll sideways.
-const TOO_WIDE: &str = "
-    if (document.documentElement.scrollWidth <= innerWidth) return [];
-    return [...document.querySelectorAll('body *')]
-        .filter((one) => one.checkVisibility() && one.getBoundingClientRect().right > innerWidth)
-        .map((one) => one.outerHTML.slice(0, 80));";
 
 /// What the first page brought over the wire, in bytes.
 const WEIGHT: &str = "
     const entries = [performance.getEntriesByType('navigation')[0],
         ...performance.getEntriesByType('resource')];
     return entries.reduce((all, entry) => all + entry.transferSize, 0);";
-
-struct Person {
-    browser: Browser,
-    url: String,
-    language: &'static str,
-}
-
-impl Person {
-    async fn new(app: &TestApp, language: &'static str) -> Self {
-        let browser = Browser::open(language).await;
-        Self {
-            browser,
-            url: app.url.clone(),
-            language,
-        }
-    }
-
-    async fn go(&self, path: &str) {
-        let url = format!("{}{path}", self.url);
-        self.browser
-            .client
-            .goto(&url)
-            .await
-            .expect("the page opens");
-    }
-
-    async fn find(&self, css: &str) -> fantoccini::elements::Element {
-        let wait = self.browser.client.wait().at_most(Duration::from_secs(60));
-        let found = wait.for_element(Locator::Css(css)).await;
-        found.unwrap_or_else(|e| panic!("{css} never came: {e}"))
-    }
-
-    async fn fill(&self, css: &str, text: &str) {
-        let field = self.find(css).await;
-        field.clear().await.expect("the field is emptied");
-        field.send_keys(text).await.expect("the field is filled in");
-    }
-
-    async fn click(&self, css: &str) {
-        self.find(css)
-            .await
-            .click()
-            .await
-            .expect("it can be clicked");
-    }
-
-    async fn script(&self, script: &str) -> Value {
-        let done = self.browser.client.execute(script, Vec::new()).await;
-        done.unwrap_or_else(|e| panic!("{script}: {e}"))
-    }
-
-    /// Waits for a text anywhere in an element; what is live comes by itself.
-    async fn wait_for(&self, css: &str, text: &str) {
-        let path =
-            format!("//*[contains(concat(' ', @class, ' '), ' {css} ')][contains(., '{text}')]");
-        let wait = self.browser.client.wait().at_most(Duration::from_secs(60));
-        let found = wait.for_element(Locator::XPath(&path)).await;
-        found.unwrap_or_else(|e| panic!(".{css} never said {text}: {e}"));
-    }
-
-    /// Looks at the page in every size and colour.
-    async fn look(&self, name: &str) {
-        let browser = &self.browser;
-        for colours in ["light", "dark"] {
-            browser.prefer_colours(colours).await;
-            for width in [360, 1440] {
-                browser.resize(width, 900).await;
-                let height = self
-                    .script("return document.documentElement.scrollHeight")
-                    .await;
-                let height = height
-                    .as_u64()
-                    .and_then(|height| u32::try_from(height).ok());
-                browser
-                    .resize(width, height.expect("a height").max(900))
-                    .await;
-                let language = self.language;
-                browser
-                    .screenshot(&format!("{name}-{language}-{width}-{colours}"))
-                    .await;
-                let wide = self.script(TOO_WIDE).await;
-                assert_eq!(wide, Value::Array(Vec::new()), "{name} at {width}");
-                browser.assert_accessible().await;
-            }
-        }
-        browser.prefer_colours("light").await;
-        browser.resize(1440, 900).await;
-        let complaints = browser.complaints().await;
-        // A page that is refused or not there is a failure to the console, and meant.
-        let complaints: Vec<_> = complaints
-            .iter()
-            .filter(|one| !one.contains("(Unprocessable") && !one.contains("(Not Found)"))
-            .collect();
-        assert!(complaints.is_empty(), "{name}: {complaints:#?}");
-    }
-}
 
 async fn buy_in(language: &'static str) {
     let rules = sluice::rules::load(None).expect("the standard rules");

@@ -6,8 +6,15 @@ mod buy;
 mod live;
 #[path = "../journeys/support/market.rs"]
 mod market;
+mod oversight;
+#[expect(dead_code, reason = "the journeys use all of it")]
+#[path = "../journeys/support/people.rs"]
+mod people;
 #[path = "../journeys/support/postgres.rs"]
 mod postgres;
 mod shop;
 mod support;
 mod tools;
+#[expect(dead_code, reason = "the journeys use all of it")]
+#[path = "../journeys/support/visitor.rs"]
+mod visitor;

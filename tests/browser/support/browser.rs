@@ -86,6 +86,12 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", media).await;
     }
 
+    /// Gives the browser a cookie of a site, which no script reads.
+    pub(crate) async fn keep_cookie(&self, site: &str, name: &str, value: &str) {
+        let cookie = json!({ "url": site, "name": name, "value": value, "httpOnly": true });
+        self.devtools("Network.setCookie", cookie).await;
+    }
+
     /// Lets pages run scripts or not, from the next page on.
     pub(crate) async fn run_scripts(&self, run: bool) {
         self.devtools(

@@ -2,5 +2,7 @@
 
 mod browser;
 mod driver;
+mod person;
 
 pub(crate) use browser::Browser;
+pub(crate) use person::Person;

@@ -1,0 +1,131 @@
+//! Somebody at a browser, who looks at every page in every size and colour.
+
+use std::time::Duration;
+
+use fantoccini::Locator;
+use serde_json::Value;
+
+use super::Browser;
+use crate::app::TestApp;
+use crate::visitor::Visitor;
+
+/// What makes the page scroll sideways.
+const TOO_WIDE: &str = "
+    if (document.documentElement.scrollWidth <= innerWidth) return [];
+    return [...document.querySelectorAll('body *')]
+        .filter((one) => one.checkVisibility() && one.getBoundingClientRect().right > innerWidth)
+        .map((one) => one.outerHTML.slice(0, 80));";
+
+/// Somebody at a browser, on one site and in one language.
+pub(crate) struct Person {
+    /// The browser.
+    pub(crate) browser: Browser,
+    url: String,
+    language: &'static str,
+}
+
+impl Person {
+    /// Opens a browser.
+    pub(crate) async fn new(app: &TestApp, language: &'static str) -> Self {
+        let browser = Browser::open(language).await;
+        Self {
+            browser,
+            url: app.url.clone(),
+            language,
+        }
+    }
+
+    /// Goes to a page.
+    pub(crate) async fn go(&self, path: &str) {
+        let url = format!("{}{path}", self.url);
+        self.browser
+            .client
+            .goto(&url)
+            .await
+            .expect("the page opens");
+    }
+
+    /// Goes on as another person, who has signed in elsewhere.
+    pub(crate) async fn become_another(&self, other: &Visitor) {
+        let token = &other.cookies["sluice"];
+        self.browser.keep_cookie(&self.url, "sluice", token).await;
+    }
+
+    /// What a selector finds, once it is there.
+    pub(crate) async fn find(&self, css: &str) -> fantoccini::elements::Element {
+        let wait = self.browser.client.wait().at_most(Duration::from_secs(60));
+        let found = wait.for_element(Locator::Css(css)).await;
+        found.unwrap_or_else(|e| panic!("{css} never came: {e}"))
+    }
+
+    /// Types a text in the place of what is there.
+    pub(crate) async fn fill(&self, css: &str, text: &str) {
+        let field = self.find(css).await;
+        field.clear().await.expect("the field is emptied");
+        field.send_keys(text).await.expect("the field is filled in");
+    }
+
+    /// Clicks.
+    pub(crate) async fn click(&self, css: &str) {
+        self.find(css)
+            .await
+            .click()
+            .await
+            .expect("it can be clicked");
+    }
+
+    /// Runs a script in the page.
+    pub(crate) async fn script(&self, script: &str) -> Value {
+        let done = self.browser.client.execute(script, Vec::new()).await;
+        done.unwrap_or_else(|e| panic!("{script}: {e}"))
+    }
+
+    /// Waits for a text anywhere in an element; what is live comes by itself.
+    pub(crate) async fn wait_for(&self, css: &str, text: &str) {
+        let path =
+            format!("//*[contains(concat(' ', @class, ' '), ' {css} ')][contains(., '{text}')]");
+        let wait = self.browser.client.wait().at_most(Duration::from_secs(60));
+        let found = wait.for_element(Locator::XPath(&path)).await;
+        found.unwrap_or_else(|e| panic!(".{css} never said {text}: {e}"));
+    }
+
+    /// Looks at the page in every size and colour.
+    pub(crate) async fn look(&self, name: &str) {
+        let browser = &self.browser;
+        for colours in ["light", "dark"] {
+            browser.prefer_colours(colours).await;
+            for width in [360, 1440] {
+                browser.resize(width, 900).await;
+                let height = self
+                    .script("return document.documentElement.scrollHeight")
+                    .await;
+                let height = height
+                    .as_u64()
+                    .and_then(|height| u32::try_from(height).ok());
+                browser
+                    .resize(width, height.expect("a height").max(900))
+                    .await;
+                let language = self.language;
+                browser
+                    .screenshot(&format!("{name}-{language}-{width}-{colours}"))
+                    .await;
+                let wide = self.script(TOO_WIDE).await;
+                assert_eq!(wide, Value::Array(Vec::new()), "{name} at {width}");
+                browser.assert_accessible().await;
+            }
+        }
+        browser.prefer_colours("light").await;
+        browser.resize(1440, 900).await;
+        let complaints = browser.complaints().await;
+        // A page that is refused or not there is a failure to the console, and meant.
+        let complaints: Vec<_> = complaints
+            .iter()
+            .filter(|one| {
+                !one.contains("(Unprocessable")
+                    && !one.contains("(Not Found)")
+                    && !one.contains("(Conflict)")
+            })
+            .collect();
+        assert!(complaints.is_empty(), "{name}: {complaints:#?}");
+    }
+}
