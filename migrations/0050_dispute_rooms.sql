@@ -5,9 +5,9 @@
 -- was said is there however far the command came. A claim has its dispute once that is known;
 -- until then at most one a lease is on its way.
 CREATE TABLE dispute_claims (
-    form_id  text PRIMARY KEY CHECK (char_length(form_id) BETWEEN 16 AND 64),
-    lease    bigint NOT NULL REFERENCES leases,
     claimant bigint NOT NULL,
+    form_id  text NOT NULL CHECK (char_length(form_id) BETWEEN 16 AND 64),
+    lease    bigint NOT NULL REFERENCES leases,
     user_id  bigint NOT NULL,
     reason   text NOT NULL CHECK (reason IN
         ('not_reachable', 'wrong_grade', 'interconnect', 'slow', 'data_lost', 'other')),
@@ -22,6 +22,7 @@ CREATE TABLE dispute_claims (
     -- The last command before it was sent: its own comes later.
     after    bigint NOT NULL,
     dispute  bigint UNIQUE REFERENCES disputes,
+    PRIMARY KEY (claimant, form_id),
     CHECK ((minutes IS NULL) = (units IS NULL))
 );
 CREATE UNIQUE INDEX dispute_claims_on_the_way ON dispute_claims (lease) WHERE dispute IS NULL;

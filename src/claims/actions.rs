@@ -4,6 +4,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use market::{Command, DisputeId, EventKind, LeaseId, Rejection};
+use tokio::sync::Mutex;
 
 use super::forms::{Claim, Report};
 use super::{pages, queries, store};
@@ -49,7 +50,6 @@ pub async fn report(
         let notice = locale.t("said.again");
         return refuse(unprocessable, form, FieldErrors::default(), Some(&notice)).await;
     };
-    store::link(&app.db, id).await?;
     if let Some(dispute) = queries::dispute_of_form(&app.db, member.participant, &form_id).await? {
         return Ok(Redirect::to(&format!("/disputes/{dispute}?opened")).into_response());
     }
@@ -92,8 +92,12 @@ pub async fn report(
     }
 }
 
-/// Writes a claim down, sends its command, and notes what came of it. Of one lease one claim at a
-/// time is on its way, so none is taken for another; one whose answer was lost is found again.
+/// One claim at a time is on its way, so none is taken for another. They are rare, and each takes a
+/// commit.
+static ON_THE_WAY: Mutex<()> = Mutex::const_new(());
+
+/// Writes a claim down, sends its command, and notes what came of it; one whose answer was lost is
+/// found again.
 async fn send(
     app: &App,
     member: &Member,
@@ -101,50 +105,34 @@ async fn send(
     form_id: &str,
     claim: &Claim,
 ) -> Result<Sent, Error> {
-    for _ in 0..4 {
-        if let Some(dispute) =
-            queries::dispute_of_form(&app.db, member.participant, form_id).await?
-        {
-            return Ok(Sent::Opened(dispute));
-        }
-        let now = app.clock.now();
-        if !store::enter(&app.db, member, lease, form_id, claim, now).await? {
-            continue;
-        }
-        let mut db = app.db.begin().await.map_err(anyhow::Error::new)?;
-        let Some(amount) = store::lock(&mut db, lease, form_id).await? else {
-            continue;
-        };
-        let command = Command::OpenDispute {
-            participant: member.participant,
-            lease,
-            amount,
-        };
-        let actor = Actor::User(member.user);
-        let receipt = match app.sequencer.submit(actor, command).await {
-            Ok(receipt) => receipt,
-            Err(SubmitError::Uncertain) => return Ok(Sent::Uncertain),
-            Err(SubmitError::Busy | SubmitError::Stopped) => return Err(Error::Busy),
-        };
-        let opened = receipt.events.iter().find_map(|event| match &event.kind {
-            EventKind::Disputed { dispute, .. } => Some(*dispute),
-            _ => None,
-        });
-        let sent = match (opened, receipt.rejection()) {
-            (Some(dispute), _) => {
-                store::arrived(&mut db, form_id, dispute).await?;
-                Sent::Opened(dispute)
-            }
-            (None, rejection) => {
-                store::forget(&mut db, form_id).await?;
-                Sent::Rejected(rejection.unwrap_or(Rejection::NotSupported))
-            }
-        };
-        db.commit().await.map_err(anyhow::Error::new)?;
-        if let Sent::Opened(dispute) = sent {
-            app.feed.tell_of_dispute(dispute);
-        }
-        return Ok(sent);
+    let _one = ON_THE_WAY.lock().await;
+    store::link(&app.db, lease).await?;
+    if let Some(dispute) = queries::dispute_of_form(&app.db, member.participant, form_id).await? {
+        return Ok(Sent::Opened(dispute));
     }
-    Err(Error::Busy)
+    let now = app.clock.now();
+    store::enter(&app.db, member, lease, form_id, claim, now).await?;
+    let command = Command::OpenDispute {
+        participant: member.participant,
+        lease,
+        amount: claim.sum.amount,
+    };
+    let actor = Actor::User(member.user);
+    let receipt = match app.sequencer.submit(actor, command).await {
+        Ok(receipt) => receipt,
+        Err(SubmitError::Uncertain) => return Ok(Sent::Uncertain),
+        Err(SubmitError::Busy | SubmitError::Stopped) => return Err(Error::Busy),
+    };
+    let opened = receipt.events.iter().find_map(|event| match &event.kind {
+        EventKind::Disputed { dispute, .. } => Some(*dispute),
+        _ => None,
+    });
+    let Some(dispute) = opened else {
+        store::forget(&app.db, member.participant, form_id).await?;
+        let rejection = receipt.rejection().unwrap_or(Rejection::NotSupported);
+        return Ok(Sent::Rejected(rejection));
+    };
+    store::arrived(&app.db, member.participant, form_id, dispute).await?;
+    app.feed.tell_of_dispute(dispute);
+    Ok(Sent::Opened(dispute))
 }

@@ -2,8 +2,8 @@
 
 use anyhow::Context;
 use jiff_sqlx::ToSqlx;
-use market::{DisputeId, LeaseId, Money, Timestamp};
-use sqlx::{PgConnection, PgPool};
+use market::{DisputeId, LeaseId, ParticipantId, Timestamp};
+use sqlx::PgPool;
 
 use super::forms::Claim;
 use crate::clock;
@@ -24,8 +24,7 @@ pub(super) async fn link(db: &PgPool, lease: LeaseId) -> Result<(), Error> {
     Ok(())
 }
 
-/// Writes a claim before its command is sent, in the place of one that never arrived; false when
-/// its form has been used meanwhile.
+/// Writes a claim before its command is sent, in the place of one that never arrived.
 pub(super) async fn enter(
     db: &PgPool,
     member: &Member,
@@ -33,7 +32,7 @@ pub(super) async fn enter(
     form_id: &str,
     claim: &Claim,
     now: Timestamp,
-) -> Result<bool, Error> {
+) -> Result<(), Error> {
     let entered = sqlx::query(
         "INSERT INTO dispute_claims (form_id, lease, claimant, user_id, reason, start_at, end_at,
              minutes, units, amount, text, sent_at, after)
@@ -59,47 +58,32 @@ pub(super) async fn enter(
     .bind(clock::instant(now).to_sqlx())
     .execute(db)
     .await;
-    match entered {
-        Ok(_) => Ok(true),
-        Err(error)
-            if error
-                .as_database_error()
-                .is_some_and(|error| error.is_unique_violation()) =>
-        {
-            Ok(false)
-        }
-        Err(error) => Err(anyhow::Error::new(error)
+    let error = match entered {
+        Ok(_) => return Ok(()),
+        Err(error) => error,
+    };
+    let is_taken = error
+        .as_database_error()
+        .is_some_and(|error| error.is_unique_violation());
+    // No page has sent one form for two leases.
+    Err(if is_taken {
+        Error::Invalid
+    } else {
+        anyhow::Error::new(error)
             .context("writing down a claim")
-            .into()),
-    }
-}
-
-/// Keeps a claim on its way to oneself until the transaction ends, and gives its amount; none when
-/// it has arrived or given way to another one.
-pub(super) async fn lock(
-    db: &mut PgConnection,
-    lease: LeaseId,
-    form_id: &str,
-) -> Result<Option<Money>, Error> {
-    let amount: Option<i64> = sqlx::query_scalar(
-        "SELECT amount FROM dispute_claims
-         WHERE lease = $1 AND form_id = $2 AND dispute IS NULL FOR UPDATE",
-    )
-    .bind(lease.0)
-    .bind(form_id)
-    .fetch_optional(db)
-    .await
-    .context("keeping a claim to oneself")?;
-    Ok(amount.map(Money))
+            .into()
+    })
 }
 
 /// A claim has arrived.
 pub(super) async fn arrived(
-    db: &mut PgConnection,
+    db: &PgPool,
+    claimant: ParticipantId,
     form_id: &str,
     dispute: DisputeId,
 ) -> Result<(), Error> {
-    sqlx::query("UPDATE dispute_claims SET dispute = $2 WHERE form_id = $1")
+    sqlx::query("UPDATE dispute_claims SET dispute = $3 WHERE claimant = $1 AND form_id = $2")
+        .bind(claimant.0)
         .bind(form_id)
         .bind(dispute.0)
         .execute(db)
@@ -109,11 +93,18 @@ pub(super) async fn arrived(
 }
 
 /// A claim was refused: nothing came of it.
-pub(super) async fn forget(db: &mut PgConnection, form_id: &str) -> Result<(), Error> {
-    sqlx::query("DELETE FROM dispute_claims WHERE form_id = $1 AND dispute IS NULL")
-        .bind(form_id)
-        .execute(db)
-        .await
-        .context("forgetting a refused claim")?;
+pub(super) async fn forget(
+    db: &PgPool,
+    claimant: ParticipantId,
+    form_id: &str,
+) -> Result<(), Error> {
+    sqlx::query(
+        "DELETE FROM dispute_claims WHERE claimant = $1 AND form_id = $2 AND dispute IS NULL",
+    )
+    .bind(claimant.0)
+    .bind(form_id)
+    .execute(db)
+    .await
+    .context("forgetting a refused claim")?;
     Ok(())
 }
