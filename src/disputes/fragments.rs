@@ -85,7 +85,7 @@ pub(super) struct Summary {
     stage: Stage,
     lease: String,
     /// Where the reader sees the lease.
-    href: Option<String>,
+    href: String,
     what: String,
     period: String,
     price: String,
@@ -125,8 +125,9 @@ fn summary(locale: Locale, room: &Room, side: Side, now: Timestamp) -> Summary {
         stage,
         lease: room.lease.to_string(),
         href: match side {
-            Side::Claimant => Some(format!("/leases/{}", room.lease)),
-            Side::Provider | Side::Platform => None,
+            Side::Claimant => format!("/leases/{}", room.lease),
+            Side::Provider => format!("/provide/leases/{}", room.lease),
+            Side::Platform => format!("/ops/leases/{}", room.lease),
         },
         what: format!(
             "{} × {}",

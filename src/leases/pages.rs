@@ -42,7 +42,16 @@ pub(super) struct Show {
     facts: Vec<Fact>,
     login: Login,
     again: Again,
+    problem: Option<Problem>,
     errors: FieldErrors,
+}
+
+/// Where a problem of the lease is reported, or dealt with.
+struct Problem {
+    key: &'static str,
+    text: String,
+    href: String,
+    onward: &'static str,
 }
 
 struct Fact {
@@ -156,6 +165,7 @@ pub(super) async fn draw(
         facts: facts(app, locale, &row, &symbol).await?,
         login: login(app, &shell, &row, &symbol).await?,
         again: again(app, locale, &row),
+        problem: problem(app, locale, &row),
         errors,
         symbol,
         shell: shell.live_from(live),
@@ -223,6 +233,28 @@ async fn login(app: &App, shell: &Shell, row: &LeaseRow, symbol: &Symbol) -> Res
         images: Image::for_grade(symbol.grade),
         keys,
         can_change,
+    })
+}
+
+/// The report of a problem while one can be made, or the dispute that is open.
+fn problem(app: &App, locale: Locale, row: &LeaseRow) -> Option<Problem> {
+    let market = app.feed.market();
+    if let Some(dispute) = market.open_dispute(row.id) {
+        return Some(Problem {
+            key: "lease.disputed",
+            text: dispute.id.to_string(),
+            href: format!("/disputes/{}", dispute.id),
+            onward: "claim.to_dispute",
+        });
+    }
+    let (begins, ends) = (row.period.start.begins(), row.period.end.begins());
+    let until = ends.plus_hours(market.rules().claim_window_hours);
+    let now = app.clock.now();
+    (begins <= now && now < until).then(|| Problem {
+        key: "lease.problem",
+        text: locale.tr("claim.until", [("until", &locale.minute(until))]),
+        href: format!("/leases/{}/problem", row.id),
+        onward: "claim.title",
     })
 }
 

@@ -139,6 +139,8 @@ async fn a_claim_is_answered_proposed_approved_and_booked() {
     let mut world = World::open().await;
     let leases = world.ada.get("/leases").await;
     assert!(!leases.has("nav [href='/disputes']"));
+    let lease = world.ada.get("/leases/l1").await;
+    assert!(lease.has("a[href='/leases/l1/problem']"));
     let report = world.ada.get("/leases/l1/problem").await;
     assert_eq!(report.status, StatusCode::OK);
     // Five hours after the opening, and 72 more.
@@ -160,6 +162,9 @@ async fn a_claim_is_answered_proposed_approved_and_booked() {
     );
     assert_eq!(shown.text("button"), "Send · claim ¥26.6666");
     world.claim().await;
+    let lease = world.ada.get("/leases/l1").await;
+    assert!(!lease.has("a[href='/leases/l1/problem']"));
+    assert!(lease.has("a.button[href='/disputes/d1']"));
 
     let room = world.ada.get("/disputes/d1").await;
     assert_eq!(
@@ -258,6 +263,8 @@ async fn rule(world: &mut World) {
     for reader in [&mut world.ada, &mut world.provider, &mut world.lin] {
         let room = reader.get("/disputes/d1").await;
         assert!(room.text("h1").ends_with("ruled"));
+        let lease = room.attribute(".under a", "href");
+        assert_eq!(reader.get(&lease).await.status, StatusCode::OK, "{lease}");
         assert_eq!(
             room.texts("[sse-swap=ruling] .panel:first-child .lines div"),
             [
