@@ -305,3 +305,81 @@ async fn every_page_of_a_demonstration_says_that_it_is_one() {
     }
     app.stop().await;
 }
+
+#[tokio::test]
+async fn the_customers_leases_fail_now_and_then_and_a_dispute_waits_for_a_second_ruling() {
+    let database = fresh_database().await;
+    let mut connection = database.pool.acquire().await.expect("a connection");
+    let claimed = purpose::claim(&mut connection, Purpose::Demonstration).await;
+    claimed.expect("nobody has used it");
+    let db = &database.pool;
+    let opened = demo::open(db, hour(demo::PAST_HOURS), USD_CNY).await;
+    let opened = opened.expect("it opens");
+    assert!(opened.has_past_ahead);
+    assert_eq!(
+        (opened.begins, opened.opens),
+        (hour(0), hour(demo::PAST_HOURS))
+    );
+    let rules = sluice::rules::load(None).expect("the standard rules");
+    let (started, _) = start(&database.url, rules).await;
+    let listed = demo::list(db, &started, opened.begins, &opened.cast).await;
+    listed.expect("the market is listed");
+    live(&database, &started, &opened.cast, hour(36)).await;
+    let market = started.feed.market().clone();
+    for _ in 0..2 {
+        let room = demo::open_room(db, &opened.cast, &market).await;
+        room.expect("the room is opened");
+    }
+    stop(started);
+    let customer = "(SELECT participant FROM users WHERE login = 'demo-buyer')";
+    for (least, what) in [
+        (
+            3,
+            format!("SELECT count(*) FROM leases WHERE holder = {customer}"),
+        ),
+        (
+            1,
+            format!("SELECT count(*) FROM leases WHERE holder = {customer} AND NOT ended"),
+        ),
+        (
+            2,
+            format!("SELECT count(*) FROM leases WHERE holder = {customer} AND credited > 0"),
+        ),
+        (
+            3,
+            format!(
+                "SELECT count(*) FROM settlements s JOIN leases l ON l.id = s.lease
+                     WHERE holder = {customer} AND s.refunded > 0"
+            ),
+        ),
+        (
+            1,
+            format!("SELECT count(*) FROM orders WHERE participant = {customer} AND done IS NULL"),
+        ),
+    ] {
+        let found: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(what.clone()))
+            .fetch_one(db)
+            .await
+            .unwrap_or_else(|e| panic!("{what}: {e}"));
+        assert!(found >= least, "{found} of {least}: {what}");
+    }
+    let room: (i64, String, String, i64, bool) = sqlx::query_as(
+        "SELECT count(*) OVER (), r.reason, r.proposal_state,
+             (SELECT count(*) FROM dispute_messages m WHERE m.dispute = r.id),
+             r.award < r.claimed AND r.award > 0 AND r.ruled_at IS NULL
+                 AND r.proposal_state = 'open' AND r.is_answered
+         FROM dispute_rooms r",
+    )
+    .fetch_one(db)
+    .await
+    .expect("one dispute");
+    let expected = (1, "interconnect".to_owned(), "open".to_owned(), 4, true);
+    assert_eq!(room, expected);
+    let acts = "SELECT count(*) FROM acts WHERE act = 'propose_ruling' AND subject = 'd1'";
+    assert_eq!(count(&database, acts).await, 1);
+    let again = demo::open(db, hour(90), USD_CNY).await.expect("it opens");
+    assert!(again.has_past_ahead, "it is not at its end yet");
+    assert_eq!(again.opens, opened.opens, "and that stays where it was");
+    let report = sluice::audit::run(&database.url).await.expect("it runs");
+    assert!(report.ok, "{report:#?}");
+}
