@@ -44,13 +44,18 @@ pub async fn run(
         let spent = store::spent(db, from, to).await?;
         let planned = traders::plan(cast, &started.feed.market(), hour, &spent);
         let mut answers = Answers::default();
+        let mut depended = false;
         for one in planned {
             if one.at >= until || asked.contains(&one.command) {
                 continue;
             }
-            if traders::depends(&one.command) {
+            // Of those in a row none ends another's order or gives it a price, so they are judged
+            // together: a commit for each would take most of the time.
+            let depends = traders::depends(&one.command);
+            if depends && !depended {
                 answers.wait().await?;
             }
+            depended = depends;
             if traders::is_due(&started.feed.market(), one.at, &one.command) {
                 answers.send(started, one.at, TRADER, one.command).await?;
             }
