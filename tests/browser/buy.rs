@@ -48,12 +48,15 @@ async fn buy_in(language: &'static str) {
     person.find(".notice.good").await;
     person.look("wallet").await;
     person.go("/").await;
-    person.find("form[action$='/orders'] .primary").await;
+    person.find("form[action$='/confirm'] .primary").await;
     person.look("market").await;
     person.go(&format!("{MARKET}?hours=4")).await;
     person.fill("#units", "8").await;
     person.wait_for("sum", "320.00").await;
     person.look("instrument").await;
+    person.click("#bill .primary").await;
+    person.find("form[action$='/orders'] .primary").await;
+    person.look("confirm").await;
     person.click("form[action$='/orders'] .primary").await;
     watch_the_lease(&app, &person).await;
     for (path, name) in [

@@ -111,7 +111,7 @@ async fn a_wrong_application_is_said_at_its_fields_and_loses_nothing() {
             "<script>alert(1)</script>",
             "7 to 20 digits",
         ),
-        ("region", "CN-XXX-YYY", "Pick the cluster"),
+        ("region", "CN-QQQ-YYY", "Pick the cluster"),
         ("legal_name", "清", "2 characters"),
         ("site_address", &long, "at most 200"),
         ("capacity", "eight\u{7}hosts of eight", "control characters"),

@@ -60,9 +60,14 @@ impl Person {
 
     /// Types a text in the place of what is there.
     pub(crate) async fn fill(&self, css: &str, text: &str) {
-        let field = self.find(css).await;
-        field.clear().await.expect("the field is emptied");
-        field.send_keys(text).await.expect("the field is filled in");
+        // What is live may be drawn anew between finding a field and reaching it.
+        for _ in 0..10 {
+            let field = self.find(css).await;
+            if field.clear().await.is_ok() && field.send_keys(text).await.is_ok() {
+                return;
+            }
+        }
+        panic!("{css} can't be filled in");
     }
 
     /// Clicks.
