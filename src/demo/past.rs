@@ -67,11 +67,12 @@ pub async fn run(
     Ok(())
 }
 
+/// An answer that is still to come.
+type Pending = std::pin::Pin<Box<dyn Future<Output = Result<Receipt, SubmitError>> + Send>>;
+
 /// Answers that are still to come.
 #[derive(Default)]
-struct Answers(
-    VecDeque<std::pin::Pin<Box<dyn Future<Output = Result<Receipt, SubmitError>> + Send>>>,
-);
+struct Answers(VecDeque<Pending>);
 
 impl Answers {
     async fn send(

@@ -116,7 +116,7 @@ impl Shared {
     }
 
     /// The number of the first drawing that is good enough for who comes now.
-    fn from_now(&self, revision: u64) -> u64 {
+    fn good_from(&self, revision: u64) -> u64 {
         let latest = self.latest.borrow();
         let is_fresh = latest.revision == revision && latest.at.elapsed() < FRESH;
         if latest.number > 0 && is_fresh {
@@ -178,7 +178,7 @@ impl Hub {
         let mut topics = self.lock();
         if let Some(shared) = topics.get(&key) {
             let latest = shared.latest.subscribe();
-            let from = shared.from_now(revision);
+            let from = shared.good_from(revision);
             return Seat { latest, from };
         }
         let (sender, latest) = watch::channel(Latest {
