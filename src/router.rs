@@ -33,7 +33,6 @@ const READERS: Access = Platform(&Role::PLATFORM);
 const PARTIES: Access = ParticipantOr(&Role::PLATFORM);
 
 /// Every URL of the site: who may call it, and what answers.
-#[expect(clippy::too_many_lines, reason = "one line a URL, and one table for all of them")]
 #[rustfmt::skip]
 fn table() -> Table {
     let table = Table::default();
