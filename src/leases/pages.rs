@@ -8,12 +8,11 @@ use axum::response::{IntoResponse, Response};
 use market::LeaseId;
 
 use super::forms::{KeyForm, ListQuery};
-use super::fragments::{self, Cost, Hours, List, Stage, StageTag, Timeline};
+use super::fragments::{self, Cost, Doings, Hours, List, Stage, StageTag, Timeline};
 use super::queries::{self, AccessKey, Key, LeaseRow};
 use crate::app::App;
 use crate::web::image::Image;
 use crate::web::symbol::Symbol;
-use crate::web::window::{Window, soon};
 use crate::web::{Error, FieldErrors, Locale, Member, Role, Shell, format};
 
 #[derive(Template, WebTemplate)]
@@ -41,17 +40,8 @@ pub(super) struct Show {
     cost: Cost,
     facts: Vec<Fact>,
     login: Login,
-    again: Again,
-    problem: Option<Problem>,
+    doings: Doings,
     errors: FieldErrors,
-}
-
-/// Where a problem of the lease is reported, or dealt with.
-struct Problem {
-    key: &'static str,
-    text: String,
-    href: String,
-    onward: &'static str,
 }
 
 struct Fact {
@@ -69,13 +59,6 @@ struct Login {
     images: Vec<&'static Image>,
     keys: Vec<Key>,
     can_change: bool,
-}
-
-/// A ticket like this lease: for the hours after it, or for the next ones.
-struct Again {
-    key: &'static str,
-    period: String,
-    href: String,
 }
 
 #[derive(Template, WebTemplate)]
@@ -164,8 +147,7 @@ pub(super) async fn draw(
         cost: parts.cost,
         facts: facts(app, locale, &row, &symbol).await?,
         login: login(app, &shell, &row, &symbol).await?,
-        again: again(app, locale, &row),
-        problem: problem(app, locale, &row),
+        doings: parts.doings,
         errors,
         symbol,
         shell: shell.live_from(live),
@@ -234,54 +216,6 @@ async fn login(app: &App, shell: &Shell, row: &LeaseRow, symbol: &Symbol) -> Res
         keys,
         can_change,
     })
-}
-
-/// The report of a problem while one can be made, or the dispute that is open.
-fn problem(app: &App, locale: Locale, row: &LeaseRow) -> Option<Problem> {
-    let market = app.feed.market();
-    if let Some(dispute) = market.open_dispute(row.id) {
-        return Some(Problem {
-            key: "lease.disputed",
-            text: dispute.id.to_string(),
-            href: format!("/disputes/{}", dispute.id),
-            onward: "claim.to_dispute",
-        });
-    }
-    let (begins, ends) = (row.period.start.begins(), row.period.end.begins());
-    let until = ends.plus_hours(market.rules().claim_window_hours);
-    let now = app.clock.now();
-    (begins <= now && now < until).then(|| Problem {
-        key: "lease.problem",
-        text: locale.tr("claim.until", [("until", &locale.minute(until))]),
-        href: format!("/leases/{}/problem", row.id),
-        onward: "claim.title",
-    })
-}
-
-/// The hours after the lease while they can still be bought, else the next ones.
-fn again(app: &App, locale: Locale, row: &LeaseRow) -> Again {
-    let next = Window::next(soon(&app.clock), row.period.hours());
-    let after = Window {
-        period: market::Period {
-            start: row.period.end,
-            end: market::Hour(row.period.end.0 + row.period.hours()),
-        },
-    };
-    let (key, window) = if after.period.start < next.period.start {
-        ("lease.again", next)
-    } else {
-        ("lease.extend", after)
-    };
-    Again {
-        key,
-        period: locale.period(window.period),
-        href: format!(
-            "/market/{}?units={}&{}#ticket",
-            row.symbol,
-            row.units,
-            window.query()
-        ),
-    }
 }
 
 /// `GET /keys`
