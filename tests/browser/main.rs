@@ -3,6 +3,7 @@
 #[path = "../journeys/support/app.rs"]
 mod app;
 mod buy;
+mod day;
 mod disputes;
 mod live;
 #[path = "../journeys/support/market.rs"]

@@ -70,13 +70,27 @@ impl Person {
         panic!("{css} can't be filled in");
     }
 
+    /// Picks an option of a list by its value.
+    pub(crate) async fn pick(&self, css: &str, value: &str) {
+        // What is live may be drawn anew between finding a list and reaching it.
+        for _ in 0..10 {
+            if self.find(css).await.select_by_value(value).await.is_ok() {
+                return;
+            }
+        }
+        panic!("{css} has no {value}");
+    }
+
     /// Clicks.
     pub(crate) async fn click(&self, css: &str) {
-        self.find(css)
-            .await
-            .click()
-            .await
-            .expect("it can be clicked");
+        // What is live may be drawn anew between finding a button and reaching it.
+        for _ in 0..10 {
+            match self.find(css).await.click().await {
+                Err(error) if error.is_stale_element_reference() => {}
+                clicked => return clicked.expect("it can be clicked"),
+            }
+        }
+        panic!("{css} can't be clicked");
     }
 
     /// Runs a script in the page.
@@ -92,6 +106,17 @@ impl Person {
         let wait = self.browser.client.wait().at_most(Duration::from_secs(60));
         let found = wait.for_element(Locator::XPath(&path)).await;
         found.unwrap_or_else(|e| panic!(".{css} never said {text}: {e}"));
+    }
+
+    /// Waits until a script that runs in the page returns this.
+    pub(crate) async fn until(&self, script: &str, wanted: &str, what: &str) {
+        for _ in 0..600 {
+            if self.script(script).await == wanted {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("it never came that {what}");
     }
 
     /// Looks at the page in every size and colour.
