@@ -23,7 +23,7 @@ use crate::web::{
     access, assets, body, error, headers, kept, metrics, preferences, session, to_the_end,
 };
 use crate::{
-    certification, claims, disputes, funds, identity, instruments, leases, ledger, lookup,
+    certification, claims, disputes, funds, guide, identity, instruments, leases, ledger, lookup,
     market_data, members, orders, oversight, pools, supply,
 };
 
@@ -46,6 +46,7 @@ fn table() -> Table {
         .get("/market/{symbol}/confirm", Active(&[Buyer]), instruments::pages::confirm)
         .get("/market/{symbol}/live", Anyone, instruments::fragments::live)
         .post("/market/{symbol}/orders", Active(&[Buyer]), instruments::actions::buy)
+        .get("/guide", Anyone, guide::pages::index)
         .get("/sign-up", Anyone, identity::pages::sign_up)
         .post("/sign-up", Anyone, identity::actions::sign_up)
         .get("/sign-in", Anyone, identity::pages::sign_in)

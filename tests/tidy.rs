@@ -13,6 +13,7 @@ const AREAS: [&str; 15] = [
     "claims",
     "disputes",
     "funds",
+    "guide",
     "identity",
     "instruments",
     "leases",

@@ -23,6 +23,7 @@ pub(super) fn rows() -> Vec<Row> {
         get("/market/{symbol}/confirm").about(SYMBOL, "NONE").answers(&[422]),
         get("/market/{symbol}/live").about(SYMBOL, "NONE"),
         post("/market/{symbol}/orders", TICKET).about(SYMBOL, "NONE"),
+        get("/guide"),
         get("/sign-up").answers(&[200, 303]),
         post("/sign-up", &[("name", "x")]).answers(&[422]).changes_nothing(),
         get("/sign-in").answers(&[200, 303]),
