@@ -9,7 +9,7 @@ mod live;
 #[path = "../journeys/support/market.rs"]
 mod market;
 mod oversight;
-#[expect(dead_code, reason = "the journeys use all of it")]
+mod pages;
 #[path = "../journeys/support/people.rs"]
 mod people;
 #[path = "../journeys/support/postgres.rs"]

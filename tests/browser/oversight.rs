@@ -14,7 +14,7 @@ use crate::support::Person;
 
 /// A market with some trade: a lease of which hours are paid, one is short and two have no
 /// readings, and a dispute about it; applications that wait.
-async fn busy() -> TestApp {
+pub(crate) async fn busy() -> TestApp {
     let rules = sluice::rules::load(None).expect("the standard rules");
     let app = TestApp::with(rules, Limits::default()).await;
     shop::open(&app).await;

@@ -45,9 +45,9 @@ impl Person {
             .expect("the page opens");
     }
 
-    /// Goes on as another person, who has signed in elsewhere.
+    /// Goes on as another person, who has signed in elsewhere or not at all.
     pub(crate) async fn become_another(&self, other: &Visitor) {
-        let token = &other.cookies["sluice"];
+        let token = other.cookies.get("sluice").map_or("", String::as_str);
         self.browser.keep_cookie(&self.url, "sluice", token).await;
     }
 
@@ -145,7 +145,11 @@ impl Person {
             }
         }
         browser.prefer_colours("light").await;
-        browser.resize(1440, 900).await;
+        for width in [768, 1100, 1200, 1440] {
+            browser.resize(width, 900).await;
+            let wide = self.script(TOO_WIDE).await;
+            assert_eq!(wide, Value::Array(Vec::new()), "{name} at {width}");
+        }
         let complaints = browser.complaints().await;
         // A page that is refused or not there is a failure to the console, and meant; so is a
         // question that gives way to the next one.
