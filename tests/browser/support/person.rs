@@ -150,6 +150,12 @@ impl Person {
             let wide = self.script(TOO_WIDE).await;
             assert_eq!(wide, Value::Array(Vec::new()), "{name} at {width}");
         }
+        let text = self.script("return document.body.innerText").await;
+        let text = text.as_str().expect("a text");
+        assert!(
+            !text.contains("%{"),
+            "{name} has a name not filled in: {text}"
+        );
         let complaints = browser.complaints().await;
         // A page that is refused or not there is a failure to the console, and meant; so is a
         // question that gives way to the next one.
