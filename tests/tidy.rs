@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What a person sees together; none uses another.
-const AREAS: [&str; 15] = [
+const AREAS: [&str; 16] = [
     "certification",
     "claims",
     "disputes",
@@ -363,9 +363,12 @@ fn what_a_template_shows_is_escaped() {
     );
     let broken: Vec<String> = files("src", "rs")
         .into_iter()
-        .filter(|(_, text)| {
+        .filter(|(name, text)| {
             let parts = text.matches("impl HtmlSafe for").count();
-            parts > text.matches("derive(Template").count()
+            // What is drawn already was drawn by a template: its only maker takes one.
+            let drawn =
+                name == "src/web/shelf.rs" && text.contains("pub fn new(fragment: &impl Template)");
+            parts > text.matches("derive(Template").count() + usize::from(drawn)
         })
         .map(|(name, _)| format!("{name} says that something needs no escaping"))
         .collect();

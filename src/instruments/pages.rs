@@ -8,11 +8,12 @@ use axum::response::{IntoResponse, Redirect, Response};
 use market::{ClientId, ListInstrument, Market};
 
 use super::forms::{Terms, Ticket, plain_price};
-use super::fragments::{self, Bill, Book, HourState, Stats, TAPE, Tape, Week};
+use super::fragments::{self, Bill};
 use super::queries::{self, Key};
 use crate::app::App;
 use crate::web::image::Image;
 use crate::web::quote::Quote;
+use crate::web::shelf::Drawn;
 use crate::web::symbol::Symbol;
 use crate::web::window::{Window, soon};
 use crate::web::{Error, FieldErrors, Kept, Locale, Session, Shell, error, format, say};
@@ -31,11 +32,10 @@ pub(super) struct Show {
     hours: i64,
     lot: i64,
     tick: String,
-    week_title: String,
-    week: Week,
-    stats: Stats,
-    book: Book,
-    tape: Tape,
+    week: Drawn,
+    stats: Drawn,
+    book: Drawn,
+    tape: Drawn,
     ticket: Ticket,
     errors: FieldErrors,
     notice: Option<String>,
@@ -84,26 +84,17 @@ pub(super) async fn draw(
 ) -> Result<Show, Error> {
     let (locale, now) = (shell.locale, app.clock.now());
     let instrument = fragments::listed(&app.feed.market(), symbol)?;
-    let trades = queries::tape(&app.db, instrument.instrument, TAPE).await?;
     let soon = soon(&app.clock);
     let window = ticket.window(soon);
-    let (depth, asks, cash) = {
-        let market = app.feed.market();
-        (
-            market.depth(instrument.instrument, window.period),
-            queries::asks(&market, instrument.instrument, now),
-            fragments::cash(&market, session),
-        )
-    };
+    let shared = fragments::shared(app, locale, &instrument, &window).await?;
+    let (depth, cash) = (&shared.depth, fragments::cash(&app.feed.market(), session));
     if ticket.units.is_empty() {
         ticket.units = instrument.lot.max(1).to_string();
     }
     // What was cleared is not filled in again where that is what is wrong.
     if ticket.price.is_empty() && errors.is_empty() {
         let units = ticket.units.parse().unwrap_or(instrument.lot);
-        let best = Quote::new(&depth, units, None)
-            .limit()
-            .or(trades.first().map(|t| t.price));
+        let best = Quote::new(depth, units, None).limit().or(shared.last);
         ticket.price = best.map(plain_price).unwrap_or_default();
     }
     let path = format!("/market/{symbol}");
@@ -118,12 +109,11 @@ pub(super) async fn draw(
         hours: window.hours(),
         lot: instrument.lot,
         tick: plain_price(instrument.tick),
-        week_title: fragments::week_title(now, locale),
-        week: fragments::week(&asks, now, &window, &path, locale),
-        stats: Stats::new(locale, &words, &depth, &trades),
-        book: Book::new(locale, &window, &depth),
-        tape: Tape::new(locale, &trades, now),
-        bill: Bill::new(locale, &ticket, soon, &depth, cash),
+        week: shared.week.clone(),
+        stats: shared.stats.clone(),
+        book: shared.book.clone(),
+        tape: shared.tape.clone(),
+        bill: Bill::new(locale, &ticket, soon, depth, cash),
         card: card(app, &shell, &words),
         symbol: words,
         shell: shell.live_from(live),
