@@ -17,7 +17,9 @@ use crate::app::App;
 use crate::web::Access::{
     self, Active, Anyone, Entering, Member, Participant, ParticipantOr, Platform, SignedIn,
 };
-use crate::web::Role::{self, Arbiter, Auditor, Buyer, Finance, Operations, Operator, Owner};
+use crate::web::Role::{
+    self, Approver, Arbiter, Auditor, Buyer, Finance, Operations, Operator, Owner,
+};
 use crate::web::shell::REQUEST_ID;
 use crate::web::{
     access, assets, body, error, headers, kept, metrics, preferences, session, to_the_end,
@@ -67,13 +69,20 @@ fn table() -> Table {
         .post("/settings/members/{id}/removal", Member(&[Owner]), members::actions::remove)
         .post("/settings/invitations", Member(&[Owner]), members::actions::invite)
         .post("/settings/invitations/{id}/revocation", Member(&[Owner]), members::actions::revoke)
+        .post("/settings/approval", Member(&[Owner]), members::actions::approval)
         .get("/join", Anyone, members::pages::join)
         .post("/join", Anyone, members::actions::join)
         .post("/preferences", Anyone, preferences::keep)
         .get("/orders", Participant, orders::pages::index)
         .get("/orders/live", Participant, orders::fragments::live)
         .get("/orders/{id}", Participant, orders::pages::show)
+        .get("/orders/{id}/replacement", Active(&[Buyer]), orders::pages::replacement)
+        .post("/orders/{id}/replace", Active(&[Buyer]), orders::actions::replace)
         .post("/orders/{id}/cancel", Member(&[Buyer, Operator]), orders::actions::cancel)
+        .get("/orders/requests/{id}", Participant, orders::pages::request)
+        .post("/orders/requests/{id}/approve", Active(&[Approver]), orders::actions::approve)
+        .post("/orders/requests/{id}/decline", Member(&[Approver]), orders::actions::decline)
+        .post("/orders/requests/{id}/withdraw", Participant, orders::actions::withdraw)
         .get("/trades/{id}", Participant, orders::pages::trade)
         .get("/trades/{id}/note", Participant, orders::pages::note_file)
         .get("/leases", Participant, leases::pages::index)

@@ -190,6 +190,32 @@ fn sql_is_written_where_it_belongs() {
 }
 
 #[test]
+fn a_members_bid_goes_to_the_market_in_one_place() {
+    let mut broken = Vec::new();
+    for (name, text) in files("src", "rs") {
+        let home = name.split('/').nth(1).unwrap_or_default();
+        // A pool's tariffs are asks.
+        if !AREAS.contains(&home) || home == "pools" {
+            continue;
+        }
+        for command in ["Command::PlaceOrder", "Command::ReplaceOrder"] {
+            if production(&text).contains(command) {
+                broken.push(format!("{name} sends {command}"));
+            }
+        }
+    }
+    for (name, text) in files("src/pools", "rs") {
+        if production(&text).contains("Side::Buy") {
+            broken.push(format!("{name} makes a bid"));
+        }
+    }
+    expect_none(
+        "src/web/placing asks whether a bid needs a second person",
+        &broken,
+    );
+}
+
+#[test]
 fn files_stay_small() {
     let mut broken = Vec::new();
     for folder in ["src", "crates", "tests"] {

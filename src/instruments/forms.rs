@@ -12,6 +12,7 @@ use super::queries::Key;
 use crate::clock;
 use crate::web::form::{plain, whole};
 use crate::web::image::Image;
+use crate::web::placing::Access;
 use crate::web::quote::Quote;
 use crate::web::window::Window;
 use crate::web::{FieldErrors, Locale, error, format, quote};
@@ -55,13 +56,6 @@ pub(super) struct Terms {
     pub(super) tif: TimeInForce,
     pub(super) min_fill: Option<i64>,
     pub(super) post_only: bool,
-}
-
-/// What is to be found started, and by which key.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Access {
-    pub(super) image: &'static str,
-    pub(super) ssh_key: Option<i64>,
 }
 
 impl Ticket {

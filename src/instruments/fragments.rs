@@ -12,7 +12,7 @@ use market::{
     Account, AccountKind, Depth, Hour, Level, ListInstrument, Market, Money, Period, Timestamp,
 };
 
-use super::forms::{Terms, Ticket};
+use super::forms::Ticket;
 use super::queries::{self, Traded};
 use crate::app::App;
 use crate::clock;
@@ -226,7 +226,7 @@ impl Bill {
         };
         let quote = Quote::new(depth, terms.units, Some(terms.price));
         bill.lines = lines(locale, &quote, terms.window.hours());
-        bill.outcome = outcome(locale, &terms, &quote);
+        bill.outcome = quote.outcome(locale, terms.units, terms.tif, terms.post_only);
         bill.hold = Some(format::money(hold));
         bill.missing = cash
             .filter(|cash| *cash < hold)
@@ -257,22 +257,6 @@ pub(super) fn short_of(locale: Locale, ticket: &Ticket, depth: &Depth) -> Option
         0 => Some(locale.t("bill.none").into_owned()),
         most => Some(locale.tr("ticket.most", [("n", &format::count(most))])),
     }
-}
-
-/// What would come of the order now, in one sentence.
-pub(super) fn outcome(locale: Locale, terms: &Terms, quote: &Quote) -> String {
-    let units = format::count(quote.units);
-    let rest = format::count(terms.units - quote.units);
-    let key = match (terms.tif, quote.units) {
-        _ if terms.post_only && quote.units > 0 => "bill.post_only",
-        (_, filled) if filled == terms.units => "bill.all",
-        (market::TimeInForce::Fok, _) => "bill.fok",
-        (market::TimeInForce::Ioc, 0) => "bill.ioc_none",
-        (market::TimeInForce::Ioc, _) => "bill.ioc_some",
-        (_, 0) => "bill.rest_all",
-        _ => "bill.rest_some",
-    };
-    locale.tr(key, [("n", &units), ("rest", &rest)])
 }
 
 /// A participant's cash, for who has signed in.

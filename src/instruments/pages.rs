@@ -5,13 +5,14 @@ use askama_web::WebTemplate;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use market::{ClientId, ListInstrument, Market};
+use market::{ClientId, ListInstrument, Market, Money, OrderId};
 
 use super::forms::{Terms, Ticket, plain_price};
 use super::fragments::{self, Bill};
 use super::queries::{self, Key};
 use crate::app::App;
 use crate::web::image::Image;
+use crate::web::placing::{self, COUNTED_HOURS, Excess, RequestId};
 use crate::web::quote::Quote;
 use crate::web::shelf::Drawn;
 use crate::web::symbol::Symbol;
@@ -200,8 +201,8 @@ pub(super) struct Confirm {
     promises: Vec<String>,
     errors: FieldErrors,
     notice: Option<String>,
-    /// The order that this ticket has become already.
-    placed: Option<String>,
+    /// What this ticket has become already, in words, and where that is.
+    placed: Option<(String, String)>,
     change: String,
     again: String,
     here: String,
@@ -221,6 +222,8 @@ struct Review {
     cash_after: Option<String>,
     missing: Option<String>,
     unit_hours: String,
+    /// Why a second person is to approve it.
+    approval: Option<String>,
 }
 
 /// Why a ticket can't be confirmed: what is wrong at its fields, and what is wrong with all of it.
@@ -345,10 +348,15 @@ pub(super) async fn ask(
             .first()
             .map_or_else(String::new, |key| key.id.to_string());
     }
+    let client_id = ClientId(ticket.client_id.clone());
+    let asked = placing::asked(app, participant, &client_id).await?;
+    let hold = terms.hold().unwrap_or_default();
+    let excess = placing::excess(app, &session.member, &client_id, hold).await?;
     let market = app.feed.market();
-    let placed = market.order_of(participant, &ClientId(ticket.client_id.clone()));
+    let placed = placed(locale, market.order_of(participant, &client_id), asked);
     let path = format!("/market/{}", listed.symbol);
-    let review = review(app, &market, locale, session, listed, terms);
+    let mut review = review(app, &market, locale, session, listed, terms);
+    review.approval = excess.map(|excess| why_second(locale, excess));
     let again = format!("{path}/confirm?{}", ticket.query());
     Ok(Confirm {
         facts: facts(locale, &symbol, terms, market.rules().version),
@@ -357,7 +365,7 @@ pub(super) async fn ask(
         promises: promises(&market, locale, &symbol),
         images,
         keys,
-        placed: placed.map(|order| order.to_string()),
+        placed,
         change: format!("{path}?{}#ticket", ticket.query()),
         here: error::encoded(&format!("{again}&client_id={}", ticket.client_id)),
         again,
@@ -368,6 +376,36 @@ pub(super) async fn ask(
         notice,
         shell,
     })
+}
+
+/// What a ticket has become already, in words, and where that is.
+fn placed(
+    locale: Locale,
+    order: Option<OrderId>,
+    asked: Option<RequestId>,
+) -> Option<(String, String)> {
+    if let Some(order) = order {
+        let said = locale.tr("confirm.placed", [("order", &order.to_string())]);
+        return Some((said, format!("/orders/{order}")));
+    }
+    let id = asked?;
+    let said = locale.tr("confirm.asked", [("request", &id.to_string())]);
+    Some((said, format!("/orders/requests/{id}")))
+}
+
+/// Why an order needs a second person.
+fn why_second(locale: Locale, excess: Excess) -> String {
+    let key = if excess.already > Money::ZERO {
+        "confirm.approval_sum"
+    } else {
+        "confirm.approval"
+    };
+    let words = [
+        ("above", &*format::money(excess.above)),
+        ("already", &format::money(excess.already)),
+        ("h", &COUNTED_HOURS.to_string()),
+    ];
+    locale.tr(key, words)
 }
 
 fn review(
@@ -388,7 +426,8 @@ fn review(
         .filter(|_| quote.units == terms.units && !terms.post_only);
     Review {
         at: format::clock_time(app.clock.now()),
-        outcome: fragments::outcome(locale, terms, &quote),
+        outcome: quote.outcome(locale, terms.units, terms.tif, terms.post_only),
+        approval: None,
         lines: fragments::lines(locale, &quote, hours),
         total: total.map(format::money),
         hold: format::money(hold),
@@ -410,14 +449,6 @@ fn facts(
     terms: &Terms,
     rules: i64,
 ) -> Vec<(&'static str, String)> {
-    let tif = match terms.tif {
-        market::TimeInForce::Gtc => locale.t("ticket.tif.gtc").into_owned(),
-        market::TimeInForce::Gtd { until } => {
-            locale.tr("confirm.until", [("when", &locale.minute(until))])
-        }
-        market::TimeInForce::Ioc => locale.t("ticket.tif.ioc").into_owned(),
-        market::TimeInForce::Fok => locale.t("ticket.tif.fok").into_owned(),
-    };
     let hours = terms.window.hours().to_string();
     let period = locale.period(terms.window.period);
     let price = format::money(terms.price);
@@ -435,7 +466,7 @@ fn facts(
             "ticket.price",
             format!("{price} {}", locale.t("unit.price")),
         ),
-        ("ticket.tif", tif),
+        ("ticket.tif", say::stands(locale, terms.tif)),
     ];
     if let Some(units) = terms.min_fill {
         let units = format!("{} {}", format::count(units), locale.t("unit.units"));

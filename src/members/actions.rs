@@ -10,7 +10,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::forms::{Invite, Join, Password, Ticked};
+use super::forms::{Approval, Invite, Join, Password, Ticked};
+use super::pages::Typed;
 use super::store::{Kept, NewInvitation, NotJoined};
 use super::{pages, queries, store};
 use crate::app::App;
@@ -172,14 +173,54 @@ pub async fn remove(
     Ok(Redirect::to("/settings/members?removed").into_response())
 }
 
+/// `POST /settings/approval`: the amount above which an order needs a second person.
+///
+/// # Errors
+/// When the database fails.
+pub async fn approval(
+    State(app): State<App>,
+    _: Fresh,
+    origin: Origin,
+    shell: Shell,
+    member: Member,
+    Form(form): Form<Approval>,
+) -> Result<Response, Error> {
+    let above = match form.read(shell.locale) {
+        Ok(above) => above,
+        Err(errors) => {
+            let typed = Typed {
+                approval: Some(form),
+                errors,
+                ..Typed::default()
+            };
+            let page = pages::draw_members(&app, shell, &member, typed).await?;
+            return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
+        }
+    };
+    let mut db = app.db.begin().await.context("setting an amount")?;
+    let before = store::approval_above(&mut db, member.participant, above).await?;
+    if before != above {
+        let act = Act {
+            what: "approval_amount_changed",
+            subject: format!("participant:{}", member.participant.0),
+            detail: json!({ "before": before, "after": above }),
+        };
+        acts::record(&mut db, &origin, act).await?;
+    }
+    db.commit().await.context("setting an amount")?;
+    Ok(Redirect::to("/settings/members?approval").into_response())
+}
+
 /// Why nothing was changed.
 async fn stays(app: &App, shell: Shell, member: &Member, kept: Kept) -> Result<Response, Error> {
     if kept == Kept::Unknown {
         return Err(Error::NotFound);
     }
-    let notice = shell.t("members.last_owner").into_owned();
-    let (form, errors) = (Invite::default(), FieldErrors::default());
-    let page = pages::draw_members(app, shell, member, form, errors, Some(notice)).await?;
+    let typed = Typed {
+        notice: Some(shell.t("members.last_owner").into_owned()),
+        ..Typed::default()
+    };
+    let page = pages::draw_members(app, shell, member, typed).await?;
     Ok((StatusCode::CONFLICT, page).into_response())
 }
 
@@ -198,7 +239,12 @@ pub async fn invite(
 ) -> Result<Response, Error> {
     let errors = form.check(shell.locale);
     if !errors.is_empty() {
-        let page = pages::draw_members(&app, shell, &member, form, errors, None).await?;
+        let typed = Typed {
+            invite: form,
+            errors,
+            ..Typed::default()
+        };
+        let page = pages::draw_members(&app, shell, &member, typed).await?;
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
     }
     let token = session::secret()?;

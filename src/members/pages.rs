@@ -13,7 +13,9 @@ use crate::app::App;
 use crate::clock;
 use crate::web::passwords::SHORTEST;
 use crate::web::session::{self, Roles};
-use crate::web::{Error, FieldErrors, Kept, Locale, Member, Role, Session, Shell, second_factor};
+use crate::web::{
+    Error, FieldErrors, Kept, Locale, Member, Role, Session, Shell, format, second_factor,
+};
 
 #[derive(Template, WebTemplate)]
 #[template(path = "members/settings.html")]
@@ -113,9 +115,24 @@ pub(super) struct Members {
     members: Vec<MemberView>,
     invitations: Vec<InvitationView>,
     invite: forms::Invite,
+    /// The amount above which an order needs a second person.
+    above: Option<String>,
+    approval: forms::Approval,
+    /// Whether more than one member can approve or ask: else nobody is a second person.
+    has_second: bool,
     errors: FieldErrors,
     notice: Option<String>,
     done: Option<&'static str>,
+}
+
+/// What was typed on the page, and what is wrong with it.
+#[derive(Default)]
+pub(super) struct Typed {
+    pub(super) invite: forms::Invite,
+    /// The amount, where it was typed.
+    pub(super) approval: Option<forms::Approval>,
+    pub(super) errors: FieldErrors,
+    pub(super) notice: Option<String>,
 }
 
 struct MemberView {
@@ -148,7 +165,8 @@ impl MemberView {
     }
 }
 
-const MEMBERS_DONE: [(&str, &str); 3] = [
+const MEMBERS_DONE: [(&str, &str); 4] = [
+    ("approval", "members.done.approval"),
     ("roles", "members.done.roles"),
     ("removed", "members.done.removed"),
     ("revoked", "members.done.revoked"),
@@ -169,15 +187,12 @@ pub async fn members(
         .iter()
         .find(|(name, _)| uri.query() == Some(*name))
         .map(|(_, key)| *key);
-    let form = kept.form("/settings/invitations").unwrap_or_default();
-    let page = draw_members(
-        &app,
-        kept.told(shell),
-        &member,
-        form,
-        FieldErrors::default(),
-        None,
-    );
+    let typed = Typed {
+        invite: kept.form("/settings/invitations").unwrap_or_default(),
+        approval: kept.form("/settings/approval"),
+        ..Typed::default()
+    };
+    let page = draw_members(&app, kept.told(shell), &member, typed);
     let page = Members {
         done,
         ..page.await?
@@ -185,15 +200,19 @@ pub async fn members(
     Ok(page.into_response())
 }
 
-/// The members with an invitation as it was typed and what is wrong.
+/// The members with what was typed and what is wrong with it.
 pub(super) async fn draw_members(
     app: &App,
     shell: Shell,
     member: &Member,
-    invite: forms::Invite,
-    errors: FieldErrors,
-    notice: Option<String>,
+    typed: Typed,
 ) -> Result<Members, Error> {
+    let Typed {
+        invite,
+        approval,
+        errors,
+        notice,
+    } = typed;
     let locale = shell.locale;
     let minute = |at| locale.minute(clock::stamp(at));
     let rows = queries::members(&app.db, member.participant).await?;
@@ -203,8 +222,13 @@ pub(super) async fn draw_members(
     } else {
         Vec::new()
     };
+    let above = queries::approval_above(&app.db, member.participant).await?;
+    let approvers = rows.iter().filter(|row| row.roles.have(&[Role::Approver]));
     Ok(Members {
         shell,
+        above: above.map(format::money),
+        approval: approval.unwrap_or_else(|| forms::Approval::of(above)),
+        has_second: approvers.count() > 1,
         participant: member.name.clone(),
         is_owner,
         members: rows

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use jiff_sqlx::ToSqlx;
-use market::ParticipantId;
+use market::{Money, ParticipantId};
 use sqlx::PgPool;
 
 use crate::clock;
@@ -43,6 +43,17 @@ pub(super) async fn members(db: &PgPool, of: ParticipantId) -> Result<Vec<Member
             since: since.to_jiff(),
         })
         .collect())
+}
+
+/// The amount above which a participant's orders need a second person.
+pub(super) async fn approval_above(db: &PgPool, of: ParticipantId) -> Result<Option<Money>, Error> {
+    let above: Option<i64> =
+        sqlx::query_scalar("SELECT approval_above FROM participants WHERE id = $1")
+            .bind(of.0)
+            .fetch_one(db)
+            .await
+            .context("reading an amount")?;
+    Ok(above.map(Money))
 }
 
 /// An invitation that is still good.

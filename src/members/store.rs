@@ -3,7 +3,7 @@
 use anyhow::Context;
 use jiff::SignedDuration;
 use jiff_sqlx::ToSqlx;
-use market::ParticipantId;
+use market::{Money, ParticipantId};
 use sqlx::PgConnection;
 
 use crate::clock;
@@ -136,6 +136,25 @@ pub(super) async fn remove(
     .await
     .context("removing a member")?;
     Ok(Ok(before))
+}
+
+/// Sets the amount above which an order needs a second person; gives the one before.
+pub(super) async fn approval_above(
+    db: &mut PgConnection,
+    of: ParticipantId,
+    above: Option<Money>,
+) -> Result<Option<Money>, Error> {
+    let before: Option<i64> = sqlx::query_scalar(
+        "UPDATE participants p SET approval_above = $2
+         FROM (SELECT id, approval_above FROM participants WHERE id = $1 FOR NO KEY UPDATE) old
+         WHERE p.id = old.id RETURNING old.approval_above",
+    )
+    .bind(of.0)
+    .bind(above.map(|above| above.0))
+    .fetch_one(db)
+    .await
+    .context("setting an amount")?;
+    Ok(before.map(Money))
 }
 
 /// An invitation that is made.

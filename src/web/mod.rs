@@ -23,6 +23,7 @@ pub mod live;
 pub mod metrics;
 pub mod minutes;
 pub mod passwords;
+pub mod placing;
 pub mod preferences;
 pub mod quote;
 pub mod reference;

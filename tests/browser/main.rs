@@ -2,6 +2,7 @@
 
 #[path = "../journeys/support/app.rs"]
 mod app;
+mod approvals;
 mod buy;
 mod day;
 mod disputes;

@@ -70,6 +70,25 @@ const DISPUTES: [&str; 3] = [
      VALUES (2, 9003, now(), 5000, 'x')",
 ];
 
+/// Requests of A: `r1` and `r2` by a buyer who calls nothing, `r3` by one who does.
+const REQUESTS: [&str; 4] = [
+    "INSERT INTO users (id, participant, login, password_hash, created_at)
+     OVERRIDING SYSTEM VALUE VALUES (9004, 2, 'asks', '', now())",
+    "INSERT INTO member_roles (user_id, participant, role, granted_at)
+     VALUES (9004, 2, 'buyer', now())",
+    "INSERT INTO order_access (participant, client_id, image, set_by, set_at)
+     SELECT 2, 'web-matrix-request-' || n, 'bare', 9004, now() FROM generate_series(1, 3) AS n",
+    "INSERT INTO order_requests
+         (participant, client_id, body, cost, good_until, asked_by, asked_at)
+     SELECT 2, 'web-matrix-request-' || n,
+         c.body - 'do' || jsonb_build_object('client_id', 'web-matrix-request-' || n),
+         2880000, '2026-10-25 01:00Z',
+         CASE WHEN n < 3 THEN 9004 ELSE (SELECT id FROM users WHERE login = 'buyer-of-a') END,
+         '2026-10-25'
+     FROM generate_series(1, 3) AS n, commands c WHERE c.body->>'client_id' = 'rests'
+     ORDER BY n",
+];
+
 /// The site with all that is in it.
 pub(super) struct World {
     pub(super) app: TestApp,
@@ -119,6 +138,10 @@ impl World {
         }
         let callers = callers(&app, b, q, s).await;
         certify(&app).await;
+        for insert in REQUESTS {
+            let inserted = sqlx::query(insert).execute(&app.database.pool).await;
+            inserted.expect("A's requests are there");
+        }
         let key = "INSERT INTO ssh_keys
              (participant, name, algorithm, public_key, fingerprint, added_by, added_at)
              SELECT $1, 'k', 'Ed25519', 'none', 'SHA256:none', min(id), now()
