@@ -52,6 +52,8 @@ fn page(path: &str) -> Option<(Who, &'static str)> {
         "/join" => (Who::Visitor, "/join?invitation={invitation}"),
         "/orders" => (Buyer, "/orders"),
         "/orders/{id}" => (Buyer, "/orders/{order}"),
+        "/orders/{id}/replacement" => (Buyer, "/orders/{order}/replacement?units=4&price=9.80"),
+        "/orders/requests/{id}" => (Buyer, "/orders/requests/r1"),
         "/trades/{id}" => (Buyer, "/trades/t1"),
         "/leases" => (Buyer, "/leases"),
         "/leases/{id}" => (Buyer, "/leases/l1"),
@@ -134,6 +136,12 @@ impl World {
         let invited = buyer.post("/settings/invitations", &invited).await;
         let link = invited.text("#link");
         let (_, invitation) = link.split_once("invitation=").expect("a link");
+        let above = buyer.post("/settings/approval", &[("above", "100")]).await;
+        assert_eq!(above.status, 303, "{}", above.body);
+        let mut asking = member(app, BUYER.0, &[Role::Buyer], "bob").await;
+        let typed = [("units", "8"), ("hours", "4")];
+        let asked = asking.order("A100-80GB.GUZ-GAN.SILVER", &typed).await;
+        assert_eq!(asked.status, 303, "{}", asked.body);
         let number = async |query: &'static str| {
             let number = sqlx::query_scalar(query);
             let number: i64 = number.fetch_one(&app.database.pool).await.expect("a row");
