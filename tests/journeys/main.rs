@@ -30,3 +30,4 @@ mod supply;
 mod support;
 mod ticket;
 mod wallet;
+mod world;
