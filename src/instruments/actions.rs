@@ -1,8 +1,8 @@
 //! Buying.
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
 use market::{Command, EventKind, LeaseId, ListInstrument, OrderId, Rejection};
 
 use super::forms::{Terms, Ticket};
@@ -11,7 +11,7 @@ use super::{fragments, queries, store};
 use crate::app::App;
 use crate::sequencer::{Actor, Receipt, SubmitError};
 use crate::web::symbol::Symbol;
-use crate::web::{Error, FieldErrors, Form, Session, Shell, error, say};
+use crate::web::{Error, FieldErrors, Form, Session, Shell, say};
 
 /// `POST /market/{symbol}/orders`: the confirmed ticket as an order; then to its lease, or to the
 /// order.
@@ -21,7 +21,6 @@ use crate::web::{Error, FieldErrors, Form, Session, Shell, error, say};
 pub async fn buy(
     State(app): State<App>,
     Path(symbol): Path<String>,
-    headers: HeaderMap,
     shell: Shell,
     session: Session,
     Form(mut ticket): Form<Ticket>,
@@ -83,7 +82,7 @@ pub async fn buy(
         Err(SubmitError::Busy | SubmitError::Stopped) => return Err(Error::Busy),
     };
     match receipt.rejection() {
-        None => Ok(error::redirect(&headers, &onward(&receipt))),
+        None => Ok(Redirect::to(&onward(&receipt)).into_response()),
         Some(Rejection::DuplicateId) => {
             // This ticket was an order already; what is sent now is another one.
             ticket.client_id = crate::web::form::client_id();

@@ -2,8 +2,10 @@
 
 #[path = "../journeys/support/app.rs"]
 mod app;
+mod bad_input;
 mod buy;
 mod disputes;
+mod keyboard;
 mod live;
 #[path = "../journeys/support/market.rs"]
 mod market;
@@ -19,3 +21,4 @@ mod tools;
 #[expect(dead_code, reason = "the journeys use all of it")]
 #[path = "../journeys/support/visitor.rs"]
 mod visitor;
+mod without_scripts;
