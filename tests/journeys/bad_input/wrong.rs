@@ -54,9 +54,9 @@ fn wrong(kind: Kind) -> Vec<String> {
     };
     if matches!(kind, Kind::Whole | Kind::Count | Kind::Money) {
         values.extend(of(&numbers));
+        values.push("9".repeat(10_000));
     }
     if !values.is_empty() {
-        values.push("9".repeat(10_000));
         values.push(long());
     }
     values

@@ -27,9 +27,12 @@ pub(crate) async fn tables(app: &TestApp) -> Tables {
         .iter()
         .filter(|name| BESIDES.iter().all(|(besides, _)| besides != name))
         .map(|name| {
+            // When somebody was last seen is noted once a minute, whatever they ask.
+            let seen = if name == "sessions" { "seen_at" } else { "" };
             format!(
-                "SELECT '{name}', count(*), coalesce(md5(string_agg(t::text, ' ' ORDER BY t::text)), '')
-                 FROM {name} t"
+                "SELECT '{name}', count(*),
+                     coalesce(md5(string_agg(r::text, ' ' ORDER BY r::text)), '')
+                 FROM (SELECT to_jsonb(t) - '{seen}' AS r FROM {name} t) rows"
             )
         })
         .collect::<Vec<_>>()
