@@ -3,9 +3,9 @@
 use axum::Router;
 use axum::extract::Request;
 use axum::handler::Handler;
-use axum::http::{Method, StatusCode};
+use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn, from_fn_with_state, map_request};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Redirect};
 use axum::routing::{MethodRouter, get, post};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -67,9 +67,9 @@ fn table() -> Table {
         .get("/settings/members", Participant, members::pages::members)
         .post("/settings/members/{id}/roles", Member(&[Owner]), members::actions::roles)
         .post("/settings/members/{id}/removal", Member(&[Owner]), members::actions::remove)
-        .post("/settings/invitations", Member(&[Owner]), members::actions::invite)
-        .post("/settings/invitations/{id}/revocation", Member(&[Owner]), members::actions::revoke)
-        .post("/settings/approval", Member(&[Owner]), members::actions::approval)
+        .post("/settings/members/invitations", Member(&[Owner]), members::actions::invite)
+        .post("/settings/members/invitations/{id}/revocation", Member(&[Owner]), members::actions::revoke)
+        .post("/settings/members/approval", Member(&[Owner]), members::actions::approval)
         .get("/join", Anyone, members::pages::join)
         .post("/join", Anyone, members::actions::join)
         .post("/preferences", Anyone, preferences::keep)
@@ -193,6 +193,27 @@ impl Table {
         self.add(Method::POST, path, access, post(handler))
     }
 
+    /// All of it; and who asks for a form's URL as if it were a page, by loading anew what it
+    /// answered or by signing in, is led to the page above it, where the form stands.
+    fn with_ways_back(self) -> Router<App> {
+        let is_page = |path: &str| {
+            let mut routes = self.routes.iter();
+            routes.any(|route| route.method == Method::GET && route.path == path)
+        };
+        let only_forms = self.routes.iter().filter(|route| !is_page(route.path));
+        let mut router = self.router.clone();
+        for route in only_forms {
+            let mut above = route.path.rsplit_once('/').map_or("", |(above, _)| above);
+            while !above.is_empty() && !is_page(above) {
+                above = above.rsplit_once('/').map_or("", |(above, _)| above);
+            }
+            let parts = above.matches('/').count();
+            let lead = move |uri: Uri| async move { Redirect::to(&beginning(&uri, parts)) };
+            router = router.route(route.path, get(lead));
+        }
+        router
+    }
+
     fn add(
         mut self,
         method: Method,
@@ -208,6 +229,22 @@ impl Table {
             access,
         });
         self
+    }
+}
+
+/// The first so many parts of a path, with its query.
+fn beginning(uri: &Uri, parts: usize) -> String {
+    let path: String = uri
+        .path()
+        .split('/')
+        .skip(1)
+        .take(parts)
+        .map(|part| format!("/{part}"))
+        .collect();
+    let path = if path.is_empty() { "/" } else { &path };
+    match uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
     }
 }
 
@@ -229,7 +266,7 @@ pub fn router(app: App) -> Router {
         .layer(from_fn_with_state(app.clone(), session::load))
         .layer(from_fn_with_state(app.clone(), kept::keep));
     table()
-        .router
+        .with_ways_back()
         .fallback(|| async { StatusCode::NOT_FOUND })
         .layer(layers)
         .merge(machines(&app))

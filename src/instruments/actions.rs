@@ -1,8 +1,8 @@
 //! Buying.
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
 use market::{ListInstrument, Rejection};
 
 use super::forms::{Terms, Ticket};
@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::web::acts::Origin;
 use crate::web::placing::{self, Placed};
 use crate::web::symbol::Symbol;
-use crate::web::{Error, FieldErrors, Form, Session, Shell, error, say};
+use crate::web::{Error, FieldErrors, Form, Session, Shell, say};
 
 /// `POST /market/{symbol}/orders`: the confirmed ticket as an order; then to its lease, to the
 /// order, or to the request that a second person is to approve.
@@ -22,7 +22,6 @@ use crate::web::{Error, FieldErrors, Form, Session, Shell, error, say};
 pub async fn buy(
     State(app): State<App>,
     Path(symbol): Path<String>,
-    headers: HeaderMap,
     origin: Origin,
     shell: Shell,
     session: Session,
@@ -76,7 +75,7 @@ pub async fn buy(
         Placed::Answered(receipt) => receipt,
         Placed::Asked(id) => {
             let request = format!("/orders/requests/{id}?asked");
-            return Ok(error::redirect(&headers, &request));
+            return Ok(Redirect::to(&request).into_response());
         }
         Placed::Used => {
             ticket.client_id = crate::web::form::client_id();
@@ -87,7 +86,7 @@ pub async fn buy(
         Placed::Uncertain => return ask(ticket, notice("ticket.uncertain")).await,
     };
     match receipt.rejection() {
-        None => Ok(error::redirect(&headers, &placing::onward(&receipt))),
+        None => Ok(Redirect::to(&placing::onward(&receipt)).into_response()),
         Some(Rejection::DuplicateId) => {
             // This ticket was an order already; what is sent now is another one.
             ticket.client_id = crate::web::form::client_id();

@@ -94,10 +94,10 @@ impl Ticket {
         self.mode != "advanced"
     }
 
-    /// The period that it names, or the next hours that can be had.
+    /// The period that it names; what can't be read of it is of the next hours that can be had.
     pub(super) fn window(&self, soon: Timestamp) -> Window {
         let next = Window::next(soon, HOURS);
-        Window::read(&self.day, &self.hour, &self.hours, &next).unwrap_or(next)
+        Window::nearest(&self.day, &self.hour, &self.hours, &next)
     }
 
     /// Fills in what a simple ticket leaves to the book: the price that gets all of it now, or

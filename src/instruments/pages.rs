@@ -30,7 +30,7 @@ pub(super) struct Show {
     until_days: Vec<(String, String)>,
     day: String,
     hour: i8,
-    hours: i64,
+    hours: String,
     lot: i64,
     tick: String,
     week: Drawn,
@@ -57,10 +57,15 @@ struct Card {
 pub async fn show(
     State(app): State<App>,
     Path(symbol): Path<String>,
+    kept: Kept,
     shell: Shell,
     session: Option<axum::Extension<Session>>,
     Query(ticket): Query<Ticket>,
 ) -> Result<Response, Error> {
+    let ticket = kept
+        .form(&format!("/market/{symbol}/orders"))
+        .unwrap_or(ticket);
+    let shell = kept.told(shell);
     let page = draw(
         &app,
         shell,
@@ -89,10 +94,10 @@ pub(super) async fn draw(
     let window = ticket.window(soon);
     let shared = fragments::shared(app, locale, &instrument, &window).await?;
     let (depth, cash) = (&shared.depth, fragments::cash(&app.feed.market(), session));
-    if ticket.units.is_empty() {
+    // What was cleared is not filled in again where that is what is wrong.
+    if ticket.units.is_empty() && errors.get("units").is_none() {
         ticket.units = instrument.lot.max(1).to_string();
     }
-    // What was cleared is not filled in again where that is what is wrong.
     if ticket.price.is_empty() && errors.is_empty() {
         let units = ticket.units.parse().unwrap_or(instrument.lot);
         let best = Quote::new(depth, units, None).limit().or(shared.last);
@@ -107,7 +112,10 @@ pub(super) async fn draw(
         until_days: Window::next(now, 1).days(now, 31, locale),
         day: window.day(),
         hour: window.hour(),
-        hours: window.hours(),
+        hours: match errors.get("hours") {
+            Some(_) => ticket.hours.clone(),
+            None => window.hours().to_string(),
+        },
         lot: instrument.lot,
         tick: plain_price(instrument.tick),
         week: shared.week.clone(),

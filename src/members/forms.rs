@@ -41,6 +41,8 @@ pub struct Ticked {
 #[serde(default)]
 pub struct Invite {
     pub(super) note: String,
+    /// What the link will have in it, and by which a form that is sent twice is known.
+    pub(super) token: String,
     #[serde(flatten)]
     pub(super) roles: Ticked,
 }
@@ -111,6 +113,13 @@ impl Approval {
 }
 
 impl Invite {
+    /// The token, if it is like one of ours.
+    pub(super) fn token(&self) -> Option<&str> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        let is_ours = (40..=64).contains(&self.token.len()) && self.token.bytes().all(is_plain);
+        is_ours.then_some(&self.token)
+    }
+
     /// What is wrong with it, by field.
     pub(super) fn check(&self, locale: Locale) -> FieldErrors {
         let mut errors = FieldErrors::default();

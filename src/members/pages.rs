@@ -143,6 +143,8 @@ struct MemberView {
     has_factor: bool,
     since: String,
     is_this: bool,
+    /// What was ticked and not taken yet.
+    ticked: Option<forms::Ticked>,
 }
 
 struct InvitationView {
@@ -157,10 +159,26 @@ impl Members {
     fn roles(&self) -> [Role; 5] {
         ROLES
     }
+
+    /// Ticks the boxes of a member, by their number, as somebody had ticked them.
+    pub(super) fn tick(&mut self, ticked: Option<(&str, forms::Ticked)>) {
+        if let Some((user, ticked)) = ticked
+            && let Some(member) = self
+                .members
+                .iter_mut()
+                .find(|one| one.user.to_string() == user)
+        {
+            member.ticked = Some(ticked);
+        }
+    }
 }
 
 impl MemberView {
-    fn has(&self, role: Role) -> bool {
+    /// Whether this role's box is ticked.
+    fn is_ticked(&self, role: Role) -> bool {
+        if let Some(ticked) = &self.ticked {
+            return ticked.has(role);
+        }
         self.roles.given().any(|given| given == role)
     }
 }
@@ -188,15 +206,18 @@ pub async fn members(
         .find(|(name, _)| uri.query() == Some(*name))
         .map(|(_, key)| *key);
     let typed = Typed {
-        invite: kept.form("/settings/invitations").unwrap_or_default(),
-        approval: kept.form("/settings/approval"),
+        invite: kept
+            .form("/settings/members/invitations")
+            .unwrap_or_default(),
+        approval: kept.form("/settings/members/approval"),
         ..Typed::default()
     };
     let page = draw_members(&app, kept.told(shell), &member, typed);
-    let page = Members {
+    let mut page = Members {
         done,
         ..page.await?
     };
+    page.tick(kept.form_of_row("/settings/members/", "/roles"));
     Ok(page.into_response())
 }
 
@@ -208,11 +229,14 @@ pub(super) async fn draw_members(
     typed: Typed,
 ) -> Result<Members, Error> {
     let Typed {
-        invite,
+        mut invite,
         approval,
         errors,
         notice,
     } = typed;
+    if invite.token().is_none() {
+        invite.token = session::secret()?;
+    }
     let locale = shell.locale;
     let minute = |at| locale.minute(clock::stamp(at));
     let rows = queries::members(&app.db, member.participant).await?;
@@ -241,6 +265,7 @@ pub(super) async fn draw_members(
                 has_factor: row.has_factor,
                 since: minute(row.since),
                 is_this: row.user == member.user,
+                ticked: None,
             })
             .collect(),
         invitations: invitations

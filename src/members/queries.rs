@@ -6,6 +6,7 @@ use market::{Money, ParticipantId};
 use sqlx::PgPool;
 
 use crate::clock;
+use crate::names;
 use crate::web::Error;
 use crate::web::session::Roles;
 
@@ -92,6 +93,25 @@ pub(super) async fn invitations(
             until: until.to_jiff(),
         })
         .collect())
+}
+
+/// The person who has joined by the invitation of this token under this sign-in name, with the hash
+/// of their password.
+pub(super) async fn joined(
+    db: &PgPool,
+    token: [u8; 32],
+    login: &str,
+) -> Result<Option<(i64, String)>, Error> {
+    let joined = sqlx::query_as(
+        "SELECT u.id, u.password_hash FROM invitations i JOIN users u ON u.id = i.used_by
+         WHERE i.token_sha256 = $1 AND u.login_key = $2 AND u.removed_at IS NULL",
+    )
+    .bind(token.as_slice())
+    .bind(names::key(login))
+    .fetch_optional(db)
+    .await
+    .context("finding who has joined by an invitation")?;
+    Ok(joined)
 }
 
 /// What an invitation is into.

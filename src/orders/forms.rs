@@ -4,7 +4,7 @@ use market::{Market, Money, MoneyError, Order, Rejection};
 use serde::Deserialize;
 
 use crate::web::form::{plain, whole};
-use crate::web::{FieldErrors, Locale, placing};
+use crate::web::{FieldErrors, Locale, placing, say};
 
 /// The most units that a form takes; a typing error is likelier than a larger order.
 const MOST_UNITS: i64 = 1_000_000;
@@ -47,6 +47,9 @@ impl Change {
             errors.add("units", locale.t("ticket.bad.units"));
         }
         let price = plain(&self.price).parse::<Money>();
+        if price.is_ok_and(|price| price <= Money::ZERO) {
+            errors.add("price", say::rejection(locale, Rejection::NotATick));
+        }
         if let Err(error) = price {
             let key = match error {
                 MoneyError::NotANumber => "ticket.bad.price",
@@ -56,7 +59,7 @@ impl Change {
             errors.add("price", locale.t(key));
         }
         match (units, price) {
-            (Some(units), Ok(price)) => Ok((units, price)),
+            (Some(units), Ok(price)) if errors.is_empty() => Ok((units, price)),
             _ => Err(errors),
         }
     }

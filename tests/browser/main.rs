@@ -3,9 +3,11 @@
 #[path = "../journeys/support/app.rs"]
 mod app;
 mod approvals;
+mod bad_input;
 mod buy;
 mod day;
 mod disputes;
+mod keyboard;
 mod live;
 #[path = "../journeys/support/market.rs"]
 mod market;
@@ -21,3 +23,4 @@ mod tools;
 #[expect(dead_code, reason = "the journeys use all of it")]
 #[path = "../journeys/support/visitor.rs"]
 mod visitor;
+mod without_scripts;

@@ -136,7 +136,9 @@ impl World {
         let invited = buyer.post("/settings/invitations", &invited).await;
         let link = invited.text("#link");
         let (_, invitation) = link.split_once("invitation=").expect("a link");
-        let above = buyer.post("/settings/approval", &[("above", "100")]).await;
+        let above = buyer
+            .post("/settings/members/approval", &[("above", "100")])
+            .await;
         assert_eq!(above.status, 303, "{}", above.body);
         let mut asking = member(app, BUYER.0, &[Role::Buyer], "bob").await;
         let typed = [("units", "8"), ("hours", "4")];

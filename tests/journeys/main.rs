@@ -1,6 +1,7 @@
 //! Everything that needs a real PostgreSQL, as one program: one throw-away cluster serves it all.
 
 mod approvals;
+mod bad_input;
 mod buy_and_run;
 mod certification;
 mod containers;
@@ -33,3 +34,4 @@ mod support;
 mod ticket;
 mod wallet;
 mod why_not;
+mod world;

@@ -283,7 +283,7 @@ async fn a_change_does_not_get_round_the_second_person() {
     let app = TestApp::start().await;
     let mut ada = resting(&app).await;
     let above = [("above", "300")];
-    ada.post("/settings/approval", &above).await;
+    ada.post("/settings/members/approval", &above).await;
     let mut bob = people::member(&app, 3, &[Role::Buyer], "bob").await;
     for visitor in [&mut ada, &mut bob] {
         for (units, price) in [("9", "9.00"), ("8", "9.50"), ("20", "10")] {

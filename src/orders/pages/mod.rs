@@ -17,7 +17,7 @@ use super::fragments::{self, List, View, why};
 use super::queries::{self, Fill, OrderRow};
 use crate::app::App;
 use crate::web::symbol::Symbol;
-use crate::web::{Error, FieldErrors, Locale, Member, Role, Shell, format, window};
+use crate::web::{Error, FieldErrors, Kept, Locale, Member, Role, Shell, format, window};
 
 pub use replacement::replacement;
 pub(super) use replacement::{confirm, refuse, refuse_for, too_much};
@@ -90,10 +90,15 @@ pub async fn show(
     State(app): State<App>,
     Path(id): Path<String>,
     uri: Uri,
+    kept: Kept,
     shell: Shell,
     member: Member,
 ) -> Result<Response, Error> {
-    let page = draw(&app, shell, &member, &id, Typed::default()).await?;
+    let typed = Typed {
+        change: kept.form(&format!("/orders/{id}/replace")),
+        ..Typed::default()
+    };
+    let page = draw(&app, kept.told(shell), &member, &id, typed).await?;
     let done = (uri.query() == Some("changed")).then_some("change.done");
     Ok(Show { done, ..page }.into_response())
 }

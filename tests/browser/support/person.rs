@@ -27,10 +27,14 @@ pub(crate) struct Person {
 impl Person {
     /// Opens a browser.
     pub(crate) async fn new(app: &TestApp, language: &'static str) -> Self {
-        let browser = Browser::open(language).await;
+        Self::at(&app.url, language).await
+    }
+
+    /// Opens a browser that finds the site at this address.
+    pub(crate) async fn at(url: &str, language: &'static str) -> Self {
         Self {
-            browser,
-            url: app.url.clone(),
+            browser: Browser::open(language).await,
+            url: url.to_owned(),
             language,
         }
     }

@@ -7,7 +7,7 @@ use super::{CONFIRM, Firm, PAGE, SYMBOL, notice};
 use crate::support::market::hour;
 use crate::support::people::{self, Factor};
 
-const ABOVE: &str = "form[action='/settings/approval']";
+const ABOVE: &str = "form[action='/settings/members/approval']";
 
 #[tokio::test]
 async fn parts_of_an_order_count_as_a_whole() {
@@ -99,7 +99,7 @@ async fn an_amount_that_changes_meanwhile_changes_no_request() {
     let confirm = firm.buyer.ticket(SYMBOL, &[("units", "8")]).await;
     let request = firm.ask().await;
     firm.owner
-        .post("/settings/approval", &[("above", "")])
+        .post("/settings/members/approval", &[("above", "")])
         .await;
     // The request still waits; the same ticket is still that request.
     let page = firm.approver.get(&request).await;
@@ -113,7 +113,7 @@ async fn an_amount_that_changes_meanwhile_changes_no_request() {
     let confirm = firm.buyer.ticket(SYMBOL, &[("units", "8")]).await;
     assert_eq!(confirm.text(".review button"), "Buy now · ¥320.00");
     firm.owner
-        .post("/settings/approval", &[("above", "1")])
+        .post("/settings/members/approval", &[("above", "1")])
         .await;
     let asked = firm.buyer.submit(&confirm, CONFIRM, &[]).await;
     assert_eq!(asked.location(), "/orders/requests/r2?asked");
@@ -168,7 +168,7 @@ async fn an_owner_sets_the_amount_and_nobody_else() {
     assert!(!page.has(ABOVE), "only an owner changes it");
     let page = firm
         .approver
-        .post("/settings/approval", &[("above", "")])
+        .post("/settings/members/approval", &[("above", "")])
         .await;
     assert_eq!(page.status, StatusCode::FORBIDDEN);
     // Whoever has a second factor gives it anew, and what they had typed is there again.
@@ -178,7 +178,9 @@ async fn an_owner_sets_the_amount_and_nobody_else() {
         .await;
     let url = format!("{}/settings/members", firm.app.url);
     zoe.sends.push(("referer", url));
-    let page = zoe.post("/settings/approval", &[("above", "7")]).await;
+    let page = zoe
+        .post("/settings/members/approval", &[("above", "7")])
+        .await;
     let way = page.location().to_owned();
     assert!(way.starts_with("/second-factor?next=/settings/members%3Fkept"));
     let page = zoe.get(&way).await;

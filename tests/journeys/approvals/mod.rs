@@ -37,7 +37,9 @@ impl Firm {
         let mut owner = people::member(&app, of, &[Role::Owner], "olive").await;
         let buyer = people::member(&app, of, &[Role::Buyer], "bob").await;
         let approver = people::member(&app, of, &[Role::Approver], "ann").await;
-        let page = owner.post("/settings/approval", &[("above", above)]).await;
+        let page = owner
+            .post("/settings/members/approval", &[("above", above)])
+            .await;
         assert_eq!(page.location(), "/settings/members?approval");
         Self {
             app,
