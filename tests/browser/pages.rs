@@ -133,7 +133,7 @@ impl World {
             inserted.expect("a row is written");
         }
         let invited = [("buyer", "on"), ("note", "周工")];
-        let invited = buyer.post("/settings/invitations", &invited).await;
+        let invited = buyer.post("/settings/members/invitations", &invited).await;
         let link = invited.text("#link");
         let (_, invitation) = link.split_once("invitation=").expect("a link");
         let above = buyer
