@@ -8,6 +8,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use nix::unistd::{Gid, Uid, User};
 use sha2::{Digest, Sha256};
@@ -21,6 +23,10 @@ const LONGEST_SOCKET: usize = 100;
 
 /// The socket's name; the number is part of the name only, nothing listens on a port.
 const SOCKET: &str = ".s.PGSQL.5432";
+
+/// How often a lock that this very process seems to hold is tried again, and after how long.
+const LOCK_TRIES: u32 = 40;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// The folder of one embedded cluster.
 #[derive(Debug)]
@@ -57,7 +63,18 @@ impl Home {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let mut file = options.open(&path).map_err(failed)?;
-        match file.try_lock() {
+        let mut taken = file.try_lock();
+        // A program that another thread is starting has a copy of the lock until it runs.
+        for _ in 0..LOCK_TRIES {
+            let is_ours = fs::read_to_string(&path)
+                .is_ok_and(|holder| holder.trim() == std::process::id().to_string());
+            if taken.is_ok() || !is_ours {
+                break;
+            }
+            thread::sleep(LOCK_PAUSE);
+            taken = file.try_lock();
+        }
+        match taken {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
