@@ -152,17 +152,23 @@ const CHECKS: [(&str, &str); 18] = [
            JOIN pools p ON p.id = t.pool
           WHERE b.side <> 'buy' OR s.side <> 'sell' OR s.pool <> t.pool
              OR b.participant = s.participant
-             OR t.start_at <> b.start_at OR t.end_at <> b.end_at
+             OR t.start_at < b.start_at OR t.end_at > b.end_at
+             OR (b.duration IS NULL AND (t.start_at <> b.start_at OR t.end_at <> b.end_at))
              OR t.start_at < s.start_at OR t.end_at > s.end_at
              OR t.start_at < p.start_at OR t.end_at > p.end_at
              OR NOT (p.instrument = ANY (b.instruments))",
     ),
     (
         "each bid has traded what its trades say",
-        "SELECT format('order %s has traded %s, trades say %s', o.id, o.filled, sum(t.units))
+        "SELECT format('order %s has traded %s, trades say %s unit-hours', o.id, o.filled,
+                       sum(t.units * extract(epoch FROM t.end_at - t.start_at)::bigint / 3600))
            FROM orders o LEFT JOIN trades t ON t.buy = o.id
           WHERE o.side = 'buy' GROUP BY o.id
-         HAVING o.filled <> coalesce(sum(t.units), 0)",
+         HAVING o.filled
+                  * coalesce(o.duration,
+                             extract(epoch FROM o.end_at - o.start_at)::bigint / 3600)
+             <> coalesce(sum(t.units * extract(epoch FROM t.end_at - t.start_at)::bigint / 3600),
+                         0)",
     ),
     (
         "each trade has made one lease, between its orders' participants",

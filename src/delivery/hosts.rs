@@ -147,6 +147,8 @@ mod tests {
             let bid = Side::Buy {
                 target: Target::Pool(PoolId(1)),
                 min_fill: None,
+                flexible: None,
+                buy_in: false,
             };
             commands.push(order(2, format!("bid{number}"), bid, *units));
         }

@@ -281,6 +281,8 @@ mod tests {
         let bid = || Side::Buy {
             target: Target::Pool(PoolId(1)),
             min_fill: None,
+            flexible: None,
+            buy_in: false,
         };
         for command in [
             Command::ListInstrument(ListInstrument {

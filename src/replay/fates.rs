@@ -266,6 +266,7 @@ impl Fates {
         let Side::Buy {
             target: Target::Instruments(instruments),
             min_fill,
+            ..
         } = &placed.side
         else {
             return false;

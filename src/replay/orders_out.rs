@@ -237,6 +237,8 @@ mod tests {
             Side::Buy {
                 target: Target::Instruments(vec![InstrumentId(1)]),
                 min_fill: None,
+                flexible: None,
+                buy_in: false,
             }
         } else {
             Side::Sell {

@@ -27,15 +27,18 @@ pub(super) const SQL: [&str; 15] = [
                           $5::timestamptz[], $6::timestamptz[], $7::timestamptz[])
          ON CONFLICT (id) DO UPDATE SET units = EXCLUDED.units",
     "INSERT INTO orders (id, command, participant, client_id, side, instruments, pool, units,
-            price, start_at, end_at, acceptance, accepted_at, filled, held, done, done_at)
+            price, start_at, end_at, acceptance, accepted_at, filled, held, done, done_at,
+            duration)
      SELECT id, command, participant, client_id, side::order_side, instruments::bigint[], pool,
-            units, price, start_at, end_at, acceptance, accepted_at, filled, held, done, done_at
+            units, price, start_at, end_at, acceptance, accepted_at, filled, held, done, done_at,
+            duration
        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[],
                    $7::bigint[], $8::bigint[], $9::bigint[], $10::timestamptz[],
                    $11::timestamptz[], $12::bigint[], $13::timestamptz[], $14::bigint[],
-                   $15::bigint[], $16::text[], $17::timestamptz[])
+                   $15::bigint[], $16::text[], $17::timestamptz[], $18::bigint[])
          AS t (id, command, participant, client_id, side, instruments, pool, units, price,
-               start_at, end_at, acceptance, accepted_at, filled, held, done, done_at)",
+               start_at, end_at, acceptance, accepted_at, filled, held, done, done_at,
+               duration)",
     "UPDATE orders o
         SET units = t.units, price = t.price, acceptance = t.acceptance,
             accepted_at = t.accepted_at, filled = t.filled, held = t.held, done = t.done,
@@ -195,6 +198,9 @@ fn new_orders(market: &Market, rows: &Rows) -> Columns {
             column(orders, |(order, _)| order.held.0),
             column(orders, |(order, _)| order.done.map(market::DoneWhy::code)),
             column(orders, |(order, _)| done_at(rows, order.id)),
+            column(orders, |(order, _)| {
+                order.flexible().map(|flexible| flexible.duration)
+            }),
         ]
     })
 }

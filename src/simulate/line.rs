@@ -1,6 +1,6 @@
 //! One line in: what is asked, as it was written, with names and not yet numbers.
 
-use market::{Delivered, Money, TimeInForce, Timestamp, Weekly};
+use market::{Delivered, Flexible, Money, TimeInForce, Timestamp, Weekly};
 
 use super::fields::Fields;
 
@@ -37,6 +37,10 @@ pub(super) enum Verb {
     Cancel {
         id: String,
         org: Option<String>,
+    },
+    CancelAll {
+        org: String,
+        symbol: Option<String>,
     },
     Replace {
         id: String,
@@ -93,6 +97,8 @@ pub(super) enum SideLine {
     Buy {
         target: TargetLine,
         min_fill: Option<i64>,
+        flexible: Option<Flexible>,
+        buy_in: bool,
     },
     Sell {
         pool: String,
@@ -142,6 +148,10 @@ pub(super) fn read(text: &str) -> Result<Line, String> {
         "cancel" => Verb::Cancel {
             id: fields.text("id")?,
             org: fields.text_or_none("org")?,
+        },
+        "cancel_all" => Verb::CancelAll {
+            org: fields.text("org")?,
+            symbol: fields.text_or_none("symbol")?,
         },
         "replace" => replace(&mut fields)?,
         "deliver" => Verb::Deliver {
@@ -206,14 +216,22 @@ fn buy(fields: &mut Fields) -> Result<SideLine, String> {
         _ => return Err("a bid names either \"symbols\" or \"pool\"".to_owned()),
     };
     let min_fill = fields.whole_or_none("min_fill")?;
-    let flexible = fields.whole_or_none("duration")?.is_some();
-    let runs = fields.whole_or_none("min_run")?.unwrap_or(1) != 1;
+    let duration = fields.whole_or_none("duration")?;
+    let min_run = fields.whole_or_none("min_run")?.unwrap_or(1);
     let splittable = fields.flag("splittable")?;
-    let buy_in = fields.flag("buy_in")?;
-    if flexible || runs || splittable || buy_in {
-        return Ok(SideLine::Unbuilt);
-    }
-    Ok(SideLine::Buy { target, min_fill })
+    let is_flexible = duration.is_some() || min_run != 1 || splittable;
+    // Runs of nothing in particular are for the market to refuse.
+    let flexible = is_flexible.then(|| Flexible {
+        duration: duration.unwrap_or(0),
+        splittable,
+        min_run,
+    });
+    Ok(SideLine::Buy {
+        target,
+        min_fill,
+        flexible,
+        buy_in: fields.flag("buy_in")?,
+    })
 }
 
 fn sell(fields: &mut Fields) -> Result<SideLine, String> {

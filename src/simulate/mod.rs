@@ -155,6 +155,14 @@ impl<W: Write> Simulation<W> {
                     client_id,
                 })
             }
+            Verb::CancelAll { org, symbol } => {
+                let instrument = symbol.map(|symbol| self.names.instrument(&symbol));
+                let command = Command::CancelAll {
+                    participant: self.names.participant(&org),
+                    instrument,
+                };
+                self.apply(at, &command, Some(org))
+            }
             Verb::Replace {
                 id,
                 org,
@@ -232,20 +240,16 @@ impl<W: Write> Simulation<W> {
     fn side(&mut self, side: SideLine) -> Option<Side> {
         let side = match side {
             SideLine::Buy {
-                target: TargetLine::Symbols(symbols),
+                target,
                 min_fill,
-            } => {
-                let instruments = symbols.iter().map(|symbol| self.names.instrument(symbol));
-                let target = Target::Instruments(instruments.collect());
-                Side::Buy { target, min_fill }
-            }
-            SideLine::Buy {
-                target: TargetLine::Pool(pool),
+                flexible,
+                buy_in,
+            } => Side::Buy {
+                target: self.target(target),
                 min_fill,
-            } => {
-                let target = Target::Pool(self.names.pool(&pool));
-                Side::Buy { target, min_fill }
-            }
+                flexible,
+                buy_in,
+            },
             SideLine::Sell {
                 pool,
                 min_hours,
@@ -258,6 +262,16 @@ impl<W: Write> Simulation<W> {
             SideLine::Unbuilt => return None,
         };
         Some(side)
+    }
+
+    fn target(&mut self, target: TargetLine) -> Target {
+        match target {
+            TargetLine::Symbols(symbols) => {
+                let instruments = symbols.iter().map(|symbol| self.names.instrument(symbol));
+                Target::Instruments(instruments.collect())
+            }
+            TargetLine::Pool(pool) => Target::Pool(self.names.pool(&pool)),
+        }
     }
 
     /// Changes an order for whoever the line names, else for the order's owner.

@@ -121,6 +121,8 @@ mod tests {
         let bid = Side::Buy {
             target: Target::Instruments(vec![InstrumentId(1)]),
             min_fill: None,
+            flexible: None,
+            buy_in: false,
         };
         for command in [
             Command::ListInstrument(ListInstrument {

@@ -55,6 +55,9 @@ impl Market {
 
     /// The order that these terms would make, every check made but that of funds and post-only.
     fn admit(&self, placed: &PlaceOrder) -> Result<Order, Rejection> {
+        if matches!(placed.side, Side::Buy { buy_in: true, .. }) {
+            return Err(Rejection::NotSupported);
+        }
         let (instruments, lot, tick) = self.admit_target(placed)?;
         let mut min_fill = lot;
         if let Side::Buy {
@@ -91,6 +94,9 @@ impl Market {
             first_hour: period.start.max(self.now.hour()),
             done: None,
         };
+        if !hours_fit(&order) {
+            return Err(Rejection::BadDuration);
+        }
         self.admit_period(&order)?;
         if matches!(placed.tif, TimeInForce::Gtd { until } if until <= self.now) {
             return Err(Rejection::UntilPassed);
@@ -147,7 +153,7 @@ impl Market {
 
     fn admit_period(&self, order: &Order) -> Result<(), Rejection> {
         let Side::Sell { pool, .. } = order.placed.side else {
-            let started = order.placed.start < self.now;
+            let started = order.last_start().begins() < self.now;
             return if started {
                 Err(Rejection::PeriodStarted)
             } else {
@@ -169,7 +175,7 @@ impl Market {
 
     /// What a bid must hold for what remains of it, if cash and what it holds already cover that.
     fn affordable(&self, bid: &Order, held: Money) -> Result<Money, Rejection> {
-        let need = bid.price.times(bid.remaining(), bid.period.hours());
+        let need = bid.price.times(bid.remaining(), bid.hours());
         let cash = self
             .ledger
             .balance(Account::of(bid.participant(), AccountKind::Cash));
@@ -250,6 +256,14 @@ impl Market {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether a bid can have the hours that it wants inside its period, in runs as long as it wants.
+fn hours_fit(bid: &Order) -> bool {
+    bid.flexible().is_none_or(|flexible| {
+        (1..=bid.period.hours()).contains(&flexible.duration)
+            && (1..=flexible.duration).contains(&flexible.min_run)
+    })
 }
 
 /// `None` when it does not fit.

@@ -31,6 +31,13 @@ pub enum Command {
         /// Its client id.
         client_id: ClientId,
     },
+    /// Cancels what remains of all of a participant's open orders.
+    CancelAll {
+        /// Whose orders.
+        participant: ParticipantId,
+        /// Only those of which a book has some; all when not given.
+        instrument: Option<InstrumentId>,
+    },
     /// Changes the units, the price or both of an open order.
     ReplaceOrder {
         /// Whose order.
@@ -135,6 +142,12 @@ pub enum Side {
         target: Target,
         /// No fill is smaller; the lot when not given.
         min_fill: Option<i64>,
+        /// Fewer hours than the period, wherever in it they are had; all of it when not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        flexible: Option<Flexible>,
+        /// Whether what fails is bought in, up to the limit at the buyer's own expense.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        buy_in: bool,
     },
     /// An ask: offers a pool's units.
     Sell {
@@ -145,6 +158,23 @@ pub enum Side {
         /// The hours of the week in which it holds; all when not given.
         weekly: Option<Weekly>,
     },
+}
+
+/// The hours that a bid wants inside its period. All units in all of them, or nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Flexible {
+    /// How many hours, 1 to those of the period.
+    pub duration: i64,
+    /// Whether they may be had in several runs; such a bid never rests.
+    #[serde(default)]
+    pub splittable: bool,
+    /// The fewest hours of a run, 1 to the duration.
+    #[serde(default = "one")]
+    pub min_run: i64,
+}
+
+fn one() -> i64 {
+    1
 }
 
 /// What a bid can be filled from.

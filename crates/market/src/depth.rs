@@ -29,7 +29,7 @@ pub struct Level {
 impl Market {
     /// The book of an instrument for a period (MATCHING, Book): asks that sell all of it, each
     /// pool's free units counted once, at its best prices first; bids with exactly this period,
-    /// without those pinned to a pool. Empty for an instrument that is not listed.
+    /// without flexible ones and those pinned to a pool. Empty for an instrument that is not listed.
     pub fn depth(&self, instrument: InstrumentId, period: Period) -> Depth {
         let Some(instrument) = self.instrument(instrument) else {
             return Depth::default();
@@ -50,7 +50,8 @@ impl Market {
         }
         for &(price, _, id) in &instrument.bids {
             let bid = self.order(id);
-            if bid.period == period && bid.pool().is_none() {
+            let is_plain = bid.pool().is_none() && bid.flexible().is_none();
+            if bid.period == period && is_plain {
                 add(&mut depth.bids, price.0, bid.remaining());
             }
         }

@@ -32,7 +32,7 @@ impl Market {
             self.now = instant;
             match due {
                 Due::Expiry(order) => {
-                    let begins = self.order(order).period.start.begins();
+                    let begins = self.order(order).last_start().begins();
                     if self.order(order).is_bid() {
                         self.now = instant.min(begins);
                     }

@@ -15,12 +15,14 @@ mod depth;
 mod dispute;
 mod due;
 pub mod event;
+mod flexible;
 mod id;
 mod lease;
 mod ledger;
 mod matching;
 mod money;
 mod order;
+mod plan;
 mod pool;
 mod rejection;
 mod rules;
@@ -30,7 +32,8 @@ mod state;
 mod time;
 
 pub use command::{
-    Command, Delivered, ListInstrument, OpenPool, PlaceOrder, Side, Target, TimeInForce, Weekly,
+    Command, Delivered, Flexible, ListInstrument, OpenPool, PlaceOrder, Side, Target, TimeInForce,
+    Weekly,
 };
 pub use depth::{Depth, Level};
 pub use dispute::{Dispute, Parts, Ruling};

@@ -1,6 +1,6 @@
 //! Orders: what was asked, and what has come of it.
 
-use crate::command::{PlaceOrder, Side, Target, TimeInForce};
+use crate::command::{Flexible, PlaceOrder, Side, Target, TimeInForce};
 use crate::event::DoneWhy;
 use crate::id::{InstrumentId, OrderId, ParticipantId, PoolId};
 use crate::money::Money;
@@ -45,7 +45,10 @@ impl Order {
     pub(crate) fn has_terms(&self, placed: &PlaceOrder) -> bool {
         let plain = |placed: &PlaceOrder| {
             let mut plain = placed.clone();
-            if let Side::Buy { target, min_fill } = &mut plain.side {
+            if let Side::Buy {
+                target, min_fill, ..
+            } = &mut plain.side
+            {
                 min_fill.get_or_insert(self.lot);
                 if let Target::Instruments(instruments) = target {
                     instruments.sort_unstable();
@@ -80,6 +83,30 @@ impl Order {
                 ..
             } => None,
         }
+    }
+
+    /// The hours that a bid wants inside its period, where those are not all.
+    pub fn flexible(&self) -> Option<Flexible> {
+        match &self.placed.side {
+            Side::Buy { flexible, .. } => *flexible,
+            Side::Sell { .. } => None,
+        }
+    }
+
+    /// Whether a bid may be had in several runs: then it never rests.
+    pub(crate) fn is_splittable(&self) -> bool {
+        self.flexible().is_some_and(|flexible| flexible.splittable)
+    }
+
+    /// How many hours a bid wants.
+    pub fn hours(&self) -> i64 {
+        let wanted = self.flexible().map(|flexible| flexible.duration);
+        wanted.unwrap_or(self.period.hours())
+    }
+
+    /// The hour with which a bid begins at the latest.
+    pub fn last_start(&self) -> Hour {
+        Hour(self.period.end.0 - self.hours())
     }
 
     /// A bid's units that have not traded.
@@ -118,6 +145,16 @@ impl Order {
             .and_then(|index| self.sold.get(index))
             .copied()
             .unwrap_or(0)
+    }
+
+    /// Counts units that a bid has bought. The runs of a splittable one, all of which it buys at
+    /// once, have the same units.
+    pub(crate) fn count_bought(&mut self, units: i64) {
+        self.filled = if self.is_splittable() {
+            self.units
+        } else {
+            self.filled + units
+        };
     }
 
     /// Counts units of an ask as sold in every hour of a period.
@@ -168,7 +205,7 @@ impl Order {
         !unsold_at_first && self.least_sold() >= self.units
     }
 
-    /// When it expires: a bid at its start, an ask at its end, each earlier where a date says so.
+    /// When it expires: a bid at its last start, an ask at its end, each earlier where a date says so.
     ///
     /// A bid accepted at its very start rests for what else comes at that instant, so it expires
     /// with the next one (MATCHING, Time).
@@ -178,7 +215,7 @@ impl Order {
         } else if self.was_accepted_at_its_start() {
             Timestamp(self.accepted_at.0 + 1)
         } else {
-            self.period.start.begins()
+            self.last_start().begins()
         };
         match self.placed.tif {
             TimeInForce::Gtd { until } => last.min(until),
@@ -197,6 +234,6 @@ impl Order {
     }
 
     fn was_accepted_at_its_start(&self) -> bool {
-        self.accepted_at == self.period.start.begins()
+        self.accepted_at == self.last_start().begins()
     }
 }

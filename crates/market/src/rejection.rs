@@ -48,6 +48,10 @@ pub enum Rejection {
     /// to 9998.
     #[error("the period is not one of whole hours, or ends more than 400 days ahead")]
     BadPeriod,
+    /// A bid wants fewer hours than one or more than its period has, or runs of fewer than one or
+    /// more than it wants.
+    #[error("the hours that are wanted do not fit into the period")]
+    BadDuration,
     /// A bid that starts before now.
     #[error("the period has started")]
     PeriodStarted,
@@ -115,6 +119,7 @@ impl Rejection {
             Self::MinFillOverUnits => "min_fill_over_units",
             Self::NotATick => "not_a_tick",
             Self::BadPeriod => "bad_period",
+            Self::BadDuration => "bad_duration",
             Self::PeriodStarted => "period_started",
             Self::PeriodOver => "period_over",
             Self::OutsidePool => "outside_pool",

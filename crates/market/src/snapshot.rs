@@ -177,7 +177,7 @@ impl Market {
             return Err(format!("lease {} is not within its pool", lease.id));
         }
         pool.lease(lease.period, lease.units);
-        self.order_mut(lease.buy).filled += lease.units;
+        self.order_mut(lease.buy).count_bought(lease.units);
         self.order_mut(lease.sell).sell(lease.period, lease.units);
         self.begin_lease(lease);
         Ok(())

@@ -144,6 +144,13 @@ impl Market {
                 self.finish(order, DoneWhy::Cancelled, out);
                 Ok(())
             }
+            Command::CancelAll {
+                participant,
+                instrument,
+            } => {
+                self.cancel_all(*participant, *instrument, out);
+                Ok(())
+            }
             Command::ReplaceOrder {
                 participant,
                 client_id,
@@ -261,6 +268,29 @@ impl Market {
             Err(Rejection::OrderDone)
         } else {
             Ok(order)
+        }
+    }
+
+    /// Cancels a participant's open orders, or those that stand in one book, in order of
+    /// acceptance.
+    fn cancel_all(
+        &mut self,
+        participant: ParticipantId,
+        instrument: Option<InstrumentId>,
+        out: &mut Vec<Event>,
+    ) {
+        let mut open: Vec<(i64, OrderId)> = self
+            .client_ids
+            .range((participant, ClientId(String::new()))..)
+            .take_while(|((whose, _), _)| *whose == participant)
+            .map(|(_, order)| self.order(*order))
+            .filter(|order| order.done.is_none())
+            .filter(|order| instrument.is_none_or(|one| order.instruments.contains(&one)))
+            .map(|order| (order.acceptance, order.id))
+            .collect();
+        open.sort_unstable();
+        for (_, order) in open {
+            self.finish(order, DoneWhy::Cancelled, out);
         }
     }
 

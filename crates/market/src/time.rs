@@ -52,6 +52,11 @@ impl Timestamp {
         Hour(self.0.div_euclid(HOUR_MICROS))
     }
 
+    /// The first hour that does not begin before this instant.
+    pub fn next_hour(self) -> Hour {
+        self.on_the_hour().unwrap_or(Hour(self.hour().0 + 1))
+    }
+
     /// The instant `hours` later.
     pub fn plus_hours(self, hours: i64) -> Self {
         Self(self.0.saturating_add(hours.saturating_mul(HOUR_MICROS)))

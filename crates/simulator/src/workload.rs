@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use market::{
-    ClientId, Command, Delivered, DisputeId, Event, EventKind, HOUR_MICROS, InstrumentId, LeaseId,
-    ListInstrument, Money, OpenPool, OrderId, ParticipantId, Period, PlaceOrder, PoolId, Side,
-    Target, TimeInForce, Timestamp, Weekly,
+    ClientId, Command, Delivered, DisputeId, Event, EventKind, Flexible, HOUR_MICROS, InstrumentId,
+    LeaseId, ListInstrument, Money, OpenPool, OrderId, ParticipantId, Period, PlaceOrder, PoolId,
+    Side, Target, TimeInForce, Timestamp, Weekly,
 };
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -101,8 +101,9 @@ impl Workload {
             62..66 => self.cancel(),
             66..80 => self.replace(),
             80..82 => self.again(),
-            82..96 => self.deliver(),
-            96..97 => self.list(),
+            82..95 => self.deliver(),
+            95 => self.list(),
+            96 => self.cancel_all(),
             97..100 => self.claim(),
             100..103 => self.ruling(),
             _ => Command::Tick,
@@ -341,7 +342,13 @@ impl Workload {
         let units = lot * (self.below(8) + 1);
         let from = if self.chance(10) { 0 } else { 1 };
         let start = self.hour_from_now(from, 6);
-        let end = start + (self.below(6) + if self.chance(2) { 0 } else { 1 }) * HOUR_MICROS;
+        let hours = self.below(6) + if self.chance(2) { 0 } else { 1 };
+        let end = start + hours * HOUR_MICROS;
+        let flexible = self.chance(20).then(|| Flexible {
+            duration: self.below(hours.max(1) + 1) + if self.chance(2) { 1 } else { 0 },
+            splittable: self.chance(40),
+            min_run: self.below(2) + if self.chance(90) { 1 } else { 0 },
+        });
         let min_fill = match self.below(4) {
             0 => Some(lot * (self.below(4) + 1)),
             1 => Some(lot * (self.below(8) + 1).min(units.div_euclid(lot))),
@@ -350,7 +357,12 @@ impl Workload {
         Command::PlaceOrder(PlaceOrder {
             participant: self.participant(),
             client_id: self.client_id(),
-            side: Side::Buy { target, min_fill },
+            side: Side::Buy {
+                target,
+                min_fill,
+                flexible,
+                buy_in: false,
+            },
             units: units + if self.chance(2) { 1 } else { 0 },
             price: self.price(),
             start: Timestamp(start + if self.chance(1) { 1 } else { 0 }),
@@ -390,6 +402,13 @@ impl Workload {
                 placed.participant
             },
             client_id: placed.client_id,
+        }
+    }
+
+    fn cancel_all(&mut self) -> Command {
+        Command::CancelAll {
+            participant: self.participant(),
+            instrument: self.chance(50).then(|| self.instrument()),
         }
     }
 

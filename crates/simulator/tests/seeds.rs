@@ -7,7 +7,7 @@ const SEEDS: [u64; 6] = [1, 2, 3, 5, 7, 11];
 const STEPS: u64 = 2_500;
 
 /// What a run that tries the market meets; whatever is missing here was not tried.
-const MET: [&str; 43] = [
+const MET: [&str; 44] = [
     "accepted",
     "accepted again",
     "credited",
@@ -26,6 +26,7 @@ const MET: [&str; 43] = [
     "rejected already_ruled",
     "rejected already_settled",
     "rejected bad_amount",
+    "rejected bad_duration",
     "rejected bad_minutes",
     "rejected bad_period",
     "rejected claim_window_over",

@@ -75,7 +75,8 @@ fn bids(model: &Model, instrument: InstrumentId, start: i64, end: i64) -> Vec<(i
         else {
             continue;
         };
-        if (bid.start, bid.end) == (start, end) && instruments.contains(&instrument) {
+        let is_plain = bid.flexible().is_none();
+        if is_plain && (bid.start, bid.end) == (start, end) && instruments.contains(&instrument) {
             *levels.entry(bid.price).or_default() += bid.remaining();
         }
     }

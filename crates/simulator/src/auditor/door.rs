@@ -50,6 +50,22 @@ impl Model {
                 self.finish(place, DoneWhy::Cancelled, out);
                 Ok(())
             }
+            Command::CancelAll {
+                participant,
+                instrument,
+            } => {
+                let mut open = self.open.clone();
+                open.sort_by_key(|place| self.orders[*place].accepted);
+                for place in open {
+                    let order = &self.orders[place];
+                    let books = self.instruments_of(&order.terms).unwrap_or_default();
+                    let named = instrument.is_none_or(|one| books.contains(&one));
+                    if order.owner() == *participant && named {
+                        self.finish(place, DoneWhy::Cancelled, out);
+                    }
+                }
+                Ok(())
+            }
             Command::ReplaceOrder {
                 participant,
                 client_id,
@@ -247,7 +263,13 @@ impl Model {
         if !self.is_period(terms.start, terms.end) {
             return Err(Rejection::BadPeriod);
         }
-        if order.is_bid() && terms.start < self.now {
+        if let Some(wanted) = order.flexible() {
+            let fits = wanted.duration >= 1 && wanted.duration <= order.end - order.start;
+            if !fits || wanted.min_run < 1 || wanted.min_run > wanted.duration {
+                return Err(Rejection::BadDuration);
+            }
+        }
+        if order.is_bid() && (order.end - order.hours()) * HOUR < self.now.0 {
             return Err(Rejection::PeriodStarted);
         }
         if !order.is_bid() && terms.end <= self.now {
@@ -354,7 +376,10 @@ fn check_size(order: &Order) -> Result<(), Rejection> {
 /// The terms of an order in the same words for the same thing.
 fn plain(terms: &PlaceOrder, lot: i64) -> PlaceOrder {
     let mut terms = terms.clone();
-    if let Side::Buy { target, min_fill } = &mut terms.side {
+    if let Side::Buy {
+        target, min_fill, ..
+    } = &mut terms.side
+    {
         *min_fill = Some(min_fill.unwrap_or(lot));
         if let Target::Instruments(instruments) = target {
             let set: std::collections::BTreeSet<InstrumentId> = instruments.drain(..).collect();

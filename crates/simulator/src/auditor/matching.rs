@@ -1,12 +1,13 @@
 //! Who trades with whom, by brute force: every open order is looked at before each trade.
 
 use market::{
-    AccountKind, DoneWhy, EventKind, LeaseId, Money, OrderId, Period, Side, Target, TimeInForce,
-    Trade, TradeId,
+    AccountKind, DoneWhy, EventKind, LeaseId, Money, OrderId, ParticipantId, Period, Side, Target,
+    TimeInForce, Trade, TradeId,
 };
 
 use super::Out;
-use super::model::{Amount, Lease, Model, Order};
+use super::flexible::{Ask, Run};
+use super::model::{Amount, Hour, Lease, Model, Order};
 
 impl Model {
     /// The units that two orders would trade, bonds aside; `None` when they can't.
@@ -50,7 +51,7 @@ impl Model {
     }
 
     /// `q` of MATCHING for an offer of so many units; below `min_fill` when there is no fill.
-    fn quantity(&self, bid: &Order, offer: i64) -> i64 {
+    pub(super) fn quantity(&self, bid: &Order, offer: i64) -> i64 {
         let (rem, lot) = (bid.remaining(), bid.lot);
         let mut q = rem.min(offer).div_euclid(lot) * lot;
         if q < rem && rem - q < bid.min_fill() {
@@ -74,7 +75,7 @@ impl Model {
             let (ask, bid) = sides(*other);
             let opposite = !ask.is_bid() && bid.is_bid();
             let passed = passed.contains(&self.orders[*other].id);
-            opposite && !passed && self.fill(ask, bid).is_some()
+            opposite && !passed && self.can_trade(ask, bid)
         });
         able.min_by_key(|other| {
             let other = &self.orders[*other];
@@ -87,14 +88,48 @@ impl Model {
         })
     }
 
-    /// Whether an order could trade at once.
+    /// Whether an ask and a bid, of which the ask arrives if the bid is flexible, can trade.
+    fn can_trade(&self, ask: &Order, bid: &Order) -> bool {
+        if bid.flexible().is_none() {
+            return self.fill(ask, bid).is_some();
+        }
+        let how = Ask {
+            arriving: Some(ask),
+            bare: false,
+        };
+        self.best_start(bid, how).is_some()
+    }
+
+    /// Whether an order could trade at once; it is not let in yet, so it is the latest of all.
     pub(super) fn could_trade(&self, order: &Order) -> bool {
-        self.next_counterpart(order, &[]).is_some()
+        let mut order = order.clone();
+        order.accepted = u64::MAX;
+        let how = |arriving| Ask {
+            arriving,
+            bare: true,
+        };
+        match order.flexible() {
+            Some(flexible) if flexible.splittable => self.best_runs(&order, how(None)).is_some(),
+            Some(_) => self.best_start(&order, how(None)).is_some(),
+            None if order.is_bid() => self.next_counterpart(&order, &[]).is_some(),
+            None => self.open.iter().any(|place| {
+                let bid = &self.orders[*place];
+                let flexibly = || self.best_start(bid, how(Some(&order))).is_some();
+                bid.is_bid()
+                    && match bid.flexible() {
+                        None => self.fill(&order, bid).is_some(),
+                        Some(_) => flexibly(),
+                    }
+            }),
+        }
     }
 
     /// Lets an accepted order trade, and says what becomes of it.
     pub(super) fn arrive(&mut self, place: usize, out: &mut Out) {
         let tif = self.orders[place].terms.tif;
+        if self.orders[place].flexible().is_some() {
+            return self.arrive_flexible(place, out);
+        }
         if tif == TimeInForce::Fok {
             let mut tried = self.clone();
             let mut trades = Out::new();
@@ -115,6 +150,53 @@ impl Model {
         }
     }
 
+    /// A flexible bid trades all at once or not at all.
+    fn arrive_flexible(&mut self, place: usize, out: &mut Out) {
+        let bid = &self.orders[place];
+        let how = Ask {
+            arriving: None,
+            bare: false,
+        };
+        let splittable = bid.flexible().is_some_and(|flexible| flexible.splittable);
+        let runs = if splittable {
+            self.best_runs(bid, how)
+        } else {
+            self.best_start(bid, how).map(|run| vec![run])
+        };
+        let never_rests =
+            splittable || matches!(bid.terms.tif, TimeInForce::Ioc | TimeInForce::Fok);
+        if let Some(runs) = runs {
+            for run in runs {
+                self.make(place, &run, None, out);
+            }
+            self.finish(place, DoneWhy::Filled, out);
+        } else if never_rests {
+            self.finish(place, DoneWhy::Unfilled, out);
+        }
+    }
+
+    /// Makes the trades of a run; whether the arriving ask was to bond what it can't.
+    fn make(&mut self, bid: usize, run: &Run, arriving: Option<usize>, out: &mut Out) -> bool {
+        let mut bondless = false;
+        for (ask, q) in &run.trades {
+            let ask = self.orders.iter().position(|order| order.id == *ask);
+            let ask = ask.expect("an ask that is open is known");
+            if *q == 0 && Some(ask) == arriving {
+                bondless = true;
+            } else if *q == 0 {
+                self.finish(ask, DoneWhy::Bond, out);
+            } else {
+                self.trade(ask, bid, *q, (run.start, run.end), out);
+                let sold_out = self.orders[ask].least_sold() >= self.orders[ask].units;
+                if sold_out && Some(ask) != arriving {
+                    self.finish(ask, DoneWhy::Filled, out);
+                }
+            }
+        }
+        self.orders[bid].traded = self.orders[bid].units;
+        bondless
+    }
+
     fn trade_greedily(&mut self, place: usize, out: &mut Out) -> Option<DoneWhy> {
         let mut passed = Vec::new();
         loop {
@@ -131,7 +213,23 @@ impl Model {
             } else {
                 (place, other)
             };
-            let bondable = self.bondable(ask, bid);
+            if self.orders[bid].flexible().is_some() {
+                let how = Ask {
+                    arriving: Some(&self.orders[ask]),
+                    bare: false,
+                };
+                let run = self.best_start(&self.orders[bid], how)?;
+                let bondless = self.make(bid, &run, Some(ask), out);
+                self.finish(bid, DoneWhy::Filled, out);
+                if bondless {
+                    return Some(DoneWhy::Bond);
+                }
+                continue;
+            }
+            let (a, b) = (&self.orders[ask], &self.orders[bid]);
+            let hours = (b.start, b.end);
+            let (price, cash) = (self.trade_price(ask, bid), self.cash(a.owner()));
+            let bondable = self.bondable(a, price, b.hours(), cash);
             if bondable < self.orders[ask].lot {
                 if ask == place {
                     return Some(DoneWhy::Bond);
@@ -146,7 +244,7 @@ impl Model {
                 passed.push(self.orders[other].id);
                 continue;
             }
-            self.trade(ask, bid, q, out);
+            self.trade(ask, bid, q, hours, out);
             if other == ask && self.orders[ask].least_sold() >= self.orders[ask].units {
                 self.finish(ask, DoneWhy::Filled, out);
             }
@@ -166,7 +264,7 @@ impl Model {
     }
 
     /// `⌈rate × price × q × hours⌉`.
-    fn bond(&self, price: i64, q: i64, hours: i64) -> Amount {
+    pub(super) fn bond(&self, price: i64, q: i64, hours: i64) -> Amount {
         let exact = Amount::from(self.rules.bond_bps)
             * Amount::from(price)
             * Amount::from(q)
@@ -174,15 +272,16 @@ impl Model {
         (exact + 9_999).div_euclid(10_000)
     }
 
-    /// The most units, in whole lots of the ask, that its provider can bond: tried one lot after
-    /// the other.
-    fn bondable(&self, ask: usize, bid: usize) -> i64 {
+    pub(super) fn cash(&self, whose: ParticipantId) -> Amount {
+        self.balance(whose, AccountKind::Cash)
+    }
+
+    /// The most units, in whole lots of the ask, that its provider can bond with so much cash:
+    /// tried one lot after the other.
+    pub(super) fn bondable(&self, ask: &Order, price: i64, hours: i64, cash: Amount) -> i64 {
         if self.rules.bond_bps == 0 {
             return i64::MAX;
         }
-        let (price, hours) = (self.trade_price(ask, bid), self.orders[bid].hours());
-        let ask = &self.orders[ask];
-        let cash = self.balance(ask.owner(), AccountKind::Cash);
         let mut units = 0;
         while units <= ask.units && self.bond(price, units + ask.lot, hours) <= cash {
             units += ask.lot;
@@ -190,7 +289,7 @@ impl Model {
         units
     }
 
-    fn trade(&mut self, ask: usize, bid: usize, q: i64, out: &mut Out) {
+    fn trade(&mut self, ask: usize, bid: usize, q: i64, (start, end): (Hour, Hour), out: &mut Out) {
         let price = self.trade_price(ask, bid);
         let accepted = self.accept();
         let number = i64::try_from(self.leases.len()).expect("leases are few") + 1;
@@ -203,8 +302,8 @@ impl Model {
             provider: a.owner(),
             pool: a.pool().expect("an ask has a pool"),
             units: q,
-            start: b.start,
-            end: b.end,
+            start,
+            end,
             price,
             accepted,
             fee_bps: if ask_first {
@@ -212,14 +311,14 @@ impl Model {
             } else {
                 fee.taker_bps
             },
-            unsettled: (b.start..b.end).collect(),
-            escrow: (b.start..b.end)
+            unsettled: (start..end).collect(),
+            escrow: (start..end)
                 .map(|hour| (hour, Amount::from(price) * Amount::from(q)))
                 .collect(),
             delivered: 0,
             earned: 0,
             fee: 0,
-            bond: self.bond(price, q, b.hours()),
+            bond: self.bond(price, q, end - start),
         };
         out.push((
             self.now,
@@ -231,8 +330,8 @@ impl Model {
                 price: Money(price),
                 units: q,
                 period: Period {
-                    start: market::Hour(b.start),
-                    end: market::Hour(b.end),
+                    start: market::Hour(start),
+                    end: market::Hour(end),
                 },
                 pool: lease.pool,
             }),
@@ -244,7 +343,7 @@ impl Model {
                 trade: TradeId(number),
             },
         ));
-        let reserved = Amount::from(b.price) * Amount::from(q) * Amount::from(b.hours());
+        let reserved = Amount::from(b.price) * Amount::from(q) * Amount::from(end - start);
         let (buyer, seller) = (lease.holder, lease.provider);
         let hold = (buyer, AccountKind::Hold);
         self.pay(hold, (buyer, AccountKind::Escrow), lease.cost());

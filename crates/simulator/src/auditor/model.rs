@@ -60,7 +60,8 @@ impl Order {
     }
 
     pub(super) fn hours(&self) -> i64 {
-        self.end - self.start
+        let wanted = self.flexible().map(|flexible| flexible.duration);
+        wanted.unwrap_or(self.end - self.start)
     }
 
     pub(super) fn remaining(&self) -> i64 {
@@ -115,7 +116,11 @@ impl Order {
 
     /// When its time is over, as an instant.
     pub(super) fn over(&self) -> Timestamp {
-        let own = if self.is_bid() { self.start } else { self.end } * HOUR;
+        let own = if self.is_bid() {
+            self.end - self.hours()
+        } else {
+            self.end
+        } * HOUR;
         match self.terms.tif {
             TimeInForce::Gtd { until } => Timestamp(own.min(until.0)),
             TimeInForce::Gtc | TimeInForce::Ioc | TimeInForce::Fok => Timestamp(own),
