@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use market::{Fees, Money, Rules, ServiceLevel};
+use market::{Fees, Money, Resale, Rules, ServiceLevel};
 use serde::{Deserialize, Deserializer, de};
 
 /// The standard rule set, with what each key means.
@@ -80,9 +80,15 @@ fn read(file: &str, text: &str) -> Result<Rules, RulesError> {
             maker_bps: rules.seller_fee.maker_bps,
             taker_bps: rules.seller_fee.taker_bps,
         },
+        buyer_fee: Fees {
+            flat: rules.buyer_fee.flat,
+            maker_bps: rules.buyer_fee.maker_bps,
+            taker_bps: rules.buyer_fee.taker_bps,
+        },
         bond_bps: rules.bond_bps,
         claim_window_hours: rules.claim_window_hours,
         reading_deadline_hours: Some(rules.reading_deadline_hours),
+        resale: rules.resale,
         service_levels: rules.service_levels,
     };
     rules.checked().map_err(|source| RulesError::OutOfRange {
@@ -100,6 +106,8 @@ struct File {
     claim_window_hours: i64,
     reading_deadline_hours: i64,
     seller_fee: FeesInFile,
+    buyer_fee: FeesInFile,
+    resale: Resale,
     service_levels: BTreeMap<String, ServiceLevel>,
 }
 

@@ -180,8 +180,11 @@ fn touch(published: &mut Published, market: &Market, command: &Command, event: &
                 published.instruments.insert(listed.instrument);
             }
         }
-        EventKind::Leased { lease, .. } => {
+        EventKind::Leased { lease, parent, .. } => {
             published.leases.insert(*lease);
+            if let Some(parent) = parent {
+                touch_lease(published, market, *parent);
+            }
         }
         EventKind::Settled(market::Settled { lease, .. })
         | EventKind::Credited { lease, .. }

@@ -86,7 +86,7 @@ async fn pools(tables: &Transaction<'_>) -> Result<Vec<KnownPool>, StartError> {
 
 async fn orders(tables: &Transaction<'_>) -> Result<Vec<KnownOrder>, StartError> {
     let sql = "SELECT c.body::text, c.at, o.instruments, o.units, o.price, o.acceptance,
-                      o.accepted_at, o.held, o.done, o.id
+                      o.accepted_at, o.held, o.done, o.id, o.pool, o.rules, o.late_minutes
                  FROM orders o JOIN commands c ON c.seq = o.command ORDER BY o.id";
     let mut orders = Vec::new();
     for row in tables.query(sql, &[]).await? {
@@ -105,6 +105,9 @@ async fn orders(tables: &Transaction<'_>) -> Result<Vec<KnownOrder>, StartError>
                 .into_iter()
                 .map(InstrumentId)
                 .collect(),
+            pool: row.get::<_, Option<i64>>(10).map(PoolId),
+            rules: row.get(11),
+            late_minutes: row.get(12),
             units: row.get(3),
             price: Money(row.get(4)),
             acceptance: row.get(5),
@@ -126,7 +129,8 @@ fn done_why(code: &str) -> Result<DoneWhy, StartError> {
 async fn leases(tables: &Transaction<'_>) -> Result<Vec<Lease>, StartError> {
     let sql = "SELECT l.id, t.buy, t.sell, l.holder, l.provider, t.pool, t.units, t.start_at,
                       t.end_at, t.price, t.rules, l.fee_bps, l.fee_flat, l.acceptance, l.escrow,
-                      l.bond, l.delivered, l.earned, l.fee, l.credited
+                      l.bond, l.delivered, l.earned, l.fee, l.credited, l.parent, l.held,
+                      l.late_minutes, l.buyer_fee_bps, l.buyer_fee_flat, l.buyer_fee, t.at
                  FROM leases l JOIN trades t USING (id) ORDER BY id";
     let mut leases: Vec<Lease> = tables
         .query(sql, &[])
@@ -163,6 +167,14 @@ fn lease(row: &Row) -> Result<Lease, StartError> {
         end: hour(8)?,
     };
     let id: i64 = row.get(0);
+    let hours = usize::try_from(period.hours()).map_err(contradiction)?;
+    let held: Option<Vec<i64>> = row.get(21);
+    let held = held.unwrap_or(vec![row.get(6); hours]);
+    if held.len() != hours {
+        return Err(contradiction(
+            "a lease has units in hours that are not its own",
+        ));
+    }
     Ok(Lease {
         id: LeaseId(id),
         trade: TradeId(id),
@@ -174,16 +186,24 @@ fn lease(row: &Row) -> Result<Lease, StartError> {
         units: row.get(6),
         period,
         price: Money(row.get(9)),
+        parent: row.get::<_, Option<i64>>(20).map(LeaseId),
+        links: Vec::new(),
+        held,
+        late_minutes: row.get(22),
         rules: row.get(10),
         fee_bps: row.get(11),
         fee_flat: Money(row.get(12)),
+        buyer_fee_bps: row.get(23),
+        buyer_fee_flat: Money(row.get(24)),
         acceptance: row.get(13),
+        traded_at: instant(row, 26),
         escrow: Money(row.get(14)),
         bond: Money(row.get(15)),
         delivered: row.get(16),
         earned: Money(row.get(17)),
         fee: Money(row.get(18)),
-        settled: vec![false; usize::try_from(period.hours()).map_err(contradiction)?],
+        buyer_fee: Money(row.get(25)),
+        settled: vec![false; hours],
         credited: Money(row.get(19)),
     })
 }
@@ -240,8 +260,8 @@ async fn payable(
     tables: &Transaction<'_>,
 ) -> Result<Vec<(Timestamp, ParticipantId, Money)>, StartError> {
     let sql = "SELECT until, provider, sum(amount)::bigint
-                 FROM (SELECT s.payable_until AS until, l.provider, s.paid AS amount
-                         FROM settlements s JOIN leases l ON l.id = s.lease
+                 FROM (SELECT s.payable_until AS until, e.participant AS provider, e.amount
+                         FROM settlement_earnings e JOIN settlements s USING (lease, hour_at)
                         WHERE s.payable_until > (SELECT at FROM engine)
                        UNION ALL
                        SELECT to_timestamp(p.key::bigint / 1000000), d.provider,

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use market::{
-    Command, DisputeId, Entry, Event, EventKind, InstrumentId, LeaseId, Market, OrderId, Posting,
-    Reason, Settled, Side, Timestamp, Trade,
+    Command, DisputeId, Entry, Event, EventKind, LeaseId, Market, OrderId, Posting, Reason,
+    Settled, Side, Timestamp, Trade,
 };
 
 use super::Actor;
@@ -143,8 +143,9 @@ impl Rows {
                 self.tell(event);
                 self.trades.push(one.made(at, *trade));
             }
-            EventKind::Leased { lease, .. } => {
+            EventKind::Leased { lease, parent, .. } => {
                 self.changed_leases.insert(*lease);
+                self.changed_leases.extend(parent);
             }
             EventKind::Done { order, .. } => {
                 self.changed_orders.insert(*order);
@@ -153,7 +154,7 @@ impl Rows {
             }
             EventKind::Settled(settled) => {
                 self.change_lease(market, settled.lease);
-                self.settlements.push(one.made(at, *settled));
+                self.settlements.push(one.made(at, settled.clone()));
             }
             EventKind::Credited { lease, .. } => {
                 self.change_lease(market, *lease);
@@ -194,16 +195,16 @@ impl Rows {
     }
 }
 
-/// An array of ids as PostgreSQL writes it: arrays of arrays of different lengths can't be sent.
-pub(super) fn id_array(ids: &[InstrumentId]) -> String {
-    let ids: Vec<String> = ids.iter().map(|id| id.0.to_string()).collect();
-    format!("{{{}}}", ids.join(","))
+/// An array of numbers as PostgreSQL writes it: arrays of arrays of different lengths can't be sent.
+pub(super) fn number_array(numbers: impl Iterator<Item = i64>) -> String {
+    let numbers: Vec<String> = numbers.map(|number| number.to_string()).collect();
+    format!("{{{}}}", numbers.join(","))
 }
 
 /// The name of a side in the tables.
 pub(super) fn side_code(side: &Side) -> &'static str {
     match side {
         Side::Buy { .. } => "buy",
-        Side::Sell { .. } => "sell",
+        Side::Sell { .. } | Side::Resell { .. } => "sell",
     }
 }

@@ -1,10 +1,12 @@
 //! The array statements of a batch, and the columns that each takes.
 
-use market::{Dispute, DisputeId, Market, OrderId};
+use std::collections::BTreeMap;
+
+use market::{Dispute, DisputeId, Lease, Market, Money, OrderId, ParticipantId};
 use tokio_postgres::types::ToSql;
 
 use super::instant::Instant;
-use super::rows::{Rows, id_array, side_code};
+use super::rows::{Rows, number_array, side_code};
 
 /// The arrays of one statement; none where the batch has no row for it.
 pub(super) type Columns = Vec<Box<dyn ToSql + Sync + Send>>;
@@ -28,24 +30,25 @@ pub(super) const SQL: [&str; 15] = [
          ON CONFLICT (id) DO UPDATE SET units = EXCLUDED.units",
     "INSERT INTO orders (id, command, participant, client_id, side, instruments, pool, units,
             price, start_at, end_at, acceptance, accepted_at, filled, held, done, done_at,
-            duration)
+            duration, resold, rules, late_minutes)
      SELECT id, command, participant, client_id, side::order_side, instruments::bigint[], pool,
             units, price, start_at, end_at, acceptance, accepted_at, filled, held, done, done_at,
-            duration
+            duration, resold, rules, late_minutes
        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[],
                    $7::bigint[], $8::bigint[], $9::bigint[], $10::timestamptz[],
                    $11::timestamptz[], $12::bigint[], $13::timestamptz[], $14::bigint[],
-                   $15::bigint[], $16::text[], $17::timestamptz[], $18::bigint[])
+                   $15::bigint[], $16::text[], $17::timestamptz[], $18::bigint[],
+                   $19::bigint[], $20::bigint[], $21::bigint[])
          AS t (id, command, participant, client_id, side, instruments, pool, units, price,
                start_at, end_at, acceptance, accepted_at, filled, held, done, done_at,
-               duration)",
+               duration, resold, rules, late_minutes)",
     "UPDATE orders o
         SET units = t.units, price = t.price, acceptance = t.acceptance,
             accepted_at = t.accepted_at, filled = t.filled, held = t.held, done = t.done,
-            done_at = t.done_at
+            done_at = t.done_at, rules = t.rules
        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::timestamptz[],
-                   $6::bigint[], $7::bigint[], $8::text[], $9::timestamptz[])
-         AS t (id, units, price, acceptance, accepted_at, filled, held, done, done_at)
+                   $6::bigint[], $7::bigint[], $8::text[], $9::timestamptz[], $10::bigint[])
+         AS t (id, units, price, acceptance, accepted_at, filled, held, done, done_at, rules)
       WHERE o.id = t.id",
     "INSERT INTO trades
             (id, command, at, buy, sell, maker, price, units, pool, start_at, end_at, rules)
@@ -53,14 +56,24 @@ pub(super) const SQL: [&str; 15] = [
                           $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
                           $10::timestamptz[], $11::timestamptz[], $12::bigint[])",
     "INSERT INTO leases (id, holder, provider, fee_bps, fee_flat, acceptance, escrow, bond,
-            delivered, earned, fee, credited, ended)
-     SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
-                          $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[],
-                          $11::bigint[], $12::bigint[], $13::boolean[])
+            delivered, earned, fee, credited, ended, parent, held, late_minutes, buyer_fee_bps,
+            buyer_fee_flat, buyer_fee, fee_escrow, left_by)
+     SELECT id, holder, provider, fee_bps, fee_flat, acceptance, escrow, bond,
+            delivered, earned, fee, credited, ended, parent, held::bigint[], late_minutes,
+            buyer_fee_bps, buyer_fee_flat, buyer_fee, fee_escrow, left_by::jsonb
+       FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
+                   $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[],
+                   $11::bigint[], $12::bigint[], $13::boolean[], $14::bigint[], $15::text[],
+                   $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[],
+                   $21::text[])
+         AS t (id, holder, provider, fee_bps, fee_flat, acceptance, escrow, bond,
+               delivered, earned, fee, credited, ended, parent, held, late_minutes,
+               buyer_fee_bps, buyer_fee_flat, buyer_fee, fee_escrow, left_by)
          ON CONFLICT (id) DO UPDATE
         SET escrow = EXCLUDED.escrow, bond = EXCLUDED.bond, delivered = EXCLUDED.delivered,
             earned = EXCLUDED.earned, fee = EXCLUDED.fee, credited = EXCLUDED.credited,
-            ended = EXCLUDED.ended",
+            ended = EXCLUDED.ended, held = EXCLUDED.held, buyer_fee = EXCLUDED.buyer_fee,
+            fee_escrow = EXCLUDED.fee_escrow, left_by = EXCLUDED.left_by",
     // First those that are ruled: a lease has one open dispute at a time.
     "UPDATE disputes d
         SET frozen = t.frozen, parts = t.parts::jsonb, awarded = t.awarded,
@@ -79,10 +92,14 @@ pub(super) const SQL: [&str; 15] = [
          AS t (id, command, lease, claimant, provider, claimed, opened_at, frozen, parts,
                awarded, unfunded, ruled_at, ruling)",
     "INSERT INTO settlements (lease, hour_at, command, at, unit_minutes, paid, refunded, fee,
-            payable_until, entry)
-     SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[], $4::timestamptz[],
-                          $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
-                          $9::timestamptz[], $10::bigint[])",
+            payable_until, entry, units, resellers, buyer_fee)
+     SELECT lease, hour_at, command, at, unit_minutes, paid, refunded, fee, payable_until, entry,
+            units, resellers::jsonb, buyer_fee
+       FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[], $4::timestamptz[],
+                   $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::timestamptz[],
+                   $10::bigint[], $11::bigint[], $12::text[], $13::bigint[])
+         AS t (lease, hour_at, command, at, unit_minutes, paid, refunded, fee, payable_until,
+               entry, units, resellers, buyer_fee)",
     "INSERT INTO journal_entries (id, command, at, reason, subject, hash)
      SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::text[],
                           $5::bigint[], $6::bytea[])",
@@ -186,7 +203,9 @@ fn new_orders(market: &Market, rows: &Rows) -> Columns {
             column(orders, |(order, _)| order.participant().0),
             column(orders, |(order, _)| order.placed.client_id.0.clone()),
             column(orders, |(order, _)| side_code(&order.placed.side)),
-            column(orders, |(order, _)| id_array(&order.instruments)),
+            column(orders, |(order, _)| {
+                number_array(order.instruments.iter().map(|id| id.0))
+            }),
             column(orders, |(order, _)| order.pool().map(|pool| pool.0)),
             column(orders, |(order, _)| order.units),
             column(orders, |(order, _)| order.price.0),
@@ -201,6 +220,9 @@ fn new_orders(market: &Market, rows: &Rows) -> Columns {
             column(orders, |(order, _)| {
                 order.flexible().map(|flexible| flexible.duration)
             }),
+            column(orders, |(order, _)| order.resold().map(|lease| lease.0)),
+            column(orders, |(order, _)| order.rules),
+            column(orders, |(order, _)| order.late_minutes),
         ]
     })
 }
@@ -222,6 +244,7 @@ fn changed_orders(market: &Market, rows: &Rows) -> Columns {
             column(orders, |order| order.held.0),
             column(orders, |order| order.done.map(market::DoneWhy::code)),
             column(orders, |order| done_at(rows, order.id)),
+            column(orders, |order| order.rules),
         ]
     })
 }
@@ -271,8 +294,36 @@ fn leases(market: &Market, rows: &Rows) -> Columns {
             column(leases, |lease| lease.fee.0),
             column(leases, |lease| lease.credited.0),
             column(leases, |lease| lease.is_ended()),
+            column(leases, |lease| lease.parent.map(|parent| parent.0)),
+            column(leases, |lease| held(lease)),
+            column(leases, |lease| lease.late_minutes),
+            column(leases, |lease| lease.buyer_fee_bps),
+            column(leases, |lease| lease.buyer_fee_flat.0),
+            column(leases, |lease| lease.buyer_fee.0),
+            column(leases, |lease| lease.fee_held().0),
+            column(leases, |lease| {
+                amounts(lease.left()).unwrap_or("{}".to_owned())
+            }),
         ]
     })
+}
+
+/// The units of a lease by hour, where they are not all of its trade's.
+fn held(lease: &Lease) -> Option<String> {
+    let is_less = lease.held.iter().any(|units| *units != lease.units);
+    is_less.then(|| number_array(lease.held.iter().copied()))
+}
+
+/// Amounts by participant as JSON; none where there are none.
+fn amounts(of: impl IntoIterator<Item = (ParticipantId, Money)>) -> Option<String> {
+    let mut amounts: BTreeMap<i64, i64> = BTreeMap::new();
+    for (participant, amount) in of {
+        if amount > Money::ZERO {
+            *amounts.entry(participant.0).or_default() += amount.0;
+        }
+    }
+    let some = !amounts.is_empty();
+    some.then(|| serde_json::to_string(&amounts).expect("amounts are plain data"))
 }
 
 fn new_disputes(market: &Market, rows: &Rows) -> Columns {
@@ -339,6 +390,9 @@ fn settlements(rows: &Rows) -> Columns {
             column(settled, |made| made.what.fee.0),
             column(settled, |made| made.what.payable_until.map(Instant)),
             column(settled, |made| made.what.entry.map(|entry| entry.0)),
+            column(settled, |made| made.what.units),
+            column(settled, |made| amounts(made.what.resellers.iter().copied())),
+            column(settled, |made| made.what.buyer_fee.0),
         ]
     })
 }

@@ -105,8 +105,11 @@ pub(super) enum SideLine {
         min_hours: i64,
         weekly: Option<Weekly>,
     },
-    /// It asks for something that is not built yet.
-    Unbuilt,
+    Resell {
+        lease: String,
+        min_hours: i64,
+        weekly: Option<Weekly>,
+    },
 }
 
 /// What a bid can be filled from.
@@ -249,7 +252,11 @@ fn sell(fields: &mut Fields) -> Result<SideLine, String> {
             min_hours,
             weekly,
         }),
-        (None, Some(_)) => Ok(SideLine::Unbuilt),
+        (None, Some(lease)) => Ok(SideLine::Resell {
+            lease,
+            min_hours,
+            weekly,
+        }),
         _ => Err("an ask names either \"pool\" or \"lease\"".to_owned()),
     }
 }

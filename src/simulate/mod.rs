@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read as _, Write};
 
 use market::{
-    ClientId, Command, Delivered, ListInstrument, Market, Money, OpenPool, ParticipantId, Period,
-    PlaceOrder, Rejection, Rules, Side, Target, Timestamp,
+    ClientId, Command, Delivered, LeaseId, ListInstrument, Market, Money, OpenPool, ParticipantId,
+    Period, PlaceOrder, Rejection, Rules, Side, Target, Timestamp,
 };
 
 use self::line::{Line, OrderLine, SideLine, TargetLine, Verb};
@@ -210,13 +210,10 @@ impl<W: Write> Simulation<W> {
         let participant = self.names.participant(&order.org);
         let owner = self.owners.get(&order.id);
         let taken = owner.is_some_and(|owner| *owner != participant);
-        let known = owner.is_some();
-        let side = match self.side(order.side) {
-            _ if taken => return self.refuse(at, Some(order.id), Rejection::DuplicateId),
-            Some(side) => side,
-            None if known => return self.refuse(at, Some(order.id), Rejection::DuplicateId),
-            None => return self.refuse(at, Some(order.id), Rejection::NotSupported),
-        };
+        if taken {
+            return self.refuse(at, Some(order.id), Rejection::DuplicateId);
+        }
+        let side = self.side(order.side);
         let client_id = ClientId(order.id.clone());
         let command = Command::PlaceOrder(PlaceOrder {
             participant,
@@ -236,9 +233,9 @@ impl<W: Write> Simulation<W> {
         Ok(())
     }
 
-    /// The side as the market takes it; `None` for what is not built yet.
-    fn side(&mut self, side: SideLine) -> Option<Side> {
-        let side = match side {
+    /// The side as the market takes it.
+    fn side(&mut self, side: SideLine) -> Side {
+        match side {
             SideLine::Buy {
                 target,
                 min_fill,
@@ -259,9 +256,17 @@ impl<W: Write> Simulation<W> {
                 min_hours,
                 weekly,
             },
-            SideLine::Unbuilt => return None,
-        };
-        Some(side)
+            SideLine::Resell {
+                lease,
+                min_hours,
+                weekly,
+            } => Side::Resell {
+                // What is no lease's name is no lease's number either.
+                lease: lease.parse().unwrap_or(LeaseId(0)),
+                min_hours,
+                weekly,
+            },
+        }
     }
 
     fn target(&mut self, target: TargetLine) -> Target {

@@ -64,6 +64,8 @@ pub(super) enum What<'a> {
         units: i64,
         start: String,
         end: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        parent: Option<String>,
     },
     Done {
         id: &'a str,
@@ -201,13 +203,17 @@ impl<'a> What<'a> {
 
     /// `None` for what says nothing when it succeeds.
     fn happened(kind: &EventKind, market: &'a Market, names: &'a Names) -> Option<Self> {
-        let what = match *kind {
+        let what = match kind.clone() {
             EventKind::Accepted { order, again } => Self::Accepted {
                 id: order_name(market, order),
                 again,
             },
             EventKind::Traded(trade) => Self::trade(&trade, market, names),
-            EventKind::Leased { lease, trade } => {
+            EventKind::Leased {
+                lease,
+                trade,
+                parent,
+            } => {
                 let lease = market.lease(lease)?;
                 Self::Lease {
                     lease: lease.id.to_string(),
@@ -217,6 +223,7 @@ impl<'a> What<'a> {
                     units: lease.units,
                     start: instant::print(lease.period.start.begins()),
                     end: instant::print(lease.period.end.begins()),
+                    parent: parent.map(|parent| parent.to_string()),
                 }
             }
             EventKind::Done { order, why } => Self::Done {

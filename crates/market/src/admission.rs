@@ -59,6 +59,15 @@ impl Market {
             return Err(Rejection::NotSupported);
         }
         let (instruments, lot, tick) = self.admit_target(placed)?;
+        let pool = match placed.side {
+            Side::Sell { pool, .. }
+            | Side::Buy {
+                target: Target::Pool(pool),
+                ..
+            } => Some(pool),
+            Side::Resell { lease, .. } => self.lease(lease).map(|lease| lease.pool),
+            Side::Buy { .. } => None,
+        };
         let mut min_fill = lot;
         if let Side::Buy {
             min_fill: Some(units),
@@ -82,6 +91,9 @@ impl Market {
             id: OrderId(i64::try_from(self.orders.len()).expect("orders are counted") + 1),
             placed: placed.clone(),
             instruments,
+            pool,
+            rules: self.rules.version,
+            late_minutes: 0,
             lot,
             period,
             units: placed.units,
@@ -138,6 +150,18 @@ impl Market {
                 }
                 vec![pool.instrument]
             }
+            Side::Resell {
+                lease, min_hours, ..
+            } => {
+                let lease = self
+                    .lease(*lease)
+                    .filter(|lease| lease.holder == placed.participant)
+                    .ok_or(Rejection::UnknownLease)?;
+                if placed.tif == TimeInForce::Fok || *min_hours < 1 {
+                    return Err(Rejection::NotSupported);
+                }
+                vec![self.pools[&lease.pool].instrument]
+            }
         };
         let (mut lot, mut tick) = (1, 1);
         for id in &instruments {
@@ -152,6 +176,13 @@ impl Market {
     }
 
     fn admit_period(&self, order: &Order) -> Result<(), Rejection> {
+        if let Some(lease) = order.resold().and_then(|lease| self.lease(lease)) {
+            self.admit_resale(order, lease)?;
+            if !self.may_resell(lease) {
+                return Err(Rejection::NotAllowed);
+            }
+            return Ok(());
+        }
         let Side::Sell { pool, .. } = order.placed.side else {
             let started = order.last_start().begins() < self.now;
             return if started {
@@ -175,7 +206,7 @@ impl Market {
 
     /// What a bid must hold for what remains of it, if cash and what it holds already cover that.
     fn affordable(&self, bid: &Order, held: Money) -> Result<Money, Rejection> {
-        let need = bid.price.times(bid.remaining(), bid.hours());
+        let need = bid.need(bid.remaining(), self.rules_of(bid.rules).buyer_fee);
         let cash = self
             .ledger
             .balance(Account::of(bid.participant(), AccountKind::Cash));
@@ -213,6 +244,9 @@ impl Market {
         let rest_is_cancelled = new.units <= old.least_sold();
         // What has traded stands: the total of a bid is never less.
         new.units = new.units.max(old.filled);
+        if !keeps_place {
+            new.rules = self.rules.version;
+        }
         if old.is_bid() && !rest_is_cancelled {
             new.held = self.affordable(&new, old.held)?;
         }
@@ -247,6 +281,9 @@ impl Market {
     }
 
     fn admit_capacity(&self, order: &Order) -> Result<(), Rejection> {
+        if let Some(lease) = order.resold().and_then(|lease| self.lease(lease)) {
+            return self.admit_resold_units(order, lease);
+        }
         let pool = order
             .pool()
             .filter(|_| !order.is_bid())

@@ -158,6 +158,15 @@ pub enum Side {
         /// The hours of the week in which it holds; all when not given.
         weekly: Option<Weekly>,
     },
+    /// An ask that sells a lease on.
+    Resell {
+        /// Which lease.
+        lease: LeaseId,
+        /// No shorter period is sold.
+        min_hours: i64,
+        /// The hours of the week in which it holds; all when not given.
+        weekly: Option<Weekly>,
+    },
 }
 
 /// The hours that a bid wants inside its period. All units in all of them, or nothing.

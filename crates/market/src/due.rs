@@ -78,20 +78,21 @@ impl Market {
     /// When the claim window of a lease closes, and its bond is free.
     pub(crate) fn claim_window_ends(&self, lease: &Lease) -> Timestamp {
         let end = lease.period.end.begins();
-        end.plus_hours(self.rules.claim_window_hours)
+        end.plus_hours(self.rules_of(lease.rules).claim_window_hours)
     }
 
-    /// When the readings of an hour must have come; `None` when the rules set no deadline.
-    pub(crate) fn deadline(&self, hour: Hour) -> Option<Timestamp> {
-        self.rules
-            .reading_deadline_hours
-            .map(|hours| hour.ends().plus_hours(hours))
+    /// When the readings of a lease's earliest unsettled hour must have come; `None` when its rules
+    /// set no deadline, or all is settled.
+    pub(crate) fn deadline(&self, lease: &Lease) -> Option<Timestamp> {
+        let hour: Hour = lease.first_unsettled()?;
+        let hours = self.rules_of(lease.rules).reading_deadline_hours?;
+        Some(hour.ends().plus_hours(hours))
     }
 
     /// Keeps a lease's deadline at its earliest unsettled hour.
     pub(crate) fn set_deadline(&mut self, lease: LeaseId) {
         let lease = &self.leases[index(lease.0)];
-        if let Some(at) = lease.first_unsettled().and_then(|hour| self.deadline(hour)) {
+        if let Some(at) = self.deadline(lease) {
             self.due
                 .insert((at, lease.acceptance, Due::Deadline(lease.id)));
         }
@@ -100,7 +101,7 @@ impl Market {
     /// Takes a lease's deadline away while its hours change.
     pub(crate) fn clear_deadline(&mut self, lease: LeaseId) {
         let lease = &self.leases[index(lease.0)];
-        if let Some(at) = lease.first_unsettled().and_then(|hour| self.deadline(hour)) {
+        if let Some(at) = self.deadline(lease) {
             self.due
                 .remove(&(at, lease.acceptance, Due::Deadline(lease.id)));
         }

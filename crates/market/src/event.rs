@@ -42,6 +42,8 @@ pub enum EventKind {
         lease: LeaseId,
         /// By which trade.
         trade: TradeId,
+        /// Of which lease it was resold.
+        parent: Option<LeaseId>,
     },
     /// Nothing more comes of an order.
     Done {
@@ -110,26 +112,33 @@ pub struct Trade {
     pub pool: PoolId,
 }
 
-/// One settled hour of a lease: `paid + refunded + fee` is the hour's price, less what a ruling
-/// awarded of it before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+/// One settled hour of a lease: `paid + refunded + fee` is what was in escrow for the hour, less
+/// what a ruling awarded of it before.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Settled {
     /// Which lease.
     pub lease: LeaseId,
     /// Which hour.
     pub hour: Hour,
+    /// How many units the lease had in it.
+    pub units: i64,
     /// What its units got, in unit-minutes.
     pub unit_minutes: i64,
-    /// To the provider, after the fee; what of it an open dispute had frozen stays so.
+    /// To the provider and to resellers, after the fee; what of the provider's an open dispute had
+    /// frozen stays so.
     pub paid: Money,
-    /// To the holder.
+    /// To the holder, and to resellers what they had left in escrow.
     pub refunded: Money,
-    /// To the marketplace.
+    /// To the marketplace, from buyer and seller.
     pub fee: Money,
+    /// What of the fee is the buyer's.
+    pub buyer_fee: Money,
     /// When what was paid becomes cash; `None` when it is cash at once.
     pub payable_until: Option<Timestamp>,
     /// The journal entry that paid it; `None` when no money moved.
     pub entry: Option<EntryId>,
+    /// What of `paid` is resellers', in the order of the chain.
+    pub resellers: Vec<(ParticipantId, Money)>,
 }
 
 /// Why nothing more comes of an order.

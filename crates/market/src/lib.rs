@@ -25,6 +25,7 @@ mod order;
 mod plan;
 mod pool;
 mod rejection;
+mod resale;
 mod rules;
 mod settlement;
 mod snapshot;
@@ -42,13 +43,13 @@ pub use id::{
     ClientId, DisputeId, EntryId, InstrumentId, LeaseId, OrderId, ParticipantId, PoolId, TradeId,
     UnknownId,
 };
-pub use lease::Lease;
+pub use lease::{Lease, Link};
 pub use ledger::{Account, AccountKind, Entry, Ledger, Posting, Reason};
 pub use money::{Money, MoneyError, WHOLE_BPS, YUAN, decimal};
 pub use order::Order;
 pub use pool::Pool;
 pub use rejection::Rejection;
-pub use rules::{BadRules, CreditStep, Fees, Rules, ServiceLevel};
+pub use rules::{BadRules, CreditStep, Fees, Resale, Rules, ServiceLevel};
 pub use snapshot::{KnownOrder, KnownPool, Snapshot};
 pub use state::{Instrument, Market};
 pub use time::{HORIZON_HOURS, HOUR_MICROS, HOUR_MINUTES, Hour, Period, Timestamp};

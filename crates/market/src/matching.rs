@@ -264,10 +264,12 @@ impl Market {
         out: &mut Vec<Event>,
     ) {
         let acceptance = self.next_acceptance();
-        let lease = self.leased_by(buy, sell, units, period, acceptance);
+        let mut lease = self.leased_by(buy, sell, units, period, acceptance);
+        let parent = lease.parent;
+        let freed = parent.map(|parent| self.take_over(parent, &mut lease));
         let (bid, ask) = (self.order(buy), self.order(sell));
         let bid_first = bid.acceptance < ask.acceptance;
-        let reserved = Money::exact(bid.price.times(units, period.hours()));
+        let reserved = self.reserved(bid, &lease);
         let trade = Trade {
             trade: lease.trade,
             buy,
@@ -282,15 +284,21 @@ impl Market {
         let made = EventKind::Leased {
             lease: lease.id,
             trade: lease.trade,
+            parent,
         };
         self.emit(out, made);
-        self.escrow(&lease, reserved, out);
+        self.escrow(&lease, reserved, freed, out);
         let buyer = self.order_mut(buy);
         buyer.count_bought(units);
         buyer.held -= reserved;
         self.order_mut(sell).sell(lease.period, units);
-        self.pool_mut(lease.pool).lease(lease.period, units);
+        if parent.is_none() {
+            self.pool_mut(lease.pool).lease(lease.period, units);
+        }
         self.begin_lease(lease);
+        if let Some(parent) = parent {
+            self.close_if_ended(parent, out);
+        }
     }
 
     /// The lease that a trade of so many units between these orders makes.
@@ -307,18 +315,30 @@ impl Market {
         let number = i64::try_from(self.leases.len()).expect("leases are counted") + 1;
         let hours = period.hours();
         let fee = self.rules.seller_fee;
+        let buyer_fee = self.rules_of(bid.rules).buyer_fee;
         let seller_made = ask.acceptance < bid.acceptance;
-        Lease {
+        let pool = ask.pool().expect("an ask offers a pool");
+        let bond = match ask.resold() {
+            // It takes a share of its parent's.
+            Some(_) => Money::ZERO,
+            None => Money::exact(self.bond(price, units, hours)),
+        };
+        let count = usize::try_from(hours).expect("a period has hours");
+        let mut lease = Lease {
             id: LeaseId(number),
             trade: TradeId(number),
             buy,
             sell,
             holder: bid.participant(),
-            provider: ask.participant(),
-            pool: ask.pool().expect("an ask offers a pool"),
+            provider: self.pools[&pool].participant,
+            pool,
             units,
             period,
             price,
+            parent: ask.resold(),
+            links: Vec::new(),
+            held: vec![units; count],
+            late_minutes: bid.late_minutes,
             rules: self.rules.version,
             fee_bps: if seller_made {
                 fee.maker_bps
@@ -326,27 +346,62 @@ impl Market {
                 fee.taker_bps
             },
             fee_flat: fee.flat,
+            buyer_fee_bps: if seller_made {
+                buyer_fee.taker_bps
+            } else {
+                buyer_fee.maker_bps
+            },
+            buyer_fee_flat: buyer_fee.flat,
             acceptance,
-            escrow: Money::exact(price.times(units, hours)),
-            bond: Money::exact(self.bond(price, units, hours)),
+            traded_at: self.now,
+            escrow: Money::ZERO,
+            bond,
             delivered: 0,
             earned: Money::ZERO,
             fee: Money::ZERO,
-            settled: vec![false; usize::try_from(hours).expect("a period has hours")],
+            buyer_fee: Money::ZERO,
+            settled: vec![false; count],
             credited: Money::ZERO,
-        }
+        };
+        lease.escrow = lease.total();
+        lease
     }
 
-    /// Moves a trade's price from what the bid reserved for it to escrow, the rest of that back
-    /// to cash, and the provider's bond out of their cash.
-    fn escrow(&mut self, lease: &Lease, reserved: Money, out: &mut Vec<Event>) {
+    /// What a bid reserves for a trade: what it needs less after it. The runs of a splittable one
+    /// take what they cost, and the rest is free when it is done.
+    fn reserved(&self, bid: &Order, lease: &Lease) -> Money {
+        if bid.is_splittable() {
+            return lease.escrow + lease.fee_held();
+        }
+        let rest = bid.need(
+            bid.remaining() - lease.units,
+            self.rules_of(bid.rules).buyer_fee,
+        );
+        bid.held - Money::exact(rest)
+    }
+
+    /// Moves a trade's price and fee from what the bid reserved for it to escrow and the rest of
+    /// that back to cash; and the provider's bond out of their cash, or what a resale frees.
+    fn escrow(
+        &mut self,
+        lease: &Lease,
+        reserved: Money,
+        freed: Option<[(Account, Money); 2]>,
+        out: &mut Vec<Event>,
+    ) {
         let (hold, cash) = self.hold_and_cash(lease.holder);
-        let lines = [
-            (hold, -reserved),
-            (Account::of(lease.holder, AccountKind::Escrow), lease.escrow),
-            (cash, reserved - lease.escrow),
+        let cost = lease.escrow + lease.fee_held();
+        let bonded = [
             (Account::of(lease.provider, AccountKind::Cash), -lease.bond),
             (Account::of(lease.provider, AccountKind::Bond), lease.bond),
+        ];
+        let [first, second] = freed.unwrap_or(bonded);
+        let lines = [
+            (hold, -reserved),
+            (Account::of(lease.holder, AccountKind::Escrow), cost),
+            (cash, reserved - cost),
+            first,
+            second,
         ];
         self.post(out, Reason::Trade(lease.trade), &lines);
     }

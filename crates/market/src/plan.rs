@@ -109,9 +109,12 @@ impl Market {
                 plan.steps.push(Step::Trade(ask.id, units));
                 remaining -= units;
                 offer -= units;
-                *taken += units;
                 let price = self.trade_price(bid, ask);
                 plan.paid += price.times(units, period.hours());
+                if ask.resold().is_some() {
+                    continue;
+                }
+                *taken += units;
                 if !look.bare {
                     *pledged += Money::exact(self.bond(price, units, period.hours()));
                 }
@@ -127,14 +130,14 @@ impl Market {
     pub(crate) fn suits(&self, ask: &Order, bid: &Order, period: Period) -> bool {
         let pinned = match &bid.placed.side {
             Side::Buy { .. } => bid.pool(),
-            Side::Sell { .. } => None,
+            Side::Sell { .. } | Side::Resell { .. } => None,
         };
         pinned.is_none_or(|pool| ask.pool() == Some(pool)) && ask.sells(period)
     }
 
     /// What an ask offers when `taken` units of its pool are spoken for already.
     fn offer_after(&self, ask: &Order, period: Period, taken: i64) -> i64 {
-        if taken == 0 {
+        if taken == 0 || ask.resold().is_some() {
             return self.offer(ask, period);
         }
         let Some(pool) = ask.pool().and_then(|pool| self.pool(pool)) else {
@@ -164,13 +167,13 @@ impl Market {
     }
 
     /// How many units of a trade with this bid an ask's provider can bond with the cash that is
-    /// left after `pledged`, in whole lots of the ask.
+    /// left after `pledged`, in whole lots of the ask. A resale needs no bond: its lease has one.
     pub(crate) fn bondable(&self, ask: &Order, bid: &Order, period: Period, pledged: Money) -> i64 {
         let per_unit = self
             .trade_price(bid, ask)
             .times(1, period.hours())
             .saturating_mul(self.rules.bond_bps.into());
-        if per_unit == 0 {
+        if per_unit == 0 || ask.resold().is_some() {
             return i64::MAX;
         }
         let cash = self

@@ -64,6 +64,12 @@ pub enum Rejection {
     /// The ask has more units than its pool.
     #[error("the pool has fewer units")]
     OverPool,
+    /// The ask offers more than the lease has in an hour and other asks don't offer.
+    #[error("the lease has fewer units that are not offered")]
+    OverLease,
+    /// The rules in force don't allow it, or not yet.
+    #[error("the rules do not allow this now")]
+    NotAllowed,
     /// A good-till-date order whose date is not after now.
     #[error("the time until which it should stand has passed")]
     UntilPassed,
@@ -124,6 +130,8 @@ impl Rejection {
             Self::PeriodOver => "period_over",
             Self::OutsidePool => "outside_pool",
             Self::OverPool => "over_pool",
+            Self::OverLease => "over_lease",
+            Self::NotAllowed => "not_allowed",
             Self::UntilPassed => "until_passed",
             Self::InsufficientFunds { .. } => "insufficient_funds",
             Self::WouldTrade => "would_trade",

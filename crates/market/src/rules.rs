@@ -12,6 +12,9 @@ pub struct Rules {
     pub version: i64,
     /// The seller's fee.
     pub seller_fee: Fees,
+    /// The buyer's fee, on top of the price.
+    #[serde(default)]
+    pub buyer_fee: Fees,
     /// The provider's pledge at each trade, as a share of the lease's price.
     pub bond_bps: i64,
     /// How long after an hour a claim about it can be made: until then what it earned can't be
@@ -20,8 +23,30 @@ pub struct Rules {
     /// How long after an hour its readings may come; then it settles as not delivered. Not longer
     /// than the claim window. `None`: it waits for ever.
     pub reading_deadline_hours: Option<i64>,
+    /// When a lease can be resold.
+    #[serde(default)]
+    pub resale: Resale,
     /// Service levels by the name that ends a symbol.
     pub service_levels: BTreeMap<String, ServiceLevel>,
+}
+
+/// When a lease can be resold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resale {
+    /// Whether it can be at all.
+    pub allowed: bool,
+    /// How many hours after the trade that made the lease it can be offered.
+    pub cooling_off_hours: i64,
+}
+
+impl Default for Resale {
+    fn default() -> Self {
+        Self {
+            allowed: true,
+            cooling_off_hours: 0,
+        }
+    }
 }
 
 /// A fee: a flat part a unit-hour, and a share of what is paid.
@@ -34,6 +59,13 @@ pub struct Fees {
     pub maker_bps: i64,
     /// The share of what is paid otherwise.
     pub taker_bps: i64,
+}
+
+impl Fees {
+    /// The larger of the two shares: what is held until it is known which is due.
+    pub fn dearest_bps(&self) -> i64 {
+        self.maker_bps.max(self.taker_bps)
+    }
 }
 
 /// What a service level promises, and what a broken promise credits.
@@ -76,9 +108,11 @@ impl Rules {
         Self {
             version: 0,
             seller_fee: Fees::default(),
+            buyer_fee: Fees::default(),
             bond_bps: 0,
             claim_window_hours: 0,
             reading_deadline_hours: None,
+            resale: Resale::default(),
             service_levels: BTreeMap::new(),
         }
     }
@@ -98,6 +132,8 @@ impl Rules {
         };
         share("seller_fee.maker_bps", self.seller_fee.maker_bps)?;
         share("seller_fee.taker_bps", self.seller_fee.taker_bps)?;
+        share("buyer_fee.maker_bps", self.buyer_fee.maker_bps)?;
+        share("buyer_fee.taker_bps", self.buyer_fee.taker_bps)?;
         share("bond_bps", self.bond_bps)?;
         for (name, level) in &self.service_levels {
             share(
@@ -114,6 +150,12 @@ impl Rules {
         }
         if self.seller_fee.flat < Money::ZERO {
             return Err(BadRules::Negative("seller_fee.flat"));
+        }
+        if self.buyer_fee.flat < Money::ZERO {
+            return Err(BadRules::Negative("buyer_fee.flat"));
+        }
+        if self.resale.cooling_off_hours < 0 {
+            return Err(BadRules::Negative("resale.cooling_off_hours"));
         }
         if self.claim_window_hours < 0 {
             return Err(BadRules::Negative("claim_window_hours"));

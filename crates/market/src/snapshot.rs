@@ -6,15 +6,15 @@ use crate::command::{ListInstrument, OpenPool, PlaceOrder};
 use crate::dispute::Dispute;
 use crate::due::{Due, LAST};
 use crate::event::DoneWhy;
-use crate::id::{InstrumentId, OrderId, ParticipantId};
-use crate::lease::Lease;
+use crate::id::{InstrumentId, OrderId, ParticipantId, PoolId};
+use crate::lease::{Lease, Link};
 use crate::ledger::{Account, Ledger};
 use crate::money::Money;
 use crate::order::Order;
 use crate::pool::Pool;
 use crate::rules::Rules;
 use crate::state::{Instrument, Market, index};
-use crate::time::{Period, Timestamp};
+use crate::time::{Hour, Period, Timestamp};
 
 /// All that a market is, in the form in which tables keep it. Books, calendars and what falls
 /// due are worked out from it.
@@ -62,6 +62,12 @@ pub struct KnownOrder {
     pub placed_at: Timestamp,
     /// Its instruments.
     pub instruments: Vec<InstrumentId>,
+    /// The pool that its units are in, or that it is pinned to.
+    pub pool: Option<PoolId>,
+    /// The rule set under which it was last accepted.
+    pub rules: i64,
+    /// Minutes of its first hour that were gone at its acceptance.
+    pub late_minutes: i64,
     /// Its total units now.
     pub units: i64,
     /// Its price now.
@@ -144,6 +150,9 @@ impl Market {
             id,
             placed,
             instruments: known.instruments,
+            pool: known.pool,
+            rules: known.rules,
+            late_minutes: known.late_minutes,
             lot,
             period,
             units: known.units,
@@ -159,11 +168,22 @@ impl Market {
         Ok(())
     }
 
-    fn restore_lease(&mut self, lease: Lease) -> Result<(), String> {
+    fn restore_lease(&mut self, mut lease: Lease) -> Result<(), String> {
         let known = |id: OrderId| usize::try_from(id.0 - 1).is_ok_and(|at| at < self.orders.len());
         let numbered = usize::try_from(lease.id.0 - 1) == Ok(self.leases.len());
         if !numbered || !known(lease.buy) || !known(lease.sell) {
             return Err(format!("lease {} is out of order", lease.id));
+        }
+        if let Some(parent) = lease.parent {
+            let parent = self
+                .lease(parent)
+                .ok_or_else(|| format!("lease {} has no parent", lease.id))?;
+            lease.links.clone_from(&parent.links);
+            lease.links.push(Link {
+                reseller: parent.holder,
+                bought: parent.price,
+                sold: lease.price,
+            });
         }
         let pool = self
             .pools
@@ -173,10 +193,13 @@ impl Market {
         let within = pool.period.covers(lease.period)
             && ask.period.covers(lease.period)
             && lease.period.start >= ask.first_hour.max(pool.first_hour);
-        if !within || pool.least_free(lease.period) < lease.units {
+        let holds = |hour: Hour| lease.held_in(hour) <= pool.free_in(hour);
+        if !within || !lease.period.each().all(holds) {
             return Err(format!("lease {} is not within its pool", lease.id));
         }
-        pool.lease(lease.period, lease.units);
+        for hour in lease.period.each() {
+            pool.lease(hour.alone(), lease.held_in(hour));
+        }
         self.order_mut(lease.buy).count_bought(lease.units);
         self.order_mut(lease.sell).sell(lease.period, lease.units);
         self.begin_lease(lease);

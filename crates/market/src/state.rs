@@ -72,6 +72,8 @@ impl Instrument {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Market {
     pub(crate) rules: Rules,
+    /// Every rule set that was in force, by version: leases keep to theirs.
+    pub(crate) rule_sets: BTreeMap<i64, Rules>,
     pub(crate) now: Timestamp,
     pub(crate) acceptances: i64,
     pub(crate) instruments: BTreeMap<InstrumentId, Instrument>,
@@ -81,6 +83,8 @@ pub struct Market {
     pub(crate) leases: Vec<Lease>,
     /// Those of the leases that have an hour to settle.
     pub(crate) open_leases: BTreeSet<LeaseId>,
+    /// The open asks that sell a lease on, of each that has any.
+    pub(crate) resales: BTreeMap<LeaseId, BTreeSet<OrderId>>,
     pub(crate) disputes: Vec<Dispute>,
     /// The disputes of each lease that has any.
     pub(crate) disputed: BTreeMap<LeaseId, Vec<DisputeId>>,
@@ -93,6 +97,7 @@ impl Market {
     /// A market in which nothing has happened.
     pub fn new(rules: Rules) -> Self {
         Self {
+            rule_sets: BTreeMap::from([(rules.version, rules.clone())]),
             rules,
             now: Timestamp(i64::MIN),
             acceptances: 0,
@@ -102,6 +107,7 @@ impl Market {
             client_ids: BTreeMap::new(),
             leases: Vec::new(),
             open_leases: BTreeSet::new(),
+            resales: BTreeMap::new(),
             disputes: Vec::new(),
             disputed: BTreeMap::new(),
             ledger: Ledger::default(),
@@ -312,7 +318,9 @@ impl Market {
         for instrument in &order.instruments {
             self.instrument_mut(*instrument).enter(order);
         }
-        if let (false, Some(pool)) = (order.is_bid(), order.pool()) {
+        if let Some(lease) = order.resold() {
+            self.resales.entry(lease).or_default().insert(order.id);
+        } else if let (false, Some(pool)) = (order.is_bid(), order.pool()) {
             self.pool_mut(pool).asks.insert(order.id);
         }
         self.due
@@ -324,7 +332,13 @@ impl Market {
         for instrument in &order.instruments {
             self.instrument_mut(*instrument).leave(order);
         }
-        if let (false, Some(pool)) = (order.is_bid(), order.pool()) {
+        if let Some(lease) = order.resold() {
+            let open = self.resales.entry(lease).or_default();
+            open.remove(&order.id);
+            if open.is_empty() {
+                self.resales.remove(&lease);
+            }
+        } else if let (false, Some(pool)) = (order.is_bid(), order.pool()) {
             self.pool_mut(pool).asks.remove(&order.id);
         }
         self.due
@@ -386,6 +400,11 @@ impl Market {
     /// The rule set in force.
     pub fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    /// The rule set of this version: one that is or was in force.
+    pub fn rules_of(&self, version: i64) -> &Rules {
+        &self.rule_sets[&version]
     }
 
     /// The ledger.

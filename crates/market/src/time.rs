@@ -80,6 +80,16 @@ impl Hour {
     }
 }
 
+impl Hour {
+    /// The period of this hour alone.
+    pub fn alone(self) -> Period {
+        Period {
+            start: self,
+            end: Hour(self.0 + 1),
+        }
+    }
+}
+
 impl fmt::Display for Hour {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "hour {}", self.0)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use market::{CreditStep, Fees, Money, Rules, ServiceLevel};
+use market::{CreditStep, Fees, Money, Resale, Rules, ServiceLevel};
 
 /// A rule set by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -58,9 +58,14 @@ fn standard() -> Rules {
             maker_bps: 200,
             taker_bps: 200,
         },
+        buyer_fee: Fees::default(),
         bond_bps: 1000,
         claim_window_hours: 72,
         reading_deadline_hours: Some(24),
+        resale: Resale {
+            allowed: true,
+            cooling_off_hours: 0,
+        },
         service_levels: BTreeMap::from([
             (
                 "BRONZE".to_owned(),
@@ -86,9 +91,18 @@ fn odd() -> Rules {
             maker_bps: 133,
             taker_bps: 277,
         },
+        buyer_fee: Fees {
+            flat: Money(11),
+            maker_bps: 271,
+            taker_bps: 183,
+        },
         bond_bps: 3333,
         claim_window_hours: 3,
         reading_deadline_hours: Some(3),
+        resale: Resale {
+            allowed: true,
+            cooling_off_hours: 1,
+        },
         service_levels: BTreeMap::from([
             (
                 "SILVER".to_owned(),

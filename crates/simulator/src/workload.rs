@@ -52,6 +52,7 @@ struct Made {
     period: Period,
     units: i64,
     price: Money,
+    lot: i64,
 }
 
 impl Workload {
@@ -70,7 +71,7 @@ impl Workload {
             .collect();
         first.extend((1..=PARTICIPANTS).map(|number| Command::Deposit {
             participant: ParticipantId(number),
-            amount: Money(400_000),
+            amount: Money(if number <= PROVIDERS { 40_000 } else { 400_000 }),
         }));
         Self {
             rng: ChaCha8Rng::seed_from_u64(seed),
@@ -96,7 +97,8 @@ impl Workload {
         let command = match self.below(106) {
             0..2 => self.deposit(),
             2..8 => self.open_pool(),
-            8..30 => self.ask(),
+            8..26 => self.ask(),
+            26..30 => self.resale(),
             30..62 => self.bid(),
             62..66 => self.cancel(),
             66..80 => self.replace(),
@@ -132,6 +134,7 @@ impl Workload {
                     period: trade.period,
                     units: trade.units,
                     price: trade.price,
+                    lot: self.lot_of_pool(trade.pool),
                 }),
                 EventKind::Disputed {
                     dispute, claimed, ..
@@ -256,6 +259,11 @@ impl Workload {
         INSTRUMENTS.get(place).map_or(1, |(_, lot, _)| *lot)
     }
 
+    fn lot_of_pool(&self, pool: PoolId) -> i64 {
+        let known = self.pools.iter().find(|known| known.pool == pool);
+        known.map_or(1, |pool| self.lot_of(pool.instrument))
+    }
+
     /// Prices on a short ladder that all ticks divide and 60 minutes don't, so that they often meet
     /// and seldom settle without rounding.
     fn price(&mut self) -> Money {
@@ -332,6 +340,52 @@ impl Workload {
             price: self.price(),
             start: Timestamp(start),
             end: Timestamp(end),
+            tif: self.time_in_force(1),
+            post_only: self.chance(8),
+        })
+    }
+
+    /// An ask that sells on some of a lease: mostly hours to come, at times too many units.
+    fn resale(&mut self) -> Command {
+        let Some(made) = self.recent(12, |known| &known.leases) else {
+            return Command::Tick;
+        };
+        let first = made.period.start.0.max(self.at.div_euclid(HOUR_MICROS) + 1);
+        let first = if self.chance(3) {
+            made.period.start.0
+        } else {
+            first
+        };
+        let start = first + self.below(2);
+        let end = if self.chance(50) {
+            made.period.end.0 + if self.chance(3) { 1 } else { 0 }
+        } else {
+            start + 1 + self.below(3)
+        };
+        let lot = made.lot;
+        let units = lot * (self.below(made.units.max(lot)).div_euclid(lot) + 1);
+        let weekly = self.chance(5).then(|| {
+            let flags: String = (0..168)
+                .map(|_| if self.chance(85) { '1' } else { '0' })
+                .collect();
+            Weekly::try_from(flags).expect("168 flags")
+        });
+        Command::PlaceOrder(PlaceOrder {
+            participant: if self.chance(2) {
+                self.participant()
+            } else {
+                made.holder
+            },
+            client_id: self.client_id(),
+            side: Side::Resell {
+                lease: made.lease,
+                min_hours: if self.chance(10) { self.below(4) } else { 1 },
+                weekly,
+            },
+            units: units + if self.chance(3) { 1 } else { 0 },
+            price: self.price(),
+            start: Timestamp(start * HOUR_MICROS),
+            end: Timestamp(end * HOUR_MICROS),
             tif: self.time_in_force(1),
             post_only: self.chance(8),
         })
@@ -421,7 +475,7 @@ impl Workload {
                 target: Target::Instruments(instruments),
                 ..
             } => self.lot_of(instruments[0]),
-            Side::Buy { .. } | Side::Sell { .. } => 1,
+            Side::Buy { .. } | Side::Sell { .. } | Side::Resell { .. } => 1,
         };
         let units = (placed.units + lot * (self.below(9) - 5)).max(lot);
         let units = self.chance(70).then_some(units);

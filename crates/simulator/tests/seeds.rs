@@ -7,7 +7,7 @@ const SEEDS: [u64; 6] = [1, 2, 3, 5, 7, 11];
 const STEPS: u64 = 2_500;
 
 /// What a run that tries the market meets; whatever is missing here was not tried.
-const MET: [&str; 44] = [
+const MET: [&str; 47] = [
     "accepted",
     "accepted again",
     "credited",
@@ -20,6 +20,7 @@ const MET: [&str; 44] = [
     "done unfilled",
     "instrument listed",
     "lease",
+    "lease resold",
     "pool opened",
     "posted",
     "rejected already_disputed",
@@ -36,10 +37,12 @@ const MET: [&str; 44] = [
     "rejected min_fill_over_units",
     "rejected not_a_lot",
     "rejected not_a_tick",
+    "rejected not_allowed",
     "rejected not_supported",
     "rejected order_done",
     "rejected outside_lease",
     "rejected outside_pool",
+    "rejected over_lease",
     "rejected over_pool",
     "rejected period_over",
     "rejected period_started",

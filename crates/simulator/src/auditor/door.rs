@@ -139,7 +139,7 @@ impl Model {
                 let mut asks = self.open.clone();
                 asks.retain(|place| {
                     let ask = &self.orders[*place];
-                    !ask.is_bid() && ask.pool() == Some(terms.pool)
+                    !ask.is_bid() && ask.resold().is_none() && ask.pool() == Some(terms.pool)
                 });
                 asks.sort_by_key(|place| self.orders[*place].accepted);
                 for ask in asks {
@@ -209,7 +209,53 @@ impl Model {
                 }
                 Ok(vec![pool.instrument])
             }
+            Side::Resell {
+                lease, min_hours, ..
+            } => {
+                let lease = self.lease_at(*lease).map(|place| &self.leases[place]);
+                let lease = lease.filter(|lease| lease.holder == terms.participant);
+                let lease = lease.ok_or(Rejection::UnknownLease)?;
+                if terms.tif == TimeInForce::Fok || *min_hours < 1 {
+                    return Err(Rejection::NotSupported);
+                }
+                Ok(vec![self.pools[&lease.pool].instrument])
+            }
         }
+    }
+
+    /// Where the units of an order are, or have to be.
+    fn pool_of(&self, terms: &PlaceOrder) -> Option<market::PoolId> {
+        match &terms.side {
+            Side::Buy {
+                target: Target::Pool(pool),
+                ..
+            }
+            | Side::Sell { pool, .. } => Some(*pool),
+            Side::Resell { lease, .. } => {
+                let place = self.lease_at(*lease)?;
+                Some(self.leases[place].pool)
+            }
+            Side::Buy { .. } => None,
+        }
+    }
+
+    /// Whether resale asks would offer more of a lease than it has.
+    fn is_over_lease(&self, order: &Order) -> bool {
+        let Some(lease) = order.resold().and_then(|lease| self.lease_at(lease)) else {
+            return false;
+        };
+        let lease = &self.leases[lease];
+        order.covered().into_iter().any(|hour| {
+            let others = self.open.iter().map(|place| &self.orders[*place]);
+            let others = others.filter(|other| {
+                other.id != order.id
+                    && other.resold() == order.resold()
+                    && other.covered().contains(&hour)
+            });
+            let offered: i64 = others.map(|other| other.units - other.sold_in(hour)).sum();
+            let held = lease.held.get(&hour).copied().unwrap_or(0);
+            offered + order.units - order.sold_in(hour) > held
+        })
     }
 
     fn place(&mut self, terms: &PlaceOrder, out: &mut Out) -> Result<(), Rejection> {
@@ -249,6 +295,9 @@ impl Model {
             terms: terms.clone(),
             lot,
             tick,
+            pool: self.pool_of(terms),
+            fees: self.rules.buyer_fee,
+            splits: 0,
             start: terms.start.0.div_euclid(HOUR),
             end: terms.end.0.div_euclid(HOUR),
             units: terms.units,
@@ -269,13 +318,27 @@ impl Model {
                 return Err(Rejection::BadDuration);
             }
         }
+        let resold = order.resold().and_then(|lease| self.lease_at(lease));
+        if resold.is_some() && terms.start < self.now {
+            return Err(Rejection::PeriodStarted);
+        }
         if order.is_bid() && (order.end - order.hours()) * HOUR < self.now.0 {
             return Err(Rejection::PeriodStarted);
         }
         if !order.is_bid() && terms.end <= self.now {
             return Err(Rejection::PeriodOver);
         }
-        if let (false, Some(pool)) = (order.is_bid(), order.pool()) {
+        if let Some(lease) = resold {
+            if self.is_over_lease(&order) {
+                return Err(Rejection::OverLease);
+            }
+            let lease = &self.leases[lease];
+            let resale = self.rule_sets[&lease.rules].resale;
+            let from = lease.made_at.0 + resale.cooling_off_hours * HOUR;
+            if !resale.allowed || self.now.0 < from {
+                return Err(Rejection::NotAllowed);
+            }
+        } else if let (false, Some(pool)) = (order.is_bid(), order.pool()) {
             let pool = &self.pools[&pool];
             if order.start < pool.start || order.end > pool.end {
                 return Err(Rejection::OutsidePool);
@@ -330,7 +393,10 @@ impl Model {
         new.units = units.unwrap_or(old.units);
         new.price = price.map_or(old.price, |price| price.0);
         check_size(&new)?;
-        if let (false, Some(pool)) = (new.is_bid(), new.pool())
+        if self.is_over_lease(&new) {
+            return Err(Rejection::OverLease);
+        }
+        if let (false, None, Some(pool)) = (new.is_bid(), new.resold(), new.pool())
             && new.units > self.pools[&pool].units
         {
             return Err(Rejection::OverPool);

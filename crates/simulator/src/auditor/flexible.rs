@@ -36,7 +36,7 @@ impl Order {
     pub(super) fn flexible(&self) -> Option<Flexible> {
         match &self.terms.side {
             Side::Buy { flexible, .. } => *flexible,
-            Side::Sell { .. } => None,
+            Side::Sell { .. } | Side::Resell { .. } => None,
         }
     }
 
@@ -158,11 +158,15 @@ impl Model {
                     asks.retain(|other| other.id != ask.id);
                     continue;
                 }
-                *pledged.entry(ask.owner()).or_default() += self.bond(price, q, bid.hours());
+                if ask.resold().is_none() {
+                    *pledged.entry(ask.owner()).or_default() += self.bond(price, q, bid.hours());
+                }
             }
             run.trades.push((ask.id, q));
             let pool = ask.pool().expect("an ask has a pool");
-            *run.pools.entry(pool).or_default() += q;
+            if ask.resold().is_none() {
+                *run.pools.entry(pool).or_default() += q;
+            }
             run.paid += Amount::from(price) * Amount::from(q) * Amount::from(bid.hours());
             bid.traded += q;
         }
@@ -181,6 +185,9 @@ impl Model {
         let Some(pool) = ask.pool() else { return 0 };
         let own = run.trades.iter().filter(|(id, _)| *id == ask.id);
         let own: i64 = own.map(|(_, q)| *q).sum();
+        if ask.resold().is_some() {
+            return self.offer(ask, bid.start, bid.end) - own;
+        }
         let of_pool = run.pools.get(&pool).copied().unwrap_or(0);
         let pool = &self.pools[&pool];
         let hours = bid.start..bid.end;

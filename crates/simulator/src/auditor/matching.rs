@@ -7,14 +7,12 @@ use market::{
 
 use super::Out;
 use super::flexible::{Ask, Run};
-use super::model::{Amount, Hour, Lease, Model, Order};
+use super::model::{Amount, HOUR, Hour, Lease, Model, Order, fee_on};
 
 impl Model {
     /// The units that two orders would trade, bonds aside; `None` when they can't.
     pub(super) fn fill(&self, ask: &Order, bid: &Order) -> Option<i64> {
-        let Side::Sell { min_hours, .. } = ask.terms.side else {
-            return None;
-        };
+        let min_hours = ask.min_hours()?;
         let covered = ask.covered();
         let wanted = ask.price <= bid.price
             && bid.hours() >= min_hours
@@ -35,7 +33,7 @@ impl Model {
                 target: Target::Instruments(symbols),
                 ..
             } => symbols.contains(&self.pools[&pool].instrument),
-            Side::Sell { .. } => false,
+            Side::Sell { .. } | Side::Resell { .. } => false,
         }
     }
 
@@ -44,6 +42,13 @@ impl Model {
         let Some(pool) = ask.pool() else { return 0 };
         let pool = &self.pools[&pool];
         let hours = start..end;
+        if ask.resold().is_some() {
+            if start * HOUR < self.now.0 {
+                return 0;
+            }
+            let lefts = hours.map(|hour| ask.units - ask.sold_in(hour));
+            return lefts.min().unwrap_or(0);
+        }
         hours
             .map(|hour| (ask.units - ask.sold_in(hour)).min(pool.free(hour)))
             .min()
@@ -279,7 +284,7 @@ impl Model {
     /// The most units, in whole lots of the ask, that its provider can bond with so much cash:
     /// tried one lot after the other.
     pub(super) fn bondable(&self, ask: &Order, price: i64, hours: i64, cash: Amount) -> i64 {
-        if self.rules.bond_bps == 0 {
+        if self.rules.bond_bps == 0 || ask.resold().is_some() {
             return i64::MAX;
         }
         let mut units = 0;
@@ -296,11 +301,12 @@ impl Model {
         let (a, b) = (&self.orders[ask], &self.orders[bid]);
         let ask_first = a.accepted < b.accepted;
         let fee = self.rules.seller_fee;
-        let lease = Lease {
+        let pool = a.pool().expect("an ask has a pool");
+        let mut lease = Lease {
             id: LeaseId(number),
             holder: b.owner(),
-            provider: a.owner(),
-            pool: a.pool().expect("an ask has a pool"),
+            provider: self.pools[&pool].owner,
+            pool,
             units: q,
             start,
             end,
@@ -311,6 +317,16 @@ impl Model {
             } else {
                 fee.taker_bps
             },
+            buyer_bps: if ask_first {
+                b.fees.taker_bps
+            } else {
+                b.fees.maker_bps
+            },
+            fees: (fee.flat.0, b.fees.flat.0),
+            made_at: self.now,
+            rules: self.rules.version,
+            chain: Vec::new(),
+            held: (start..end).map(|hour| (hour, q)).collect(),
             unsettled: (start..end).collect(),
             escrow: (start..end)
                 .map(|hour| (hour, Amount::from(price) * Amount::from(q)))
@@ -318,7 +334,8 @@ impl Model {
             delivered: 0,
             earned: 0,
             fee: 0,
-            bond: self.bond(price, q, end - start),
+            buyer_fee: 0,
+            bond: 0,
         };
         out.push((
             self.now,
@@ -341,23 +358,78 @@ impl Model {
             EventKind::Leased {
                 lease: lease.id,
                 trade: TradeId(number),
+                parent: a.resold(),
             },
         ));
-        let reserved = Amount::from(b.price) * Amount::from(q) * Amount::from(end - start);
+        let cost = lease.cost() + lease.fee_escrow();
+        let mut after = b.clone();
+        after.traded += q;
+        let runs = b.flexible().is_some_and(|flexible| flexible.splittable);
+        // What the runs of a splittable bid leave over is free when it is done.
+        let reserved = if runs {
+            cost
+        } else {
+            b.needs() - after.needs()
+        };
         let (buyer, seller) = (lease.holder, lease.provider);
+        let parent = a.resold();
         let hold = (buyer, AccountKind::Hold);
-        self.pay(hold, (buyer, AccountKind::Escrow), lease.cost());
-        self.pay(hold, (buyer, AccountKind::Cash), reserved - lease.cost());
-        let pledged = (seller, AccountKind::Bond);
-        self.pay((seller, AccountKind::Cash), pledged, lease.bond);
-        let pool = self.pools.get_mut(&lease.pool).expect("a known pool");
-        for hour in lease.start..lease.end {
-            *pool.leased.entry(hour).or_default() += q;
+        self.pay(hold, (buyer, AccountKind::Escrow), cost);
+        self.pay(hold, (buyer, AccountKind::Cash), reserved - cost);
+        for hour in start..end {
             *self.orders[ask].sold.entry(hour).or_default() += q;
+        }
+        if runs {
+            self.orders[bid].splits += cost;
         }
         self.orders[bid].traded += q;
         self.live.push(self.leases.len());
+        let Some(parent) = parent else {
+            lease.bond = self.bond(price, q, end - start);
+            let pledged = (seller, AccountKind::Bond);
+            self.pay((seller, AccountKind::Cash), pledged, lease.bond);
+            let pool = self.pools.get_mut(&lease.pool).expect("a known pool");
+            for hour in start..end {
+                *pool.leased.entry(hour).or_default() += q;
+            }
+            self.leases.push(lease);
+            return;
+        };
+        let parent = self.lease_at(parent).expect("a lease that is sold on");
+        self.hand_on(parent, &mut lease);
         self.leases.push(lease);
+        if self.leases[parent].unsettled.is_empty() {
+            self.credit(parent, out);
+        }
+    }
+
+    /// A lease hands units on to one that was made of it.
+    fn hand_on(&mut self, parent: usize, child: &mut Lease) {
+        let lease = &mut self.leases[parent];
+        let before: Amount = lease.escrow.values().sum::<Amount>() + lease.fee_escrow();
+        let had: i64 = lease.held.values().sum();
+        let given = child.units * (child.end - child.start);
+        child.bond = lease.bond * Amount::from(given) / Amount::from(had);
+        lease.bond -= child.bond;
+        for hour in child.start..child.end {
+            *lease.held.entry(hour).or_default() -= child.units;
+            *lease.escrow.entry(hour).or_default() -=
+                Amount::from(lease.price) * Amount::from(child.units);
+            if lease.held[&hour] == 0 {
+                lease.unsettled.remove(&hour);
+                lease.escrow.remove(&hour);
+            }
+        }
+        child.chain.clone_from(&lease.chain);
+        child.chain.push((lease.holder, lease.price, child.price));
+        let after: Amount = lease.escrow.values().sum::<Amount>() + lease.fee_escrow();
+        let stays = Amount::from(0.max(lease.price - child.price)) * Amount::from(given);
+        let reseller = lease.holder;
+        self.pay(
+            (reseller, AccountKind::Escrow),
+            (reseller, AccountKind::Cash),
+            before - after - stays,
+        );
     }
 
     /// Ends an order: what it holds is cash again.
@@ -366,6 +438,11 @@ impl Model {
         order.done = Some(why);
         let (id, owner) = (order.id, order.owner());
         let held = order.needs();
+        let held = if order.splits > 0 {
+            order.splittable_rest()
+        } else {
+            held
+        };
         self.open.retain(|open| *open != place);
         self.pay((owner, AccountKind::Hold), (owner, AccountKind::Cash), held);
         out.push((self.now, EventKind::Done { order: id, why }));
@@ -378,6 +455,17 @@ impl Order {
         if !self.is_bid() {
             return 0;
         }
-        Amount::from(self.price) * Amount::from(self.remaining()) * Amount::from(self.hours())
+        let hours = Amount::from(self.remaining()) * Amount::from(self.hours());
+        let dearest = self.fees.maker_bps.max(self.fees.taker_bps);
+        let minutes = self.remaining() * self.hours() * 60;
+        let fee = fee_on(self.price, dearest, self.fees.flat.0, minutes);
+        Amount::from(self.price) * hours + (fee + 599_999).div_euclid(600_000)
+    }
+
+    /// What a splittable bid holds beyond what its runs cost.
+    fn splittable_rest(&self) -> Amount {
+        let mut whole = self.clone();
+        whole.traded = 0;
+        whole.needs() - self.splits
     }
 }
