@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use market::{Fees, Money, Resale, Rules, ServiceLevel};
+use market::{CreditStep, Fees, HandBack, Money, Resale, Rules, ServiceLevel};
 use serde::{Deserialize, Deserializer, de};
 
 /// The standard rule set, with what each key means.
@@ -89,7 +89,12 @@ fn read(file: &str, text: &str) -> Result<Rules, RulesError> {
         claim_window_hours: rules.claim_window_hours,
         reading_deadline_hours: Some(rules.reading_deadline_hours),
         resale: rules.resale,
-        service_levels: rules.service_levels,
+        hand_back: rules.hand_back,
+        service_levels: rules
+            .service_levels
+            .into_iter()
+            .map(|(name, level)| (name, level.into()))
+            .collect(),
     };
     rules.checked().map_err(|source| RulesError::OutOfRange {
         file: file.to_owned(),
@@ -108,7 +113,26 @@ struct File {
     seller_fee: FeesInFile,
     buyer_fee: FeesInFile,
     resale: Resale,
-    service_levels: BTreeMap<String, ServiceLevel>,
+    hand_back: HandBack,
+    service_levels: BTreeMap<String, LevelInFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LevelInFile {
+    availability_bps: i64,
+    penalty_bps: i64,
+    credits: Vec<CreditStep>,
+}
+
+impl From<LevelInFile> for ServiceLevel {
+    fn from(level: LevelInFile) -> Self {
+        Self {
+            availability_bps: level.availability_bps,
+            penalty_bps: level.penalty_bps,
+            credits: level.credits,
+        }
+    }
 }
 
 #[derive(Deserialize)]

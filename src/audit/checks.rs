@@ -162,6 +162,8 @@ const CHECKS: [(&str, &str); 18] = [
                   CROSS JOIN LATERAL unnest(coalesce(l.held, array_fill(t.units, ARRAY[
                             extract(epoch FROM t.end_at - t.start_at)::int / 3600])))
                         WITH ORDINALITY AS u (held, nth)
+                  WHERE l.failed_from IS NULL
+                     OR t.start_at + (u.nth - 1) * interval '1 hour' < l.failed_from
                   GROUP BY 1, 2) l
            JOIN pools p ON p.id = l.pool
           WHERE leased > p.units",

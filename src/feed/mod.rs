@@ -188,6 +188,8 @@ fn touch(published: &mut Published, market: &Market, command: &Command, event: &
         }
         EventKind::Settled(market::Settled { lease, .. })
         | EventKind::Credited { lease, .. }
+        | EventKind::HandedBack { lease, .. }
+        | EventKind::Defaulted { lease, .. }
         | EventKind::Disputed { lease, .. } => touch_lease(published, market, *lease),
         EventKind::Ruled { dispute, .. } => {
             if let Some(dispute) = market.dispute(*dispute) {

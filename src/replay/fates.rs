@@ -181,6 +181,8 @@ impl Fates {
                 | EventKind::PoolOpened { .. }
                 | EventKind::Disputed { .. }
                 | EventKind::Ruled { .. }
+                | EventKind::HandedBack { .. }
+                | EventKind::Defaulted { .. }
                 | EventKind::Posted(_) => {}
             }
         }

@@ -85,7 +85,7 @@ async fn pools(tables: &Transaction<'_>) -> Result<Vec<KnownPool>, StartError> {
 }
 
 async fn orders(tables: &Transaction<'_>) -> Result<Vec<KnownOrder>, StartError> {
-    let sql = "SELECT c.body::text, c.at, o.instruments, o.units, o.price, o.acceptance,
+    let sql = "SELECT coalesce(o.terms || '{\"do\": \"place_order\"}', c.body)::text, c.at, o.instruments, o.units, o.price, o.acceptance,
                       o.accepted_at, o.held, o.done, o.id, o.pool, o.rules, o.late_minutes
                  FROM orders o JOIN commands c ON c.seq = o.command ORDER BY o.id";
     let mut orders = Vec::new();
@@ -130,7 +130,8 @@ async fn leases(tables: &Transaction<'_>) -> Result<Vec<Lease>, StartError> {
     let sql = "SELECT l.id, t.buy, t.sell, l.holder, l.provider, t.pool, t.units, t.start_at,
                       t.end_at, t.price, t.rules, l.fee_bps, l.fee_flat, l.acceptance, l.escrow,
                       l.bond, l.delivered, l.earned, l.fee, l.credited, l.parent, l.held,
-                      l.late_minutes, l.buyer_fee_bps, l.buyer_fee_flat, l.buyer_fee, t.at
+                      l.late_minutes, l.buyer_fee_bps, l.buyer_fee_flat, l.buyer_fee, t.at,
+                      l.failed_from
                  FROM leases l JOIN trades t USING (id) ORDER BY id";
     let mut leases: Vec<Lease> = tables
         .query(sql, &[])
@@ -205,6 +206,7 @@ fn lease(row: &Row) -> Result<Lease, StartError> {
         buyer_fee: Money(row.get(25)),
         settled: vec![false; hours],
         credited: Money(row.get(19)),
+        failed_from: row.get::<_, Option<Instant>>(27).map(|at| at.0.hour()),
     })
 }
 

@@ -34,6 +34,8 @@ pub(super) struct Rows {
     pub(super) pools: BTreeMap<i64, PoolRow>,
     /// Each with the command that placed it.
     pub(super) new_orders: BTreeMap<OrderId, i64>,
+    /// Those of them whose terms are in their command.
+    pub(super) placed: BTreeSet<OrderId>,
     pub(super) changed_orders: BTreeSet<OrderId>,
     pub(super) done_at: BTreeMap<OrderId, Timestamp>,
     pub(super) trades: Vec<Made<Trade>>,
@@ -131,13 +133,18 @@ impl Rows {
                     self.pools.entry(pool.0).or_insert(row).terms.units = terms.units;
                 }
             }
-            EventKind::Accepted { order, .. } => {
-                if matches!(one.command, Command::PlaceOrder(_)) {
+            EventKind::Accepted { order, .. } => match one.command {
+                Command::PlaceOrder(_) => {
+                    self.placed.insert(*order);
                     self.new_orders.insert(*order, command);
-                } else {
+                }
+                Command::Default { .. } => {
+                    self.new_orders.insert(*order, command);
+                }
+                _ => {
                     self.changed_orders.insert(*order);
                 }
-            }
+            },
             EventKind::Traded(trade) => {
                 self.changed_orders.insert(trade.buy);
                 self.tell(event);
@@ -171,6 +178,10 @@ impl Rows {
                     self.changed_disputes.insert(dispute.id);
                     self.changed_leases.insert(dispute.lease);
                 }
+                self.tell(event);
+            }
+            EventKind::HandedBack { lease, .. } | EventKind::Defaulted { lease, .. } => {
+                self.change_lease(market, *lease);
                 self.tell(event);
             }
             EventKind::Posted(entry) => {

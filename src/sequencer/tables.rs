@@ -30,18 +30,18 @@ pub(super) const SQL: [&str; 15] = [
          ON CONFLICT (id) DO UPDATE SET units = EXCLUDED.units",
     "INSERT INTO orders (id, command, participant, client_id, side, instruments, pool, units,
             price, start_at, end_at, acceptance, accepted_at, filled, held, done, done_at,
-            duration, resold, rules, late_minutes)
+            duration, resold, rules, late_minutes, terms)
      SELECT id, command, participant, client_id, side::order_side, instruments::bigint[], pool,
             units, price, start_at, end_at, acceptance, accepted_at, filled, held, done, done_at,
-            duration, resold, rules, late_minutes
+            duration, resold, rules, late_minutes, terms::jsonb
        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[],
                    $7::bigint[], $8::bigint[], $9::bigint[], $10::timestamptz[],
                    $11::timestamptz[], $12::bigint[], $13::timestamptz[], $14::bigint[],
                    $15::bigint[], $16::text[], $17::timestamptz[], $18::bigint[],
-                   $19::bigint[], $20::bigint[], $21::bigint[])
+                   $19::bigint[], $20::bigint[], $21::bigint[], $22::text[])
          AS t (id, command, participant, client_id, side, instruments, pool, units, price,
                start_at, end_at, acceptance, accepted_at, filled, held, done, done_at,
-               duration, resold, rules, late_minutes)",
+               duration, resold, rules, late_minutes, terms)",
     "UPDATE orders o
         SET units = t.units, price = t.price, acceptance = t.acceptance,
             accepted_at = t.accepted_at, filled = t.filled, held = t.held, done = t.done,
@@ -57,23 +57,25 @@ pub(super) const SQL: [&str; 15] = [
                           $10::timestamptz[], $11::timestamptz[], $12::bigint[])",
     "INSERT INTO leases (id, holder, provider, fee_bps, fee_flat, acceptance, escrow, bond,
             delivered, earned, fee, credited, ended, parent, held, late_minutes, buyer_fee_bps,
-            buyer_fee_flat, buyer_fee, fee_escrow, left_by)
+            buyer_fee_flat, buyer_fee, fee_escrow, left_by, failed_from)
      SELECT id, holder, provider, fee_bps, fee_flat, acceptance, escrow, bond,
             delivered, earned, fee, credited, ended, parent, held::bigint[], late_minutes,
-            buyer_fee_bps, buyer_fee_flat, buyer_fee, fee_escrow, left_by::jsonb
+            buyer_fee_bps, buyer_fee_flat, buyer_fee, fee_escrow, left_by::jsonb, failed_from
        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
                    $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[],
                    $11::bigint[], $12::bigint[], $13::boolean[], $14::bigint[], $15::text[],
                    $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[],
-                   $21::text[])
+                   $21::text[], $22::timestamptz[])
          AS t (id, holder, provider, fee_bps, fee_flat, acceptance, escrow, bond,
                delivered, earned, fee, credited, ended, parent, held, late_minutes,
-               buyer_fee_bps, buyer_fee_flat, buyer_fee, fee_escrow, left_by)
+               buyer_fee_bps, buyer_fee_flat, buyer_fee, fee_escrow, left_by,
+               failed_from)
          ON CONFLICT (id) DO UPDATE
         SET escrow = EXCLUDED.escrow, bond = EXCLUDED.bond, delivered = EXCLUDED.delivered,
             earned = EXCLUDED.earned, fee = EXCLUDED.fee, credited = EXCLUDED.credited,
             ended = EXCLUDED.ended, held = EXCLUDED.held, buyer_fee = EXCLUDED.buyer_fee,
-            fee_escrow = EXCLUDED.fee_escrow, left_by = EXCLUDED.left_by",
+            fee_escrow = EXCLUDED.fee_escrow, left_by = EXCLUDED.left_by,
+            failed_from = EXCLUDED.failed_from",
     // First those that are ruled: a lease has one open dispute at a time.
     "UPDATE disputes d
         SET frozen = t.frozen, parts = t.parts::jsonb, awarded = t.awarded,
@@ -223,6 +225,11 @@ fn new_orders(market: &Market, rows: &Rows) -> Columns {
             column(orders, |(order, _)| order.resold().map(|lease| lease.0)),
             column(orders, |(order, _)| order.rules),
             column(orders, |(order, _)| order.late_minutes),
+            column(orders, |(order, _)| {
+                let placed = &order.placed;
+                let unsaid = !rows.placed.contains(&order.id);
+                unsaid.then(|| serde_json::to_string(placed).expect("terms are plain data"))
+            }),
         ]
     })
 }
@@ -303,6 +310,9 @@ fn leases(market: &Market, rows: &Rows) -> Columns {
             column(leases, |lease| lease.fee_held().0),
             column(leases, |lease| {
                 amounts(lease.left()).unwrap_or("{}".to_owned())
+            }),
+            column(leases, |lease| {
+                lease.failed_from.map(|hour| Instant(hour.begins()))
             }),
         ]
     })

@@ -62,6 +62,15 @@ pub(super) enum Verb {
         dispute: String,
         award: Money,
     },
+    HandBack {
+        org: String,
+        lease: String,
+        start: Timestamp,
+        end: Timestamp,
+    },
+    Default {
+        lease: String,
+    },
     Balance {
         org: String,
     },
@@ -120,7 +129,7 @@ pub(super) enum TargetLine {
 }
 
 /// Verbs that later versions will know.
-const LATER: [&str; 5] = ["default", "withdraw", "halt", "related", "hand_back"];
+const LATER: [&str; 3] = ["withdraw", "halt", "related"];
 
 /// Reads one line.
 ///
@@ -170,6 +179,15 @@ pub(super) fn read(text: &str) -> Result<Line, String> {
         "ruling" => Verb::Ruling {
             dispute: fields.text("dispute")?,
             award: fields.money("award")?,
+        },
+        "hand_back" => Verb::HandBack {
+            org: fields.text("org")?,
+            lease: fields.text("lease")?,
+            start: fields.instant("start")?,
+            end: fields.instant("end")?,
+        },
+        "default" => Verb::Default {
+            lease: fields.text("lease")?,
         },
         "balance" => Verb::Balance {
             org: fields.text("org")?,

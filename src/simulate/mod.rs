@@ -182,6 +182,26 @@ impl<W: Write> Simulation<W> {
                 delivered,
             } => self.deliver(at, lease, hour, delivered),
             Verb::Dispute { org, lease, amount } => self.dispute(at, &org, lease, amount),
+            Verb::HandBack {
+                org,
+                lease,
+                start,
+                end,
+            } => {
+                let command = Command::HandBack {
+                    participant: self.names.participant(&org),
+                    lease: lease_number(&lease),
+                    start,
+                    end,
+                };
+                self.apply(at, &command, Some(lease))
+            }
+            Verb::Default { lease } => {
+                let command = Command::Default {
+                    lease: lease_number(&lease),
+                };
+                self.apply(at, &command, Some(lease))
+            }
             Verb::Ruling { dispute, award } => self.ruling(at, dispute, award),
             Verb::Balance { org } => self.balance(at, &org),
             Verb::Book { symbol, start, end } => self.book(at, symbol, start, end),
@@ -261,8 +281,7 @@ impl<W: Write> Simulation<W> {
                 min_hours,
                 weekly,
             } => Side::Resell {
-                // What is no lease's name is no lease's number either.
-                lease: lease.parse().unwrap_or(LeaseId(0)),
+                lease: lease_number(&lease),
                 min_hours,
                 weekly,
             },
@@ -307,11 +326,8 @@ impl<W: Write> Simulation<W> {
         hour: Timestamp,
         delivered: Delivered,
     ) -> io::Result<()> {
-        let Ok(number) = lease.parse() else {
-            return self.refuse(at, Some(lease), Rejection::UnknownLease);
-        };
         let command = Command::Deliver {
-            lease: number,
+            lease: lease_number(&lease),
             hour,
             delivered,
         };
@@ -325,12 +341,9 @@ impl<W: Write> Simulation<W> {
         lease: String,
         amount: Money,
     ) -> io::Result<()> {
-        let Ok(number) = lease.parse() else {
-            return self.refuse(at, Some(lease), Rejection::UnknownLease);
-        };
         let command = Command::OpenDispute {
             participant: self.names.participant(org),
-            lease: number,
+            lease: lease_number(&lease),
             amount,
         };
         self.apply(at, &command, Some(lease))
@@ -373,4 +386,9 @@ impl<W: Write> Simulation<W> {
         let book = What::book(&symbol, period, &depth);
         self.printer.print(Some(at), book)
     }
+}
+
+/// The number of a lease; that of none for what is no lease's name.
+fn lease_number(lease: &str) -> LeaseId {
+    lease.parse().unwrap_or(LeaseId(0))
 }

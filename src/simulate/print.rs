@@ -96,6 +96,19 @@ pub(super) enum What<'a> {
         released: String,
         unfunded: String,
     },
+    HandedBack {
+        lease: String,
+        start: String,
+        end: String,
+        refunded: String,
+        paid: String,
+    },
+    Defaulted {
+        lease: String,
+        from: String,
+        difference: String,
+        penalty: String,
+    },
     Posted {
         entry: String,
         reason: &'static str,
@@ -253,6 +266,29 @@ impl<'a> What<'a> {
                 claimed: claimed.to_string(),
                 frozen: frozen.to_string(),
             },
+            EventKind::HandedBack {
+                lease,
+                period,
+                refunded,
+                paid,
+            } => Self::HandedBack {
+                lease: lease.to_string(),
+                start: instant::print(period.start.begins()),
+                end: instant::print(period.end.begins()),
+                refunded: refunded.to_string(),
+                paid: paid.to_string(),
+            },
+            EventKind::Defaulted {
+                lease,
+                from,
+                difference,
+                penalty,
+            } => Self::Defaulted {
+                lease: lease.to_string(),
+                from: instant::print(from.begins()),
+                difference: difference.to_string(),
+                penalty: penalty.to_string(),
+            },
             EventKind::Ruled {
                 dispute,
                 awarded,
@@ -303,9 +339,12 @@ impl<'a> What<'a> {
                 Some(order_name(market, order).to_owned())
             }
             Reason::Trade(trade) => Some(trade.to_string()),
-            Reason::Settlement(lease) | Reason::Credit(lease) | Reason::BondRelease(lease) => {
-                Some(lease.to_string())
-            }
+            Reason::Settlement(lease)
+            | Reason::Credit(lease)
+            | Reason::BondRelease(lease)
+            | Reason::HandBack(lease)
+            | Reason::BuyIn(lease)
+            | Reason::Default(lease) => Some(lease.to_string()),
             Reason::Dispute(dispute) | Reason::Ruling(dispute) => Some(dispute.to_string()),
         };
         let postings = entry.postings.iter();

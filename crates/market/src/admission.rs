@@ -25,20 +25,34 @@ impl Market {
             return Ok(());
         }
         let mut order = self.admit(placed)?;
-        let held = if order.is_bid() {
-            self.affordable(&order, Money::ZERO)?
-        } else {
-            Money::ZERO
-        };
+        if order.is_bid() {
+            order.held = self.affordable(&order, Money::ZERO)?;
+        }
         if placed.post_only && self.would_trade(&order) {
             return Err(Rejection::WouldTrade);
         }
+        self.let_in(order, out);
+        Ok(())
+    }
+
+    /// An order that buys in, if the buyer can afford it with what the bond adds to their cash.
+    pub(crate) fn admit_buy_in(
+        &self,
+        placed: &PlaceOrder,
+        added: Money,
+    ) -> Result<Order, Rejection> {
+        let mut order = self.admit(placed)?;
+        order.held = self.affordable(&order, added)?;
+        Ok(order)
+    }
+
+    /// Accepts an order that was checked and lets it trade.
+    pub(crate) fn let_in(&mut self, mut order: Order, out: &mut Vec<Event>) -> OrderId {
         order.acceptance = self.next_acceptance();
-        let (hold, cash) = self.hold_and_cash(placed.participant);
-        let id = order.id;
-        order.held = held;
+        let (id, held, participant) = (order.id, order.held, order.participant());
+        let (hold, cash) = self.hold_and_cash(participant);
         self.client_ids
-            .insert((placed.participant, placed.client_id.clone()), id);
+            .insert((participant, order.placed.client_id.clone()), id);
         self.enter_books(&order);
         self.orders.push(order);
         self.emit(
@@ -50,14 +64,11 @@ impl Market {
         );
         self.post(out, Reason::Hold(id), &[(cash, -held), (hold, held)]);
         self.arrive(id, out);
-        Ok(())
+        id
     }
 
     /// The order that these terms would make, every check made but that of funds and post-only.
     fn admit(&self, placed: &PlaceOrder) -> Result<Order, Rejection> {
-        if matches!(placed.side, Side::Buy { buy_in: true, .. }) {
-            return Err(Rejection::NotSupported);
-        }
         let (instruments, lot, tick) = self.admit_target(placed)?;
         let pool = match placed.side {
             Side::Sell { pool, .. }

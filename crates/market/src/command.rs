@@ -74,6 +74,22 @@ pub enum Command {
         /// What the claimant gets, as far as it is frozen; at most what was claimed.
         award: Money,
     },
+    /// Gives whole hours of a lease back to its pool.
+    HandBack {
+        /// The lease's holder.
+        participant: ParticipantId,
+        /// Which lease.
+        lease: LeaseId,
+        /// The first hour begins here.
+        start: Timestamp,
+        /// The last hour is over here.
+        end: Timestamp,
+    },
+    /// Ends a lease that its provider fails.
+    Default {
+        /// Which lease.
+        lease: LeaseId,
+    },
     /// Only lets happen what is due.
     Tick,
 }
@@ -145,7 +161,8 @@ pub enum Side {
         /// Fewer hours than the period, wherever in it they are had; all of it when not given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         flexible: Option<Flexible>,
-        /// Whether what fails is bought in, up to the limit at the buyer's own expense.
+        /// Whether what its provider fails is bought in elsewhere; beyond what the bond adds to the
+        /// old price up to the limit.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         buy_in: bool,
     },

@@ -87,6 +87,28 @@ pub enum EventKind {
         /// What of the award nothing was frozen for.
         unfunded: Money,
     },
+    /// A holder gave hours of a lease back.
+    HandedBack {
+        /// Which lease.
+        lease: LeaseId,
+        /// Which hours: all units that it had in them.
+        period: Period,
+        /// To the holder, and to resellers what they had left in escrow.
+        refunded: Money,
+        /// To the provider.
+        paid: Money,
+    },
+    /// A lease that its provider failed was ended; what was left of it was refunded before.
+    Defaulted {
+        /// Which lease.
+        lease: LeaseId,
+        /// The first hour that it lacks.
+        from: Hour,
+        /// What the bond paid for hours that were bought in dearer.
+        difference: Money,
+        /// What the bond paid the holder for hours that were not.
+        penalty: Money,
+    },
     /// A journal entry was made.
     Posted(Entry),
 }

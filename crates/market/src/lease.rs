@@ -66,6 +66,8 @@ pub struct Lease {
     pub settled: Vec<bool>,
     /// What was credited at its end.
     pub credited: Money,
+    /// The first hour that it lacks since its provider failed.
+    pub failed_from: Option<Hour>,
 }
 
 /// A resale on the way from the provider to the holder.
@@ -111,6 +113,24 @@ impl Lease {
     /// The units that it has in an hour.
     pub fn held_in(&self, hour: Hour) -> i64 {
         self.index(hour).map_or(0, |index| self.held[index])
+    }
+
+    /// The units that it has in an hour and that are to be delivered still.
+    pub fn open_in(&self, hour: Hour) -> i64 {
+        if self.is_settled(hour) {
+            0
+        } else {
+            self.held_in(hour)
+        }
+    }
+
+    /// The units of its pool that it takes up in an hour.
+    pub fn occupies(&self, hour: Hour) -> i64 {
+        if self.failed_from.is_some_and(|from| hour >= from) {
+            0
+        } else {
+            self.held_in(hour)
+        }
     }
 
     /// How many unit-hours it has.

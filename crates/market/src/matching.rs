@@ -362,6 +362,7 @@ impl Market {
             buyer_fee: Money::ZERO,
             settled: vec![false; count],
             credited: Money::ZERO,
+            failed_from: None,
         };
         lease.escrow = lease.total();
         lease

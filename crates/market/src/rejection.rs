@@ -70,6 +70,12 @@ pub enum Rejection {
     /// The rules in force don't allow it, or not yet.
     #[error("the rules do not allow this now")]
     NotAllowed,
+    /// The notice is shorter than the rules ask for.
+    #[error("it is too late for this")]
+    TooLate,
+    /// Nothing is left of the lease that could end.
+    #[error("nothing is left of the lease")]
+    LeaseOver,
     /// A good-till-date order whose date is not after now.
     #[error("the time until which it should stand has passed")]
     UntilPassed,
@@ -132,6 +138,8 @@ impl Rejection {
             Self::OverPool => "over_pool",
             Self::OverLease => "over_lease",
             Self::NotAllowed => "not_allowed",
+            Self::TooLate => "too_late",
+            Self::LeaseOver => "lease_over",
             Self::UntilPassed => "until_passed",
             Self::InsufficientFunds { .. } => "insufficient_funds",
             Self::WouldTrade => "would_trade",

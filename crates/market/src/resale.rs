@@ -34,7 +34,7 @@ impl Market {
         let is_over = hours.any(|hour| {
             let others = others.iter().filter(|other| other.holds_in(hour));
             let offered: i128 = others.map(|other| unsold(other, hour)).sum();
-            offered + unsold(order, hour) > i128::from(lease.held_in(hour))
+            offered + unsold(order, hour) > i128::from(lease.open_in(hour))
         });
         if is_over {
             Err(Rejection::OverLease)
@@ -57,7 +57,7 @@ impl Market {
         }
         let hours = period.each();
         hours
-            .map(|hour| (ask.units - ask.sold_in(hour)).min(lease.held_in(hour)))
+            .map(|hour| (ask.units - ask.sold_in(hour)).min(lease.open_in(hour)))
             .min()
             .map_or(0, |units| units.max(0))
     }

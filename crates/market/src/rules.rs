@@ -26,6 +26,9 @@ pub struct Rules {
     /// When a lease can be resold.
     #[serde(default)]
     pub resale: Resale,
+    /// When hours of a lease can be handed back.
+    #[serde(default)]
+    pub hand_back: HandBack,
     /// Service levels by the name that ends a symbol.
     pub service_levels: BTreeMap<String, ServiceLevel>,
 }
@@ -38,6 +41,18 @@ pub struct Resale {
     pub allowed: bool,
     /// How many hours after the trade that made the lease it can be offered.
     pub cooling_off_hours: i64,
+}
+
+/// When hours of a lease can be handed back, and who gets what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HandBack {
+    /// Whether they can be at all.
+    pub allowed: bool,
+    /// How many hours before the first of them at the latest.
+    pub notice_hours: i64,
+    /// The holder's share of their escrow; the rest is the provider's.
+    pub holder_bps: i64,
 }
 
 impl Default for Resale {
@@ -74,6 +89,9 @@ impl Fees {
 pub struct ServiceLevel {
     /// The share of unit-minutes that it promises.
     pub availability_bps: i64,
+    /// What a provider who defaults pays, as a share of the price of what is left and not bought in.
+    #[serde(default)]
+    pub penalty_bps: i64,
     /// What is credited below which availability.
     pub credits: Vec<CreditStep>,
 }
@@ -113,6 +131,7 @@ impl Rules {
             claim_window_hours: 0,
             reading_deadline_hours: None,
             resale: Resale::default(),
+            hand_back: HandBack::default(),
             service_levels: BTreeMap::new(),
         }
     }
@@ -135,10 +154,15 @@ impl Rules {
         share("buyer_fee.maker_bps", self.buyer_fee.maker_bps)?;
         share("buyer_fee.taker_bps", self.buyer_fee.taker_bps)?;
         share("bond_bps", self.bond_bps)?;
+        share("hand_back.holder_bps", self.hand_back.holder_bps)?;
         for (name, level) in &self.service_levels {
             share(
                 &format!("service_levels.{name}.availability_bps"),
                 level.availability_bps,
+            )?;
+            share(
+                &format!("service_levels.{name}.penalty_bps"),
+                level.penalty_bps,
             )?;
             for step in &level.credits {
                 share(&format!("service_levels.{name}.below_bps"), step.below_bps)?;
@@ -156,6 +180,9 @@ impl Rules {
         }
         if self.resale.cooling_off_hours < 0 {
             return Err(BadRules::Negative("resale.cooling_off_hours"));
+        }
+        if self.hand_back.notice_hours < 0 {
+            return Err(BadRules::Negative("hand_back.notice_hours"));
         }
         if self.claim_window_hours < 0 {
             return Err(BadRules::Negative("claim_window_hours"));

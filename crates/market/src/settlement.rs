@@ -167,7 +167,10 @@ impl Market {
 
     /// A lease that has no hour left to settle is open no more, and is credited what it is due.
     pub(crate) fn close_if_ended(&mut self, id: LeaseId, out: &mut Vec<Event>) {
-        if self.leases[index(id.0)].is_ended() && self.open_leases.remove(&id) {
+        let lease = &self.leases[index(id.0)];
+        // On default a penalty takes the place of the credit.
+        let is_failed = lease.failed_from.is_some();
+        if lease.is_ended() && self.open_leases.remove(&id) && !is_failed {
             self.credit(id, out);
         }
     }
@@ -214,7 +217,11 @@ impl Market {
     /// Takes as much as there is of what is due out of a lease's bond, and where that is not enough
     /// out of what a dispute has frozen of it: that is the lease's still, whatever is ruled. Gives
     /// the lines of it, and how much it is.
-    fn out_of_bond(&mut self, id: LeaseId, due: Money) -> ([(Account, Money); 2], Money) {
+    pub(crate) fn out_of_bond(
+        &mut self,
+        id: LeaseId,
+        due: Money,
+    ) -> ([(Account, Money); 2], Money) {
         let lease = &self.leases[index(id.0)];
         let (provider, free) = (lease.provider, due.min(lease.bond));
         let mut thawed = Money::ZERO;

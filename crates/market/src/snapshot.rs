@@ -193,12 +193,12 @@ impl Market {
         let within = pool.period.covers(lease.period)
             && ask.period.covers(lease.period)
             && lease.period.start >= ask.first_hour.max(pool.first_hour);
-        let holds = |hour: Hour| lease.held_in(hour) <= pool.free_in(hour);
+        let holds = |hour: Hour| lease.occupies(hour) <= pool.free_in(hour);
         if !within || !lease.period.each().all(holds) {
             return Err(format!("lease {} is not within its pool", lease.id));
         }
         for hour in lease.period.each() {
-            pool.lease(hour.alone(), lease.held_in(hour));
+            pool.lease(hour.alone(), lease.occupies(hour));
         }
         self.order_mut(lease.buy).count_bought(lease.units);
         self.order_mut(lease.sell).sell(lease.period, lease.units);

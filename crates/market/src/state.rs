@@ -177,6 +177,13 @@ impl Market {
                 amount,
             } => self.claim(*participant, *lease, *amount, out),
             Command::RuleDispute { dispute, award } => self.rule(*dispute, *award, out),
+            Command::HandBack {
+                participant,
+                lease,
+                start,
+                end,
+            } => self.hand_back(*participant, *lease, (*start, *end), out),
+            Command::Default { lease } => self.fail(*lease, out),
             Command::Tick => Ok(()),
         }
     }

@@ -104,6 +104,15 @@ fn name(kind: &EventKind) -> String {
         EventKind::Credited { .. } => "credited".to_owned(),
         EventKind::Disputed { .. } => "disputed".to_owned(),
         EventKind::Ruled { .. } => "ruled".to_owned(),
+        EventKind::HandedBack { .. } => "handed back".to_owned(),
+        EventKind::Defaulted { difference, .. } => {
+            let dearer = if difference.0 > 0 {
+                ", bought in dearer"
+            } else {
+                ""
+            };
+            format!("defaulted{dearer}")
+        }
         EventKind::Posted(_) => "posted".to_owned(),
     }
 }

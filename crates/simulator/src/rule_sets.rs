@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use market::{CreditStep, Fees, Money, Resale, Rules, ServiceLevel};
+use market::{CreditStep, Fees, HandBack, Money, Resale, Rules, ServiceLevel};
 
 /// A rule set by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -38,14 +38,15 @@ impl RuleSet {
     }
 }
 
-/// A service level of this availability, with credits as (below, credit).
-fn level(availability_bps: i64, steps: &[(i64, i64)]) -> ServiceLevel {
+/// A service level of this availability and penalty, with credits as (below, credit).
+fn level(availability_bps: i64, penalty_bps: i64, steps: &[(i64, i64)]) -> ServiceLevel {
     let credits = steps.iter().map(|&(below_bps, credit_bps)| CreditStep {
         below_bps,
         credit_bps,
     });
     ServiceLevel {
         availability_bps,
+        penalty_bps,
         credits: credits.collect(),
     }
 }
@@ -66,18 +67,23 @@ fn standard() -> Rules {
             allowed: true,
             cooling_off_hours: 0,
         },
+        hand_back: HandBack {
+            allowed: false,
+            notice_hours: 24,
+            holder_bps: 5000,
+        },
         service_levels: BTreeMap::from([
             (
                 "BRONZE".to_owned(),
-                level(9500, &[(9500, 200), (9000, 500)]),
+                level(9500, 1000, &[(9500, 200), (9000, 500)]),
             ),
             (
                 "SILVER".to_owned(),
-                level(9900, &[(9900, 300), (9500, 600), (9000, 1000)]),
+                level(9900, 1000, &[(9900, 300), (9500, 600), (9000, 1000)]),
             ),
             (
                 "GOLD".to_owned(),
-                level(9990, &[(9990, 500), (9900, 800), (9500, 1000)]),
+                level(9990, 1000, &[(9990, 500), (9900, 800), (9500, 1000)]),
             ),
         ]),
     }
@@ -103,12 +109,20 @@ fn odd() -> Rules {
             allowed: true,
             cooling_off_hours: 1,
         },
+        hand_back: HandBack {
+            allowed: true,
+            notice_hours: 1,
+            holder_bps: 7777,
+        },
         service_levels: BTreeMap::from([
             (
                 "SILVER".to_owned(),
-                level(9900, &[(9000, 4000), (9900, 1717)]),
+                level(9900, 1234, &[(9000, 4000), (9900, 1717)]),
             ),
-            ("GOLD".to_owned(), level(9999, &[(9999, 333), (5000, 9999)])),
+            (
+                "GOLD".to_owned(),
+                level(9999, 4321, &[(9999, 333), (5000, 9999)]),
+            ),
         ]),
     }
 }

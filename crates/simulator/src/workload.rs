@@ -40,6 +40,8 @@ pub struct Workload {
     owners: BTreeMap<OrderId, ParticipantId>,
     /// Each open dispute with what was claimed.
     disputes: Vec<(DisputeId, Money)>,
+    /// Whose the lease is that the last command ended, if it was to.
+    failing: Option<ParticipantId>,
     /// Those that were ruled.
     ruled: Vec<(DisputeId, Money)>,
 }
@@ -83,6 +85,7 @@ impl Workload {
             leases: Vec::new(),
             owners: BTreeMap::new(),
             disputes: Vec::new(),
+            failing: None,
             ruled: Vec::new(),
         }
     }
@@ -94,7 +97,7 @@ impl Workload {
             return (Timestamp(self.at), command);
         }
         self.pass_time();
-        let command = match self.below(106) {
+        let command = match self.below(110) {
             0..2 => self.deposit(),
             2..8 => self.open_pool(),
             8..26 => self.ask(),
@@ -108,7 +111,13 @@ impl Workload {
             96 => self.cancel_all(),
             97..100 => self.claim(),
             100..103 => self.ruling(),
+            103..105 => self.hand_back(),
+            105..107 => self.default_of(),
             _ => Command::Tick,
+        };
+        self.failing = match &command {
+            Command::Default { lease } => self.holder(*lease),
+            _ => None,
         };
         match &command {
             Command::PlaceOrder(placed) => self.placed.push(placed.clone()),
@@ -123,9 +132,11 @@ impl Workload {
         for event in events {
             match event.kind {
                 EventKind::Accepted { order, .. } => {
-                    // An order that is not known yet is the one that was placed last.
-                    if let Some(placed) = self.placed.last() {
-                        self.owners.entry(order).or_insert(placed.participant);
+                    // An order that is not known yet is the one that was placed last, or buys in
+                    // what was failed last.
+                    let owner = self.placed.last().map(|placed| placed.participant);
+                    if let Some(owner) = self.failing.or(owner) {
+                        self.owners.entry(order).or_insert(owner);
                     }
                 }
                 EventKind::Traded(trade) => self.leases.push(Made {
@@ -149,6 +160,11 @@ impl Workload {
                 _ => {}
             }
         }
+    }
+
+    fn holder(&self, lease: LeaseId) -> Option<ParticipantId> {
+        let made = self.leases.iter().find(|made| made.lease == lease);
+        made.map(|made| made.holder)
     }
 
     /// 0 to `n - 1`.
@@ -415,7 +431,7 @@ impl Workload {
                 target,
                 min_fill,
                 flexible,
-                buy_in: false,
+                buy_in: self.chance(50),
             },
             units: units + if self.chance(2) { 1 } else { 0 },
             price: self.price(),
@@ -533,6 +549,42 @@ impl Workload {
             lease,
             hour: Timestamp(hour + if self.chance(1) { 1 } else { 0 }),
             delivered,
+        }
+    }
+
+    /// Hours of a lease, mostly of those to come.
+    fn hand_back(&mut self) -> Command {
+        let Some(made) = self.recent(15, |known| &known.leases) else {
+            return Command::Tick;
+        };
+        let ahead = made.period.start.0.max(self.at.div_euclid(HOUR_MICROS) + 1);
+        let start = if self.chance(10) {
+            made.period.start.0
+        } else {
+            ahead + self.below(3)
+        };
+        let end = start + self.below(3) + if self.chance(5) { 0 } else { 1 };
+        Command::HandBack {
+            participant: if self.chance(5) {
+                self.participant()
+            } else {
+                made.holder
+            },
+            lease: made.lease,
+            start: Timestamp(start * HOUR_MICROS),
+            end: Timestamp(end * HOUR_MICROS),
+        }
+    }
+
+    fn default_of(&mut self) -> Command {
+        let made = self.recent(15, |known| &known.leases);
+        let known = made.map_or(LeaseId(1), |made| made.lease);
+        Command::Default {
+            lease: if self.chance(5) {
+                LeaseId(self.below(1_000))
+            } else {
+                known
+            },
         }
     }
 

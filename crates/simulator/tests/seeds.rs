@@ -7,10 +7,12 @@ const SEEDS: [u64; 6] = [1, 2, 3, 5, 7, 11];
 const STEPS: u64 = 2_500;
 
 /// What a run that tries the market meets; whatever is missing here was not tried.
-const MET: [&str; 47] = [
+const MET: [&str; 52] = [
     "accepted",
     "accepted again",
     "credited",
+    "defaulted",
+    "defaulted, bought in dearer",
     "disputed",
     "done bond",
     "done cancelled",
@@ -18,6 +20,7 @@ const MET: [&str; 47] = [
     "done filled",
     "done self_trade",
     "done unfilled",
+    "handed back",
     "instrument listed",
     "lease",
     "lease resold",
@@ -34,6 +37,7 @@ const MET: [&str; 47] = [
     "rejected duplicate_id",
     "rejected hour_not_over",
     "rejected insufficient_funds",
+    "rejected lease_over",
     "rejected min_fill_over_units",
     "rejected not_a_lot",
     "rejected not_a_tick",
@@ -46,6 +50,7 @@ const MET: [&str; 47] = [
     "rejected over_pool",
     "rejected period_over",
     "rejected period_started",
+    "rejected too_late",
     "rejected unknown_dispute",
     "rejected unknown_lease",
     "rejected unknown_order",

@@ -86,6 +86,13 @@ impl Model {
                 amount,
             } => self.claim(*participant, *lease, *amount, out),
             Command::RuleDispute { dispute, award } => self.ruling(*dispute, *award, out),
+            Command::HandBack {
+                participant,
+                lease,
+                start,
+                end,
+            } => self.hand_back(*participant, *lease, (*start, *end), out),
+            Command::Default { lease } => self.default_of(*lease, out),
             Command::Tick => Ok(()),
         }
     }
@@ -111,7 +118,7 @@ impl Model {
     }
 
     /// Whether a period is whole hours, not empty, near enough, and not too long ago.
-    fn is_period(&self, start: Timestamp, end: Timestamp) -> bool {
+    pub(super) fn is_period(&self, start: Timestamp, end: Timestamp) -> bool {
         let whole = start.0 % HOUR == 0 && end.0 % HOUR == 0 && start < end;
         whole && end.0 <= self.now.0 + HORIZON && start.0 >= 0
     }
@@ -136,15 +143,7 @@ impl Model {
             if pool.units < terms.units {
                 pool.units = terms.units;
                 out.push((self.now, opened));
-                let mut asks = self.open.clone();
-                asks.retain(|place| {
-                    let ask = &self.orders[*place];
-                    !ask.is_bid() && ask.resold().is_none() && ask.pool() == Some(terms.pool)
-                });
-                asks.sort_by_key(|place| self.orders[*place].accepted);
-                for ask in asks {
-                    self.arrive(ask, out);
-                }
+                self.offer_again(terms.pool, out);
             }
             return Ok(());
         }
@@ -164,6 +163,21 @@ impl Model {
         Ok(())
     }
 
+    /// The asks of a pool arrive again.
+    pub(super) fn offer_again(&mut self, pool: market::PoolId, out: &mut Out) {
+        let mut asks = self.open.clone();
+        asks.retain(|place| {
+            let ask = &self.orders[*place];
+            !ask.is_bid() && ask.resold().is_none() && ask.pool() == Some(pool)
+        });
+        asks.sort_by_key(|place| self.orders[*place].accepted);
+        for ask in asks {
+            if self.orders[ask].done.is_none() {
+                self.arrive(ask, out);
+            }
+        }
+    }
+
     fn own_open(&self, whose: ParticipantId, client_id: &ClientId) -> Result<usize, Rejection> {
         let place = self.known(whose, client_id);
         let place = place.ok_or(Rejection::UnknownOrder)?;
@@ -173,7 +187,7 @@ impl Model {
         }
     }
 
-    fn known(&self, whose: ParticipantId, client_id: &ClientId) -> Option<usize> {
+    pub(super) fn known(&self, whose: ParticipantId, client_id: &ClientId) -> Option<usize> {
         let named = |order: &Order| order.owner() == whose && order.terms.client_id == *client_id;
         self.orders.iter().position(named)
     }
@@ -253,7 +267,8 @@ impl Model {
                     && other.covered().contains(&hour)
             });
             let offered: i64 = others.map(|other| other.units - other.sold_in(hour)).sum();
-            let held = lease.held.get(&hour).copied().unwrap_or(0);
+            let is_open = lease.unsettled.contains(&hour);
+            let held = if is_open { lease.held[&hour] } else { 0 };
             offered + order.units - order.sold_in(hour) > held
         })
     }
@@ -276,16 +291,21 @@ impl Model {
         if terms.post_only && self.could_trade(&order) {
             return Err(Rejection::WouldTrade);
         }
+        self.enter(order, out);
+        Ok(())
+    }
+
+    /// Lets a checked order in, and lets it trade.
+    pub(super) fn enter(&mut self, order: Order, out: &mut Out) {
         let place = self.orders.len();
         self.orders.push(order);
         self.open.push(place);
         self.let_in(place, 0, out);
         self.arrive(place, out);
-        Ok(())
     }
 
     /// An order with these terms, checked but for its funds and for post-only.
-    fn checked(&self, terms: &PlaceOrder) -> Result<Order, Rejection> {
+    pub(super) fn checked(&self, terms: &PlaceOrder) -> Result<Order, Rejection> {
         let instruments = self.instruments_of(terms)?;
         let listed = || instruments.iter().map(|id| &self.instruments[id]);
         let lot = common_multiple(&listed().map(|terms| terms.lot).collect::<Vec<_>>());
@@ -354,7 +374,7 @@ impl Model {
     }
 
     /// Whether cash and what is held already cover an order.
-    fn check_funds(&self, order: &Order, held: Amount) -> Result<(), Rejection> {
+    pub(super) fn check_funds(&self, order: &Order, held: Amount) -> Result<(), Rejection> {
         let cash = self.balance(order.owner(), AccountKind::Cash);
         let missing = order.needs() - cash - held;
         if missing > 0 {

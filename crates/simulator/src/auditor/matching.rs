@@ -317,6 +317,8 @@ impl Model {
             } else {
                 fee.taker_bps
             },
+            bid,
+            failed: false,
             buyer_bps: if ask_first {
                 b.fees.taker_bps
             } else {

@@ -8,6 +8,7 @@
 mod book;
 mod claims;
 mod door;
+mod ending;
 mod flexible;
 mod matching;
 mod model;

@@ -156,6 +156,9 @@ pub(super) struct Lease {
     pub(super) price: i64,
     pub(super) accepted: u64,
     pub(super) fee_bps: i64,
+    /// Which of the orders bought it.
+    pub(super) bid: usize,
+    pub(super) failed: bool,
     pub(super) buyer_bps: i64,
     pub(super) fees: (i64, i64),
     pub(super) made_at: Timestamp,

@@ -208,7 +208,7 @@ impl Model {
                 .collect(),
         };
         out.push((now, EventKind::Settled(settled)));
-        if lease.unsettled.is_empty() {
+        if lease.unsettled.is_empty() && !lease.failed {
             self.credit(place, out);
         }
     }
