@@ -203,7 +203,11 @@ fn touch(published: &mut Published, market: &Market, command: &Command, event: &
                 .map(|posting| posting.account.participant);
             published.participants.extend(accounts);
         }
-        EventKind::Rejected(_) => {}
+        EventKind::Halted { instrument, .. } => {
+            published.instruments.insert(*instrument);
+        }
+        EventKind::Related { participants } => published.participants.extend(participants),
+        EventKind::Rejected(_) | EventKind::RulesSet { .. } => {}
     }
 }
 

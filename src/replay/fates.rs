@@ -182,6 +182,9 @@ impl Fates {
                 | EventKind::Disputed { .. }
                 | EventKind::Ruled { .. }
                 | EventKind::HandedBack { .. }
+                | EventKind::RulesSet { .. }
+                | EventKind::Halted { .. }
+                | EventKind::Related { .. }
                 | EventKind::Defaulted { .. }
                 | EventKind::Posted(_) => {}
             }

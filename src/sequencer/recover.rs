@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use market::{
-    Account, AccountKind, Command, Dispute, DisputeId, DoneWhy, InstrumentId, KnownOrder,
+    Account, AccountKind, Command, Counted, Dispute, DisputeId, DoneWhy, InstrumentId, KnownOrder,
     KnownPool, Lease, LeaseId, ListInstrument, Market, Money, OpenPool, OrderId, ParticipantId,
     Period, PoolId, Rules, Ruling, Snapshot, Timestamp, TradeId,
 };
@@ -21,7 +21,8 @@ pub(super) async fn load(link: &mut Link, rules: &Rules) -> Result<Market, Start
         .await?
         .ok_or_else(|| contradiction("the engine's row is missing"))?;
     tables.commit().await?;
-    if snapshot.rules != *rules {
+    let mut known = snapshot.rule_sets.iter().map(|(_, rules)| rules);
+    if snapshot.rules != *rules && !known.any(|known| known == rules) {
         let (stored, given) = (snapshot.rules.version, rules.version);
         return Err(StartError::OtherRules { stored, given });
     }
@@ -41,6 +42,10 @@ pub(crate) async fn snapshot(tables: &Transaction<'_>) -> Result<Option<Snapshot
         acceptances: engine.get(1),
         entries: engine.get(2),
         rules: serde_json::from_str(engine.get(3)).map_err(contradiction)?,
+        rule_sets: rule_sets(tables).await?,
+        halts: halts(tables).await?,
+        related: related(tables).await?,
+        counted: counted(tables).await?,
         instruments: instruments(tables).await?,
         pools: pools(tables).await?,
         orders: orders(tables).await?,
@@ -53,6 +58,50 @@ pub(crate) async fn snapshot(tables: &Transaction<'_>) -> Result<Option<Snapshot
 
 fn contradiction(error: impl std::fmt::Display) -> StartError {
     StartError::Tables(error.to_string())
+}
+
+async fn rule_sets(tables: &Transaction<'_>) -> Result<Vec<(Timestamp, Rules)>, StartError> {
+    let sql = "SELECT from_at, rules::text FROM rule_sets ORDER BY from_at";
+    let mut sets = Vec::new();
+    for row in tables.query(sql, &[]).await? {
+        let rules = serde_json::from_str(row.get(1)).map_err(contradiction)?;
+        sets.push((instant(&row, 0), rules));
+    }
+    Ok(sets)
+}
+
+/// The halts that are not over by the last command.
+async fn halts(tables: &Transaction<'_>) -> Result<Vec<(InstrumentId, Timestamp)>, StartError> {
+    let sql = "SELECT instrument, until_at FROM halts WHERE until_at > (SELECT at FROM engine)";
+    let halt = |row: &Row| (InstrumentId(row.get(0)), instant(row, 1));
+    Ok(tables.query(sql, &[]).await?.iter().map(halt).collect())
+}
+
+async fn related(
+    tables: &Transaction<'_>,
+) -> Result<Vec<(ParticipantId, ParticipantId)>, StartError> {
+    let sql = "SELECT participant, lowest FROM related";
+    let related = |row: &Row| (ParticipantId(row.get(0)), ParticipantId(row.get(1)));
+    Ok(tables.query(sql, &[]).await?.iter().map(related).collect())
+}
+
+/// The latest twenty trades of each instrument whose prices count, the earliest first.
+async fn counted(tables: &Transaction<'_>) -> Result<Vec<(InstrumentId, Counted)>, StartError> {
+    let sql = "SELECT instrument, at, price,
+                      units * extract(epoch FROM end_at - start_at)::bigint / 3600
+                 FROM (SELECT t.*, p.instrument,
+                              row_number() OVER (PARTITION BY p.instrument ORDER BY t.id DESC) AS nth
+                         FROM trades t JOIN pools p ON p.id = t.pool WHERE t.counts) t
+                WHERE nth <= 20 ORDER BY id";
+    let counted = |row: &Row| {
+        let counted = Counted {
+            at: instant(row, 1),
+            price: Money(row.get(2)),
+            unit_hours: row.get(3),
+        };
+        (InstrumentId(row.get(0)), counted)
+    };
+    Ok(tables.query(sql, &[]).await?.iter().map(counted).collect())
 }
 
 async fn instruments(tables: &Transaction<'_>) -> Result<Vec<ListInstrument>, StartError> {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use market::{
-    Command, DisputeId, Entry, Event, EventKind, LeaseId, Market, OrderId, Posting, Reason,
-    Settled, Side, Timestamp, Trade,
+    Command, DisputeId, Entry, Event, EventKind, InstrumentId, LeaseId, Market, OrderId,
+    ParticipantId, Posting, Reason, Rules, Settled, Side, Timestamp, Trade,
 };
 
 use super::Actor;
@@ -47,6 +47,10 @@ pub(super) struct Rows {
     pub(super) rulings: BTreeMap<DisputeId, i64>,
     pub(super) settlements: Vec<Made<Settled>>,
     pub(super) entries: Vec<Made<Entry>>,
+    /// Each with from when it holds and the command that gave it.
+    pub(super) rule_sets: Vec<(Rules, Timestamp, i64)>,
+    pub(super) halts: BTreeMap<InstrumentId, Timestamp>,
+    pub(super) related: BTreeSet<ParticipantId>,
     pub(super) balances: BTreeMap<market::Account, i64>,
     pub(super) news: Vec<serde_json::Value>,
     /// The instant of the last command.
@@ -184,6 +188,15 @@ impl Rows {
                 self.change_lease(market, *lease);
                 self.tell(event);
             }
+            EventKind::RulesSet { from, .. } => {
+                if let Command::SetRules { rules, .. } = &one.command {
+                    self.rule_sets.push(((**rules).clone(), *from, command));
+                }
+            }
+            EventKind::Halted { instrument, until } => {
+                self.halts.insert(*instrument, *until);
+            }
+            EventKind::Related { participants } => self.related.extend(participants),
             EventKind::Posted(entry) => {
                 if let Reason::BondRelease(lease) = entry.reason {
                     self.changed_leases.insert(lease);

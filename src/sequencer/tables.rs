@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use market::{Dispute, DisputeId, Lease, Market, Money, OrderId, ParticipantId};
+use market::{Dispute, DisputeId, Lease, LeaseId, Market, Money, OrderId, ParticipantId};
 use tokio_postgres::types::ToSql;
 
 use super::instant::Instant;
@@ -12,7 +12,7 @@ use super::rows::{Rows, number_array, side_code};
 pub(super) type Columns = Vec<Box<dyn ToSql + Sync + Send>>;
 
 /// The statements in the order of `tables`, after the one that advances the engine's row.
-pub(super) const SQL: [&str; 15] = [
+pub(super) const SQL: [&str; 18] = [
     "UPDATE engine SET batch = $3, command = $4, at = $5, acceptances = $6, entries = $7,
             chain = $8 WHERE epoch = $1 AND batch = $2",
     "INSERT INTO commands (seq, batch, at, actor, body, rejected)
@@ -51,10 +51,12 @@ pub(super) const SQL: [&str; 15] = [
          AS t (id, units, price, acceptance, accepted_at, filled, held, done, done_at, rules)
       WHERE o.id = t.id",
     "INSERT INTO trades
-            (id, command, at, buy, sell, maker, price, units, pool, start_at, end_at, rules)
+            (id, command, at, buy, sell, maker, price, units, pool, start_at, end_at, rules,
+             counts)
      SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::bigint[],
                           $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
-                          $10::timestamptz[], $11::timestamptz[], $12::bigint[])",
+                          $10::timestamptz[], $11::timestamptz[], $12::bigint[],
+                          $13::boolean[])",
     "INSERT INTO leases (id, holder, provider, fee_bps, fee_flat, acceptance, escrow, bond,
             delivered, earned, fee, credited, ended, parent, held, late_minutes, buyer_fee_bps,
             buyer_fee_flat, buyer_fee, fee_escrow, left_by, failed_from)
@@ -113,6 +115,16 @@ pub(super) const SQL: [&str; 15] = [
      SELECT participant, kind::account_kind, amount
        FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS t (participant, kind, amount)
          ON CONFLICT (participant, kind) DO UPDATE SET amount = EXCLUDED.amount",
+    "INSERT INTO rule_sets (version, from_at, rules, command)
+     SELECT version, from_at, rules::jsonb, command
+       FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::bigint[])
+         AS t (version, from_at, rules, command)",
+    "INSERT INTO halts (instrument, until_at)
+     SELECT * FROM unnest($1::bigint[], $2::timestamptz[])
+         ON CONFLICT (instrument) DO UPDATE SET until_at = EXCLUDED.until_at",
+    "INSERT INTO related (participant, lowest)
+     SELECT * FROM unnest($1::bigint[], $2::bigint[])
+         ON CONFLICT (participant) DO UPDATE SET lowest = EXCLUDED.lowest",
     "INSERT INTO outbox (batch, news) VALUES ($1, $2::text::jsonb)",
 ];
 
@@ -140,6 +152,9 @@ pub(super) fn of(market: &Market, rows: &Rows, batch: i64, hashes: Vec<Vec<u8>>)
         entries(rows, hashes),
         postings(rows),
         balances(rows),
+        rule_sets(rows),
+        halts(rows),
+        related(market, rows),
         outbox(rows, batch),
     ]
 }
@@ -274,7 +289,11 @@ fn trades(market: &Market, rows: &Rows) -> Columns {
             column(trades, |made| made.what.pool.0),
             column(trades, |made| Instant(made.what.period.start.begins())),
             column(trades, |made| Instant(made.what.period.end.begins())),
-            column(trades, |_| market.rules().version),
+            column(trades, |made| {
+                let lease = market.lease(LeaseId(made.what.trade.0));
+                lease.expect("each trade has made one lease").rules
+            }),
+            column(trades, |made| made.what.counts),
         ]
     })
 }
@@ -448,6 +467,39 @@ fn balances(rows: &Rows) -> Columns {
             column(balances, |(account, _)| account.participant.0),
             column(balances, |(account, _)| account.kind.code()),
             column(balances, |(_, amount)| **amount),
+        ]
+    })
+}
+
+fn rule_sets(rows: &Rows) -> Columns {
+    unless_empty(&rows.rule_sets, |given| {
+        vec![
+            column(given, |(rules, ..)| rules.version),
+            column(given, |(_, from, _)| Instant(*from)),
+            column(given, |(rules, ..)| {
+                serde_json::to_string(rules).expect("rules are plain data")
+            }),
+            column(given, |(.., command)| *command),
+        ]
+    })
+}
+
+fn halts(rows: &Rows) -> Columns {
+    let halts: Vec<_> = rows.halts.iter().collect();
+    unless_empty(&halts, |halts| {
+        vec![
+            column(halts, |(instrument, _)| instrument.0),
+            column(halts, |(_, until)| Instant(**until)),
+        ]
+    })
+}
+
+fn related(market: &Market, rows: &Rows) -> Columns {
+    let related: Vec<_> = rows.related.iter().collect();
+    unless_empty(&related, |related| {
+        vec![
+            column(related, |participant| participant.0),
+            column(related, |participant| market.group(**participant).0),
         ]
     })
 }

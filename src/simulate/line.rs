@@ -1,6 +1,6 @@
 //! One line in: what is asked, as it was written, with names and not yet numbers.
 
-use market::{Delivered, Flexible, Money, TimeInForce, Timestamp, Weekly};
+use market::{Delivered, Flexible, Money, Rules, TimeInForce, Timestamp, Weekly};
 
 use super::fields::Fields;
 
@@ -71,6 +71,17 @@ pub(super) enum Verb {
     Default {
         lease: String,
     },
+    Rules {
+        rules: Box<Rules>,
+        from: Timestamp,
+    },
+    Halt {
+        symbol: String,
+        until: Timestamp,
+    },
+    Related {
+        orgs: Vec<String>,
+    },
     Balance {
         org: String,
     },
@@ -129,7 +140,7 @@ pub(super) enum TargetLine {
 }
 
 /// Verbs that later versions will know.
-const LATER: [&str; 3] = ["withdraw", "halt", "related"];
+const LATER: [&str; 1] = ["withdraw"];
 
 /// Reads one line.
 ///
@@ -188,6 +199,14 @@ pub(super) fn read(text: &str) -> Result<Line, String> {
         },
         "default" => Verb::Default {
             lease: fields.text("lease")?,
+        },
+        "rules" => Verb::Rules {
+            rules: Box::new(fields.rules("rules")?),
+            from: fields.instant("from")?,
+        },
+        "halt" => halt(&mut fields, at)?,
+        "related" => Verb::Related {
+            orgs: fields.texts("orgs")?,
         },
         "balance" => Verb::Balance {
             org: fields.text("org")?,
@@ -308,6 +327,15 @@ fn replace(fields: &mut Fields) -> Result<Verb, String> {
         org,
         units,
         price,
+    })
+}
+
+/// A halt for so many minutes.
+fn halt(fields: &mut Fields, at: Timestamp) -> Result<Verb, String> {
+    let micros = fields.whole("minutes")?.saturating_mul(60_000_000);
+    Ok(Verb::Halt {
+        symbol: fields.text("symbol")?,
+        until: Timestamp(at.0.saturating_add(micros)),
     })
 }
 

@@ -202,6 +202,20 @@ impl<W: Write> Simulation<W> {
                 };
                 self.apply(at, &command, Some(lease))
             }
+            Verb::Rules { rules, from } => {
+                let command = Command::SetRules { rules, from };
+                self.apply(at, &command, None)
+            }
+            Verb::Halt { symbol, until } => {
+                let instrument = self.names.instrument(&symbol);
+                let command = Command::Halt { instrument, until };
+                self.apply(at, &command, Some(symbol))
+            }
+            Verb::Related { orgs } => {
+                let participants = orgs.iter().map(|org| self.names.participant(org));
+                let participants = participants.collect();
+                self.apply(at, &Command::Relate { participants }, None)
+            }
             Verb::Ruling { dispute, award } => self.ruling(at, dispute, award),
             Verb::Balance { org } => self.balance(at, &org),
             Verb::Book { symbol, start, end } => self.book(at, symbol, start, end),

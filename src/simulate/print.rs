@@ -44,6 +44,10 @@ pub(super) enum What<'a> {
         reason: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
         missing: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        lowest: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        highest: Option<String>,
     },
     Trade {
         trade: String,
@@ -207,10 +211,16 @@ impl<'a> What<'a> {
             Rejection::InsufficientFunds { missing } => Some(decimal(missing)),
             _ => None,
         };
+        let (lowest, highest) = match why {
+            Rejection::OutsideBand { lowest, highest } => (lowest, highest),
+            _ => (None, None),
+        };
         Self::Rejected {
             id,
             reason: why.code(),
             missing,
+            lowest: lowest.map(|price| price.to_string()),
+            highest: highest.map(|price| price.to_string()),
         }
     }
 
@@ -302,6 +312,9 @@ impl<'a> What<'a> {
             },
             EventKind::InstrumentListed
             | EventKind::PoolOpened { .. }
+            | EventKind::RulesSet { .. }
+            | EventKind::Halted { .. }
+            | EventKind::Related { .. }
             | EventKind::Rejected(_)
             | EventKind::Posted(_) => return None,
         };

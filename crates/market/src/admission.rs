@@ -8,7 +8,7 @@ use crate::money::Money;
 use crate::order::Order;
 use crate::rejection::Rejection;
 use crate::state::{Market, is_lots};
-use crate::time::Period;
+use crate::time::{MINUTE_MICROS, Period};
 
 impl Market {
     /// Accepts an order and lets it trade, or says why not.
@@ -24,7 +24,7 @@ impl Market {
             self.emit(out, EventKind::Accepted { order, again: true });
             return Ok(());
         }
-        let mut order = self.admit(placed)?;
+        let mut order = self.admit(placed, true)?;
         if order.is_bid() {
             order.held = self.affordable(&order, Money::ZERO)?;
         }
@@ -41,7 +41,7 @@ impl Market {
         placed: &PlaceOrder,
         added: Money,
     ) -> Result<Order, Rejection> {
-        let mut order = self.admit(placed)?;
+        let mut order = self.admit(placed, false)?;
         order.held = self.affordable(&order, added)?;
         Ok(order)
     }
@@ -68,7 +68,7 @@ impl Market {
     }
 
     /// The order that these terms would make, every check made but that of funds and post-only.
-    fn admit(&self, placed: &PlaceOrder) -> Result<Order, Rejection> {
+    fn admit(&self, placed: &PlaceOrder, has_gate: bool) -> Result<Order, Rejection> {
         let (instruments, lot, tick) = self.admit_target(placed)?;
         let pool = match placed.side {
             Side::Sell { pool, .. }
@@ -104,7 +104,8 @@ impl Market {
             instruments,
             pool,
             rules: self.rules.version,
-            late_minutes: 0,
+            late_minutes: self.late_minutes(placed),
+            gate_minutes: self.rules.gate_of(placed.tif),
             lot,
             period,
             units: placed.units,
@@ -120,10 +121,13 @@ impl Market {
         if !hours_fit(&order) {
             return Err(Rejection::BadDuration);
         }
-        self.admit_period(&order)?;
+        self.admit_period(&order, has_gate)?;
         if matches!(placed.tif, TimeInForce::Gtd { until } if until <= self.now) {
             return Err(Rejection::UntilPassed);
         }
+        self.admit_amount(&order)?;
+        self.admit_open(&order)?;
+        self.admit_price(&order)?;
         Ok(order)
     }
 
@@ -186,7 +190,7 @@ impl Market {
         Ok((instruments, lot, tick))
     }
 
-    fn admit_period(&self, order: &Order) -> Result<(), Rejection> {
+    fn admit_period(&self, order: &Order, has_gate: bool) -> Result<(), Rejection> {
         if let Some(lease) = order.resold().and_then(|lease| self.lease(lease)) {
             self.admit_resale(order, lease)?;
             if !self.may_resell(lease) {
@@ -195,12 +199,18 @@ impl Market {
             return Ok(());
         }
         let Side::Sell { pool, .. } = order.placed.side else {
-            let started = order.last_start().begins() < self.now;
-            return if started {
-                Err(Rejection::PeriodStarted)
-            } else {
-                Ok(())
-            };
+            let starts = order.last_start().begins();
+            let goes_on = self.rules.current_hour
+                && order.flexible().is_none()
+                && starts.hour() == self.now.hour();
+            if starts < self.now && !goes_on {
+                return Err(Rejection::PeriodStarted);
+            }
+            let gate = self.rules.gate_minutes;
+            if has_gate && starts.plus_minutes(-gate) < self.now && !goes_on {
+                return Err(Rejection::GateClosed);
+            }
+            return Ok(());
         };
         if order.placed.end <= self.now {
             return Err(Rejection::PeriodOver);
@@ -251,6 +261,8 @@ impl Market {
             return Err(Rejection::NotATick);
         }
         self.admit_capacity(&new)?;
+        self.admit_open(&new)?;
+        self.admit_price(&new)?;
         let keeps_place = new.price == old.price && new.units < old.units;
         let rest_is_cancelled = new.units <= old.least_sold();
         // What has traded stands: the total of a bid is never less.
@@ -263,6 +275,7 @@ impl Market {
         }
         if !keeps_place && !rest_is_cancelled {
             new.accepted_at = self.now;
+            new.gate_minutes = self.rules.gate_of(new.placed.tif);
             // Its old place is gone: what it would trade, it trades as the later one.
             new.acceptance = 0;
             if new.placed.post_only && self.would_trade(&new) {
@@ -289,6 +302,37 @@ impl Market {
             self.arrive(id, out);
         }
         Ok(())
+    }
+
+    /// Minutes of the first hour of a bid that have gone.
+    fn late_minutes(&self, placed: &PlaceOrder) -> i64 {
+        let is_bid = matches!(placed.side, Side::Buy { flexible: None, .. });
+        let gone = self.now.0.saturating_sub(placed.start.0);
+        if is_bid && placed.start.hour() == self.now.hour() {
+            gone.max(0).div_euclid(MINUTE_MICROS)
+        } else {
+            0
+        }
+    }
+
+    /// Whether the rules admit so many asks of a pool, instruments of a bid, and hours in which a
+    /// flexible bid may lie.
+    fn admit_amount(&self, order: &Order) -> Result<(), Rejection> {
+        let limits = self.rules.limits;
+        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        let within = |number: i64, limit: i64| limit == 0 || number <= limit;
+        let pool = order.pool().and_then(|pool| self.pool(pool));
+        let asks = pool.map_or(0, |pool| count(pool.asks.len()) + 1);
+        let is_pools = matches!(order.placed.side, Side::Sell { .. });
+        let fits = (!is_pools || within(asks, limits.asks_per_pool))
+            && (!order.is_bid()
+                || within(count(order.instruments.len()), limits.instruments_per_bid))
+            && (order.flexible().is_none() || within(order.period.hours(), limits.flexible_hours));
+        if fits {
+            Ok(())
+        } else {
+            Err(Rejection::OverLimit)
+        }
     }
 
     fn admit_capacity(&self, order: &Order) -> Result<(), Rejection> {

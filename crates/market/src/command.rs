@@ -2,6 +2,7 @@
 
 use crate::id::{ClientId, DisputeId, InstrumentId, LeaseId, ParticipantId, PoolId};
 use crate::money::Money;
+use crate::rules::Rules;
 use crate::time::Timestamp;
 
 /// What the market is asked, by whom is said inside where it matters.
@@ -89,6 +90,25 @@ pub enum Command {
     Default {
         /// Which lease.
         lease: LeaseId,
+    },
+    /// Gives the market another rule set from an instant on.
+    SetRules {
+        /// The rule set; its version is higher than every one before.
+        rules: Box<Rules>,
+        /// From when it holds.
+        from: Timestamp,
+    },
+    /// Lets orders of an instrument only be cancelled for a time.
+    Halt {
+        /// Which instrument.
+        instrument: InstrumentId,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Says that participants belong together: none of them trades with another.
+    Relate {
+        /// Whom; who is related to one of them is related to all.
+        participants: Vec<ParticipantId>,
     },
     /// Only lets happen what is due.
     Tick,

@@ -1,7 +1,7 @@
 //! What happens by itself when its time comes.
 
 use crate::event::{DoneWhy, Event};
-use crate::id::{LeaseId, OrderId, ParticipantId};
+use crate::id::{InstrumentId, LeaseId, OrderId, ParticipantId};
 use crate::lease::Lease;
 use crate::ledger::{Account, AccountKind, Reason};
 use crate::money::Money;
@@ -12,17 +12,22 @@ use crate::time::{Hour, Timestamp};
 /// last hour settles, and its credit is paid, before its bond is free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Due {
+    /// Another rule set is in force.
+    Rules,
     /// An order expires.
     Expiry(OrderId),
     /// The earliest unsettled hour of a lease settles as not delivered.
     Deadline(LeaseId),
     /// What is left of a lease's bond is free.
     BondRelease(LeaseId),
+    /// An instrument is halted no more.
+    HaltOver(InstrumentId),
     /// What a provider earned in an hour becomes cash.
     Payout(ParticipantId),
 }
 
-/// The place of payouts among what falls due at one instant: after orders and leases.
+/// The place of payouts and of ends of halts among what falls due at one instant: after orders and
+/// leases.
 pub(crate) const LAST: i64 = i64::MAX;
 
 impl Market {
@@ -31,10 +36,15 @@ impl Market {
         while let Some(&(instant, _, due)) = self.due.first().filter(|(when, ..)| *when <= at) {
             self.now = instant;
             match due {
+                Due::Rules => self.change_rules(instant),
+                Due::HaltOver(instrument) => {
+                    self.due.pop_first();
+                    self.resume(instrument, out);
+                }
                 Due::Expiry(order) => {
-                    let begins = self.order(order).last_start().begins();
-                    if self.order(order).is_bid() {
-                        self.now = instant.min(begins);
+                    let known = self.order(order);
+                    if known.is_bid() {
+                        self.now = instant.min(known.closes().max(known.accepted_at));
                     }
                     self.finish(order, DoneWhy::Expired, out);
                 }

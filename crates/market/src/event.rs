@@ -1,6 +1,8 @@
 //! Everything that can happen in the market.
 
-use crate::id::{DisputeId, EntryId, LeaseId, OrderId, ParticipantId, PoolId, TradeId};
+use crate::id::{
+    DisputeId, EntryId, InstrumentId, LeaseId, OrderId, ParticipantId, PoolId, TradeId,
+};
 use crate::ledger::Entry;
 use crate::money::Money;
 use crate::rejection::Rejection;
@@ -109,6 +111,25 @@ pub enum EventKind {
         /// What the bond paid the holder for hours that were not.
         penalty: Money,
     },
+    /// A rule set was given.
+    RulesSet {
+        /// Its version.
+        version: i64,
+        /// From when it holds.
+        from: Timestamp,
+    },
+    /// An instrument was halted.
+    Halted {
+        /// Which.
+        instrument: InstrumentId,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Participants were said to belong together.
+    Related {
+        /// All that belong to them now.
+        participants: Vec<ParticipantId>,
+    },
     /// A journal entry was made.
     Posted(Entry),
 }
@@ -132,6 +153,8 @@ pub struct Trade {
     pub period: Period,
     /// Where they come from.
     pub pool: PoolId,
+    /// Whether its price counts for bands: not of a resale.
+    pub counts: bool,
 }
 
 /// One settled hour of a lease: `paid + refunded + fee` is what was in escrow for the hour, less

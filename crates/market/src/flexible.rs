@@ -28,7 +28,10 @@ impl Market {
     }
 
     fn first_start(&self, bid: &Order) -> Hour {
-        bid.period.start.max(self.now.next_hour())
+        let gate = self.rules_of(bid.rules).gate_minutes;
+        bid.period
+            .start
+            .max(self.now.plus_minutes(gate).next_hour())
     }
 
     /// The runs of a splittable bid that fill it for the lowest total, with the trades of each;

@@ -182,6 +182,13 @@ impl Lease {
         self.buyer_fee_of(self.delivered + open.sum::<i64>()) - self.buyer_fee
     }
 
+    /// What of the buyer's fee comes back when so many unit-hours are parted with.
+    pub(crate) fn fee_freed(&self, unit_hours: i64) -> Money {
+        let open = self.unsettled().map(|hour| self.hour_minutes(hour));
+        let all = self.delivered + open.sum::<i64>();
+        self.buyer_fee_of(all) - self.buyer_fee_of(all - unit_hours * HOUR_MINUTES)
+    }
+
     /// The buyer's fee on so many unit-minutes, rounded down.
     pub(crate) fn buyer_fee_of(&self, unit_minutes: i64) -> Money {
         let rate = fee_rate(self.price, self.buyer_fee_bps, self.buyer_fee_flat);

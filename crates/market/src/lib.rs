@@ -9,6 +9,7 @@
 //! docs/MARKET_RULES.md has the rules in numbered clauses, each with the scenario that shows it.
 
 mod admission;
+mod bands;
 pub mod catalogue;
 pub mod command;
 mod depth;
@@ -17,6 +18,7 @@ mod due;
 mod ending;
 pub mod event;
 mod flexible;
+mod halt;
 mod id;
 mod lease;
 mod ledger;
@@ -33,6 +35,7 @@ mod snapshot;
 mod state;
 mod time;
 
+pub use bands::Counted;
 pub use command::{
     Command, Delivered, Flexible, ListInstrument, OpenPool, PlaceOrder, Side, Target, TimeInForce,
     Weekly,
@@ -50,7 +53,9 @@ pub use money::{Money, MoneyError, WHOLE_BPS, YUAN, decimal};
 pub use order::Order;
 pub use pool::Pool;
 pub use rejection::Rejection;
-pub use rules::{BadRules, CreditStep, Fees, HandBack, Resale, Rules, ServiceLevel};
+pub use rules::{
+    BadRules, Bands, CreditStep, Fees, HandBack, Limits, Mode, Resale, Rules, ServiceLevel,
+};
 pub use snapshot::{KnownOrder, KnownPool, Snapshot};
 pub use state::{Instrument, Market};
 pub use time::{HORIZON_HOURS, HOUR_MICROS, HOUR_MINUTES, Hour, Period, Timestamp};

@@ -5,6 +5,8 @@
 //! `min_fill`, can't become able to trade by that (docs/MARKET_RULES.md, 3.4). Flexible bids can,
 //! where an own ask stood in the way that is gone: after a trade the pass begins again.
 
+use std::collections::BTreeSet;
+
 use crate::command::TimeInForce;
 use crate::due::Due;
 use crate::event::{DoneWhy, Event, EventKind, Trade};
@@ -14,6 +16,7 @@ use crate::ledger::{Account, AccountKind, Reason};
 use crate::money::Money;
 use crate::order::Order;
 use crate::plan::{Look, Merged, Plan, PlanEnd, Pledged, Step, fill_of};
+use crate::rules::Mode;
 use crate::state::Market;
 use crate::time::Period;
 
@@ -26,7 +29,9 @@ impl Market {
             self.sell(id, out)
         };
         let order = self.order(id);
+        let is_listed = order.is_bid() && self.rules.mode == Mode::Listed;
         let rests = !order.is_splittable()
+            && !is_listed
             && matches!(order.placed.tif, TimeInForce::Gtc | TimeInForce::Gtd { .. });
         if let Some(why) = end {
             self.finish(id, why, out);
@@ -37,7 +42,17 @@ impl Market {
 
     /// A pool has more to sell: its asks are offered again, in order of acceptance.
     pub(crate) fn offer_again(&mut self, pool: PoolId, out: &mut Vec<Event>) {
-        let mut asks: Vec<OrderId> = self.pools[&pool].asks.iter().copied().collect();
+        let pool = &self.pools[&pool];
+        if self.halts.contains_key(&pool.instrument) {
+            // It is offered when that is over.
+            return;
+        }
+        let asks = pool.asks.iter().copied().collect();
+        self.offer_each(asks, out);
+    }
+
+    /// Offers asks again, in order of acceptance.
+    pub(crate) fn offer_each(&mut self, mut asks: Vec<OrderId>, out: &mut Vec<Event>) {
         asks.sort_unstable_by_key(|ask| self.order(*ask).acceptance);
         for ask in asks {
             if self.order(ask).done.is_none() {
@@ -140,6 +155,8 @@ impl Market {
     }
 
     fn sell(&mut self, id: OrderId, out: &mut Vec<Event>) -> Option<DoneWhy> {
+        // A bid of one period that was passed over stays so: what is offered and can be bonded falls.
+        let mut seen: BTreeSet<OrderId> = BTreeSet::new();
         loop {
             let mut passed_flexible = false;
             let mut begin_again = false;
@@ -152,6 +169,9 @@ impl Market {
                     continue;
                 }
                 let is_flexible = bid.flexible().is_some();
+                if !is_flexible && !seen.insert(counterpart) {
+                    continue;
+                }
                 let traded = if is_flexible {
                     self.sell_to_flexible(id, counterpart, out)
                 } else {
@@ -187,7 +207,7 @@ impl Market {
             if bid.done.is_some() || self.fill_units(ask, bid).is_none() {
                 return Ok(traded);
             }
-            if bid.participant() == ask.participant() {
+            if self.are_related(bid.participant(), ask.participant()) {
                 return Err(DoneWhy::SelfTrade);
             }
             let bondable = self.bondable(ask, bid, bid.period, Money::ZERO);
@@ -222,7 +242,7 @@ impl Market {
         let Some((period, plan)) = self.best_start(bid, look) else {
             return Ok(false);
         };
-        if bid.participant() == self.order(id).participant() {
+        if self.are_related(bid.participant(), self.order(id).participant()) {
             return Err(DoneWhy::SelfTrade);
         }
         let is_bondless = self.carry_out(counterpart, period, &plan, Some(id), out);
@@ -279,7 +299,9 @@ impl Market {
             units,
             period: lease.period,
             pool: lease.pool,
+            counts: parent.is_none(),
         };
+        self.count_trade(&trade);
         self.emit(out, EventKind::Traded(trade));
         let made = EventKind::Leased {
             lease: lease.id,

@@ -23,6 +23,8 @@ pub struct Order {
     pub rules: i64,
     /// Minutes of its first hour that were gone at its acceptance.
     pub late_minutes: i64,
+    /// How many minutes before its last start a bid that rests expires.
+    pub gate_minutes: i64,
     /// The smallest number of units in which it trades.
     pub lot: i64,
     /// The delivery period.
@@ -235,7 +237,7 @@ impl Order {
         !unsold_at_first && self.least_sold() >= self.units
     }
 
-    /// When it expires: a bid at its last start, an ask at its end, each earlier where a date says so.
+    /// When it expires: a bid when it closes, an ask at its end, each earlier where a date says so.
     ///
     /// A bid accepted at its very start rests for what else comes at that instant, so it expires
     /// with the next one (MATCHING, Time).
@@ -245,7 +247,7 @@ impl Order {
         } else if self.was_accepted_at_its_start() {
             Timestamp(self.accepted_at.0 + 1)
         } else {
-            self.last_start().begins()
+            self.closes()
         };
         match self.placed.tif {
             TimeInForce::Gtd { until } => last.min(until),
@@ -264,6 +266,11 @@ impl Order {
     }
 
     fn was_accepted_at_its_start(&self) -> bool {
-        self.accepted_at == self.last_start().begins()
+        self.accepted_at >= self.closes()
+    }
+
+    /// The last instant at which a bid can trade: that of its last start, less the gate's minutes.
+    pub(crate) fn closes(&self) -> Timestamp {
+        self.last_start().begins().plus_minutes(-self.gate_minutes)
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use crate::command::Side;
-use crate::id::{InstrumentId, OrderId, ParticipantId, PoolId};
+use crate::id::{InstrumentId, LeaseId, OrderId, ParticipantId, PoolId};
+use crate::lease::Lease;
 use crate::ledger::{Account, AccountKind};
 use crate::money::{Money, WHOLE_BPS, ceil_div};
 use crate::order::Order;
@@ -45,8 +46,37 @@ pub(crate) struct Look<'a> {
     pub(crate) arriving: Option<OrderId>,
 }
 
-/// What providers would have pledged by plans before this one.
-pub(crate) type Pledged = BTreeMap<ParticipantId, Money>;
+/// What sellers would have pledged of their cash by trades before, and what resales would have added
+/// to it.
+#[derive(Default)]
+pub(crate) struct Pledged {
+    cash: BTreeMap<ParticipantId, Money>,
+    /// Unit-hours that would have been resold of each lease.
+    resold: BTreeMap<LeaseId, i64>,
+}
+
+impl Pledged {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    fn by(&self, participant: ParticipantId) -> Money {
+        self.cash.get(&participant).copied().unwrap_or_default()
+    }
+
+    fn pledge(&mut self, participant: ParticipantId, amount: Money) {
+        *self.cash.entry(participant).or_default() += amount;
+    }
+
+    /// A resale gives the reseller back what they had in escrow, but what the buyer pays less.
+    fn resell(&mut self, lease: &Lease, price: Money, unit_hours: i64) {
+        let before = self.resold.entry(lease.id).or_default();
+        let fee = lease.fee_freed(*before + unit_hours) - lease.fee_freed(*before);
+        *before += unit_hours;
+        let freed = Money::exact(lease.price.min(price).times(unit_hours, 1)) + fee;
+        self.pledge(lease.holder, -freed);
+    }
+}
 
 impl Plan {
     /// Whether it fills the bid, and that by the arriving ask too where there is one.
@@ -85,11 +115,10 @@ impl Market {
                 continue;
             };
             let taken = taken.entry(pool).or_default();
-            let pledged = pledged.entry(ask.participant()).or_default();
             let mut offer = self.offer_after(ask, period, *taken);
             // Again only where the bond cut the fill: then the ask may be unable to bond a lot.
             while fill_of(bid, remaining, offer).is_some() {
-                let is_own = ask.participant() == bid.participant();
+                let is_own = self.are_related(ask.participant(), bid.participant());
                 if is_own && !look.bare && look.arriving != Some(ask.id) {
                     plan.end = PlanEnd::MetOwn;
                     return plan;
@@ -97,7 +126,7 @@ impl Market {
                 let bondable = if look.bare {
                     i64::MAX
                 } else {
-                    self.bondable(ask, bid, period, *pledged)
+                    self.bondable(ask, bid, period, pledged.by(ask.participant()))
                 };
                 if bondable < ask.lot {
                     plan.steps.push(Step::Bondless(ask.id));
@@ -111,12 +140,14 @@ impl Market {
                 offer -= units;
                 let price = self.trade_price(bid, ask);
                 plan.paid += price.times(units, period.hours());
-                if ask.resold().is_some() {
+                if let Some(lease) = ask.resold().and_then(|lease| self.lease(lease)) {
+                    pledged.resell(lease, price, units * period.hours());
                     continue;
                 }
                 *taken += units;
                 if !look.bare {
-                    *pledged += Money::exact(self.bond(price, units, period.hours()));
+                    let bond = Money::exact(self.bond(price, units, period.hours()));
+                    pledged.pledge(ask.participant(), bond);
                 }
             }
         }

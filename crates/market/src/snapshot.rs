@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::bands::Counted;
 use crate::command::{ListInstrument, OpenPool, PlaceOrder};
 use crate::dispute::Dispute;
 use crate::due::{Due, LAST};
@@ -20,8 +21,16 @@ use crate::time::{Hour, Period, Timestamp};
 /// due are worked out from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// The rule set in force.
+    /// The rule set with which it began.
     pub rules: Rules,
+    /// Every other rule set with the instant from which it holds, in that order.
+    pub rule_sets: Vec<(Timestamp, Rules)>,
+    /// Until when each instrument is halted that is.
+    pub halts: Vec<(InstrumentId, Timestamp)>,
+    /// Of each participant that is related to another the lowest of them.
+    pub related: Vec<(ParticipantId, ParticipantId)>,
+    /// The latest trades of each instrument whose prices count, the earliest first.
+    pub counted: Vec<(InstrumentId, Counted)>,
     /// The instant of the last command.
     pub now: Timestamp,
     /// How many places in the order of acceptance are taken.
@@ -91,6 +100,19 @@ impl Market {
         let mut market = Self::new(snapshot.rules);
         market.now = snapshot.now;
         market.acceptances = snapshot.acceptances;
+        for (from, rules) in snapshot.rule_sets {
+            market.rules_given(rules, from);
+            if from <= market.now {
+                market.change_rules(from);
+            }
+        }
+        market.related = snapshot.related.into_iter().collect();
+        for (instrument, until) in snapshot.halts {
+            market.halted(instrument, until);
+        }
+        for (instrument, counted) in snapshot.counted {
+            market.remember(instrument, counted);
+        }
         market.ledger = Ledger::restore(snapshot.balances, snapshot.entries);
         for listed in snapshot.instruments {
             market
@@ -146,6 +168,11 @@ impl Market {
             .ok_or_else(|| format!("order {id} has no period"))?;
         self.client_ids
             .insert((placed.participant, placed.client_id.clone()), id);
+        let rules = self
+            .rule_sets
+            .get(&known.rules)
+            .ok_or_else(|| format!("order {id} has no rules"))?;
+        let gate_minutes = rules.gate_of(placed.tif);
         self.orders.push(Order {
             id,
             placed,
@@ -153,6 +180,7 @@ impl Market {
             pool: known.pool,
             rules: known.rules,
             late_minutes: known.late_minutes,
+            gate_minutes,
             lot,
             period,
             units: known.units,

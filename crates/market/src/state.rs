@@ -1,8 +1,9 @@
 //! The market's state, and how a command changes it.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use crate::bands::Counted;
 use crate::command::{Command, ListInstrument, OpenPool};
 use crate::dispute::Dispute;
 use crate::due::Due;
@@ -74,6 +75,14 @@ pub struct Market {
     pub(crate) rules: Rules,
     /// Every rule set that was in force, by version: leases keep to theirs.
     pub(crate) rule_sets: BTreeMap<i64, Rules>,
+    /// From when which version holds, of those that are to come.
+    pub(crate) rules_to_come: BTreeMap<Timestamp, i64>,
+    /// Until when each instrument is halted that is.
+    pub(crate) halts: BTreeMap<InstrumentId, Timestamp>,
+    /// Of each participant that is related to another the lowest of them.
+    pub(crate) related: BTreeMap<ParticipantId, ParticipantId>,
+    /// The latest trades of each instrument whose prices count, the earliest first.
+    pub(crate) counted: BTreeMap<InstrumentId, VecDeque<Counted>>,
     pub(crate) now: Timestamp,
     pub(crate) acceptances: i64,
     pub(crate) instruments: BTreeMap<InstrumentId, Instrument>,
@@ -99,6 +108,10 @@ impl Market {
         Self {
             rule_sets: BTreeMap::from([(rules.version, rules.clone())]),
             rules,
+            rules_to_come: BTreeMap::new(),
+            halts: BTreeMap::new(),
+            related: BTreeMap::new(),
+            counted: BTreeMap::new(),
             now: Timestamp(i64::MIN),
             acceptances: 0,
             instruments: BTreeMap::new(),
@@ -184,6 +197,12 @@ impl Market {
                 end,
             } => self.hand_back(*participant, *lease, (*start, *end), out),
             Command::Default { lease } => self.fail(*lease, out),
+            Command::SetRules { rules, from } => self.set_rules(rules, *from, out),
+            Command::Halt { instrument, until } => self.halt(*instrument, *until, out),
+            Command::Relate { participants } => {
+                self.relate(participants, out);
+                Ok(())
+            }
             Command::Tick => Ok(()),
         }
     }

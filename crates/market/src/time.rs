@@ -22,6 +22,9 @@ pub struct Timestamp(pub i64);
 /// Microseconds in an hour.
 pub const HOUR_MICROS: i64 = 3_600_000_000;
 
+/// Microseconds in a minute.
+pub(crate) const MINUTE_MICROS: i64 = 60_000_000;
+
 /// Minutes in an hour: what one unit owes in each hour of a lease.
 pub const HOUR_MINUTES: i64 = 60;
 
@@ -50,6 +53,11 @@ impl Timestamp {
     /// The hour in course at this instant.
     pub fn hour(self) -> Hour {
         Hour(self.0.div_euclid(HOUR_MICROS))
+    }
+
+    /// The instant `minutes` later.
+    pub(crate) fn plus_minutes(self, minutes: i64) -> Self {
+        Self(self.0.saturating_add(minutes.saturating_mul(MINUTE_MICROS)))
     }
 
     /// The first hour that does not begin before this instant.

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use market::{CreditStep, Fees, HandBack, Money, Resale, Rules, ServiceLevel};
+use market::{Bands, CreditStep, Fees, HandBack, Limits, Mode, Money, Resale, Rules, ServiceLevel};
+
+use crate::workload::Workload;
 
 /// A rule set by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -11,21 +13,33 @@ pub enum RuleSet {
     None,
     /// Those of rules/standard.toml.
     Standard,
+    /// None at first, then one after the other of [`changes`].
+    Changing,
     /// Odd figures, short times and large shares, to round and to run short often.
     Odd,
 }
 
 impl RuleSet {
     /// Every rule set.
-    pub const ALL: [Self; 3] = [Self::None, Self::Standard, Self::Odd];
+    pub const ALL: [Self; 4] = [Self::None, Self::Standard, Self::Odd, Self::Changing];
 
     /// Its rules.
     pub fn rules(self) -> Rules {
         match self {
-            Self::None => Rules::none(),
+            Self::None | Self::Changing => Rules::none(),
             Self::Standard => standard(),
             Self::Odd => odd(),
         }
+    }
+
+    /// The commands of a seed under it.
+    pub fn workload(self, seed: u64) -> Workload {
+        let changes = if self == Self::Changing {
+            changes()
+        } else {
+            Vec::new()
+        };
+        Workload::new(seed).changing(changes)
     }
 
     /// Its name on the command line.
@@ -34,6 +48,7 @@ impl RuleSet {
             Self::None => "none",
             Self::Standard => "standard",
             Self::Odd => "odd",
+            Self::Changing => "changing",
         }
     }
 }
@@ -72,6 +87,11 @@ fn standard() -> Rules {
             notice_hours: 24,
             holder_bps: 5000,
         },
+        mode: Mode::Continuous,
+        gate_minutes: 0,
+        current_hour: false,
+        bands: Bands::default(),
+        limits: Limits::default(),
         service_levels: BTreeMap::from([
             (
                 "BRONZE".to_owned(),
@@ -87,6 +107,53 @@ fn standard() -> Rules {
             ),
         ]),
     }
+}
+
+/// Rule sets that follow each other, again and again; who gives them numbers them.
+fn changes() -> Vec<Rules> {
+    let banded = Bands {
+        width_bps: 3_000,
+        lowest: Money(1_000),
+        highest: Money(2_800),
+        references: BTreeMap::from([
+            ("A".to_owned(), Money(1_500)),
+            ("C".to_owned(), Money(2_001)),
+        ]),
+    };
+    vec![
+        Rules {
+            current_hour: true,
+            buyer_fee: Fees {
+                flat: Money(3),
+                maker_bps: 21,
+                taker_bps: 77,
+            },
+            ..odd()
+        },
+        Rules {
+            gate_minutes: 15,
+            bands: banded,
+            ..standard()
+        },
+        Rules {
+            mode: Mode::Listed,
+            gate_minutes: 90,
+            limits: Limits {
+                asks_per_pool: 3,
+                instruments_per_bid: 1,
+                flexible_hours: 4,
+            },
+            ..odd()
+        },
+        Rules {
+            current_hour: true,
+            resale: Resale {
+                allowed: false,
+                cooling_off_hours: 0,
+            },
+            ..Rules::none()
+        },
+    ]
 }
 
 fn odd() -> Rules {
@@ -114,6 +181,11 @@ fn odd() -> Rules {
             notice_hours: 1,
             holder_bps: 7777,
         },
+        mode: Mode::Continuous,
+        gate_minutes: 0,
+        current_hour: false,
+        bands: Bands::default(),
+        limits: Limits::default(),
         service_levels: BTreeMap::from([
             (
                 "SILVER".to_owned(),

@@ -7,7 +7,7 @@ const SEEDS: [u64; 6] = [1, 2, 3, 5, 7, 11];
 const STEPS: u64 = 2_500;
 
 /// What a run that tries the market meets; whatever is missing here was not tried.
-const MET: [&str; 52] = [
+const MET: [&str; 60] = [
     "accepted",
     "accepted again",
     "credited",
@@ -20,12 +20,19 @@ const MET: [&str; 52] = [
     "done filled",
     "done self_trade",
     "done unfilled",
+    "halted",
     "handed back",
     "instrument listed",
     "lease",
     "lease resold",
     "pool opened",
     "posted",
+    "related",
+    "rejected bad_rules",
+    "rejected gate_closed",
+    "rejected halted",
+    "rejected outside_band",
+    "rejected over_limit",
     "rejected already_disputed",
     "rejected already_ruled",
     "rejected already_settled",
@@ -59,6 +66,7 @@ const MET: [&str; 52] = [
     "rejected until_passed",
     "rejected would_trade",
     "ruled",
+    "rules set",
     "settled",
 ];
 

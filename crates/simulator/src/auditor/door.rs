@@ -6,7 +6,7 @@ use market::{
 };
 
 use super::Out;
-use super::model::{Amount, HOUR, Model, Order, Pool};
+use super::model::{Amount, HOUR, MINUTE, Model, Order, Pool};
 
 /// The longest time from a command to the end of a period.
 const HORIZON: i64 = 400 * 24 * HOUR;
@@ -93,6 +93,12 @@ impl Model {
                 end,
             } => self.hand_back(*participant, *lease, (*start, *end), out),
             Command::Default { lease } => self.default_of(*lease, out),
+            Command::SetRules { rules, from } => self.set_rules(rules, *from, out),
+            Command::Halt { instrument, until } => self.halt(*instrument, *until, out),
+            Command::Relate { participants } => {
+                self.relate(participants, out);
+                Ok(())
+            }
             Command::Tick => Ok(()),
         }
     }
@@ -165,6 +171,9 @@ impl Model {
 
     /// The asks of a pool arrive again.
     pub(super) fn offer_again(&mut self, pool: market::PoolId, out: &mut Out) {
+        if self.halts.contains_key(&self.pools[&pool].instrument) {
+            return;
+        }
         let mut asks = self.open.clone();
         asks.retain(|place| {
             let ask = &self.orders[*place];
@@ -193,7 +202,10 @@ impl Model {
     }
 
     /// The instruments that an order can trade.
-    fn instruments_of(&self, terms: &PlaceOrder) -> Result<Vec<InstrumentId>, Rejection> {
+    pub(super) fn instruments_of(
+        &self,
+        terms: &PlaceOrder,
+    ) -> Result<Vec<InstrumentId>, Rejection> {
         match &terms.side {
             Side::Buy {
                 target: Target::Instruments(instruments),
@@ -286,7 +298,7 @@ impl Model {
             out.push((self.now, accepted));
             return Ok(());
         }
-        let order = self.checked(terms)?;
+        let order = self.checked(terms, true)?;
         self.check_funds(&order, 0)?;
         if terms.post_only && self.could_trade(&order) {
             return Err(Rejection::WouldTrade);
@@ -305,7 +317,7 @@ impl Model {
     }
 
     /// An order with these terms, checked but for its funds and for post-only.
-    pub(super) fn checked(&self, terms: &PlaceOrder) -> Result<Order, Rejection> {
+    pub(super) fn checked(&self, terms: &PlaceOrder, gate: bool) -> Result<Order, Rejection> {
         let instruments = self.instruments_of(terms)?;
         let listed = || instruments.iter().map(|id| &self.instruments[id]);
         let lot = common_multiple(&listed().map(|terms| terms.lot).collect::<Vec<_>>());
@@ -316,6 +328,8 @@ impl Model {
             lot,
             tick,
             pool: self.pool_of(terms),
+            late: self.minutes_gone(terms),
+            gate: self.rules.gate_minutes,
             fees: self.rules.buyer_fee,
             splits: 0,
             start: terms.start.0.div_euclid(HOUR),
@@ -342,8 +356,17 @@ impl Model {
         if resold.is_some() && terms.start < self.now {
             return Err(Rejection::PeriodStarted);
         }
-        if order.is_bid() && (order.end - order.hours()) * HOUR < self.now.0 {
-            return Err(Rejection::PeriodStarted);
+        let starts = (order.end - order.hours()) * HOUR;
+        let in_course = self.rules.current_hour
+            && order.flexible().is_none()
+            && self.now.0.div_euclid(HOUR) == order.start;
+        if order.is_bid() && !in_course {
+            if starts < self.now.0 {
+                return Err(Rejection::PeriodStarted);
+            }
+            if gate && starts - self.rules.gate_minutes * MINUTE < self.now.0 {
+                return Err(Rejection::GateClosed);
+            }
         }
         if !order.is_bid() && terms.end <= self.now {
             return Err(Rejection::PeriodOver);
@@ -367,9 +390,40 @@ impl Model {
                 return Err(Rejection::OverPool);
             }
         }
-        match terms.tif {
-            TimeInForce::Gtd { until } if until <= self.now => Err(Rejection::UntilPassed),
-            _ => Ok(order),
+        if matches!(terms.tif, TimeInForce::Gtd { until } if until <= self.now) {
+            return Err(Rejection::UntilPassed);
+        }
+        let limits = self.rules.limits;
+        let over =
+            |count: usize, limit: i64| limit > 0 && count > usize::try_from(limit).unwrap_or(0);
+        let mut books = instruments.clone();
+        books.sort_unstable();
+        books.dedup();
+        let of_pool = self.open.iter().filter(|place| {
+            let other = &self.orders[**place];
+            !other.is_bid() && other.resold().is_none() && other.pool() == order.pool()
+        });
+        let asks = of_pool.count() + 1;
+        let is_pools = !order.is_bid() && order.resold().is_none();
+        let hours = usize::try_from(order.end - order.start).unwrap_or(0);
+        if (is_pools && over(asks, limits.asks_per_pool))
+            || (order.is_bid() && over(books.len(), limits.instruments_per_bid))
+            || (order.flexible().is_some() && over(hours, limits.flexible_hours))
+        {
+            return Err(Rejection::OverLimit);
+        }
+        self.check_moment(&order)?;
+        Ok(order)
+    }
+
+    /// Whole minutes of the hour in course that are gone, for a bid that starts with it.
+    fn minutes_gone(&self, terms: &PlaceOrder) -> i64 {
+        let bid = matches!(terms.side, Side::Buy { flexible: None, .. });
+        let start = terms.start.0.div_euclid(HOUR);
+        if bid && start == self.now.0.div_euclid(HOUR) && self.now > terms.start {
+            (self.now.0 - terms.start.0) / MINUTE
+        } else {
+            0
         }
     }
 
@@ -421,6 +475,7 @@ impl Model {
         {
             return Err(Rejection::OverPool);
         }
+        self.check_moment(&new)?;
         if new.units <= old.least_sold() {
             let accepted = EventKind::Accepted {
                 order: old.id,
@@ -430,8 +485,11 @@ impl Model {
             self.finish(place, DoneWhy::Cancelled, out);
             return Ok(());
         }
-        self.check_funds(&new, old.needs())?;
         let keeps_place = new.units < old.units && new.price == old.price;
+        if !keeps_place {
+            (new.fees, new.gate) = (self.rules.buyer_fee, self.rules.gate_minutes);
+        }
+        self.check_funds(&new, old.needs())?;
         if !keeps_place && new.terms.post_only && self.could_trade(&new) {
             return Err(Rejection::WouldTrade);
         }

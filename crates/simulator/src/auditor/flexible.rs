@@ -2,15 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use market::{Flexible, OrderId, ParticipantId, PoolId, Side};
+use market::{Flexible, LeaseId, OrderId, ParticipantId, PoolId, Side};
 
-use super::model::{Amount, HOUR, Hour, Model, Order};
+use super::model::{Amount, HOUR, Hour, Lease, MINUTE, Model, Order};
 
 /// Trades of one run: the ask, and how many units of it; none of one that can't bond a lot.
 pub(super) type Trades = Vec<(OrderId, i64)>;
 
-/// What providers pledge in trades that are only thought of.
-type Pledged = BTreeMap<ParticipantId, Amount>;
+/// What sellers lose and gain of their cash by trades that are only thought of.
+#[derive(Default)]
+struct Pledged {
+    lost: BTreeMap<ParticipantId, Amount>,
+    /// Leases as they would be after resales.
+    left: BTreeMap<LeaseId, Lease>,
+}
 
 /// A run of hours and its trades.
 #[derive(Clone, Debug)]
@@ -54,7 +59,7 @@ impl Order {
 impl Model {
     fn first_start(&self, bid: &Order) -> Hour {
         (bid.start..)
-            .find(|hour| hour * HOUR >= self.now.0)
+            .find(|hour| hour * HOUR - bid.gate * MINUTE >= self.now.0)
             .expect("time ends no hours")
     }
 
@@ -63,7 +68,7 @@ impl Model {
         let starts = self.first_start(bid)..=bid.end - bid.hours();
         let runs = starts.filter_map(|start| {
             let narrow = bid.narrowed(start, start + bid.hours());
-            self.run(&narrow, how, &mut Pledged::new())
+            self.run(&narrow, how, &mut Pledged::default())
         });
         runs.min_by_key(|run| (run.paid, run.start))
     }
@@ -89,7 +94,7 @@ impl Model {
                 .map(|&(start, end)| {
                     let run = known.entry((start, end)).or_insert_with(|| {
                         let narrow = bid.narrowed(start, end);
-                        self.run(&narrow, how, &mut Pledged::new())
+                        self.run(&narrow, how, &mut Pledged::default())
                     });
                     run.clone()
                 })
@@ -105,7 +110,7 @@ impl Model {
                 best = Some((key, set));
             }
         }
-        let mut pledged = Pledged::new();
+        let mut pledged = Pledged::default();
         let (_, set) = best?;
         set.into_iter()
             .map(|(start, end)| self.run(&bid.narrowed(start, end), how, &mut pledged))
@@ -135,7 +140,7 @@ impl Model {
                 .iter()
                 .filter(|ask| self.fill_after(ask, &bid, &run).is_some());
             let ask = able.min_by_key(|ask| (ask.price, ask.accepted))?.clone();
-            if ask.owner() == bid.owner() && Some(ask.id) != arriving && !how.bare {
+            if self.are_one(ask.owner(), bid.owner()) && Some(ask.id) != arriving && !how.bare {
                 return None;
             }
             let mut q = self.fill_after(&ask, &bid, &run)?;
@@ -145,7 +150,7 @@ impl Model {
                 bid.price
             };
             if !how.bare {
-                let cash = self.cash(ask.owner()) - pledged.get(&ask.owner()).unwrap_or(&0);
+                let cash = self.cash(ask.owner()) - pledged.lost.get(&ask.owner()).unwrap_or(&0);
                 let bondable = self.bondable(&ask, price, bid.hours(), cash);
                 if bondable < ask.lot {
                     run.trades.push((ask.id, 0));
@@ -159,8 +164,12 @@ impl Model {
                     continue;
                 }
                 if ask.resold().is_none() {
-                    *pledged.entry(ask.owner()).or_default() += self.bond(price, q, bid.hours());
+                    let bond = self.bond(price, q, bid.hours());
+                    *pledged.lost.entry(ask.owner()).or_default() += bond;
                 }
+            }
+            if let Some(lease) = ask.resold().and_then(|lease| self.lease_at(lease)) {
+                self.think_of_resale(lease, (price, q), &bid, pledged);
             }
             run.trades.push((ask.id, q));
             let pool = ask.pool().expect("an ask has a pool");
@@ -172,6 +181,28 @@ impl Model {
         }
         let took_part = |id| run.trades.iter().any(|(ask, q)| *ask == id && *q > 0);
         arriving.is_none_or(took_part).then_some(run)
+    }
+
+    /// What a reseller would get back.
+    fn think_of_resale(
+        &self,
+        lease: usize,
+        (price, q): (i64, i64),
+        bid: &Order,
+        pledged: &mut Pledged,
+    ) {
+        let known = &self.leases[lease];
+        let lease = pledged
+            .left
+            .entry(known.id)
+            .or_insert_with(|| known.clone());
+        let fee = lease.fee_escrow();
+        for hour in bid.start..bid.end {
+            *lease.held.entry(hour).or_default() -= q;
+        }
+        let back = Amount::from(lease.price.min(price)) * Amount::from(q * bid.hours());
+        let back = back + fee - lease.fee_escrow();
+        *pledged.lost.entry(lease.holder).or_default() -= back;
     }
 
     fn fill_after(&self, ask: &Order, bid: &Order, run: &Run) -> Option<i64> {

@@ -1,8 +1,10 @@
 //! Who trades with whom, by brute force: every open order is looked at before each trade.
 
+use std::collections::BTreeMap;
+
 use market::{
-    AccountKind, DoneWhy, EventKind, LeaseId, Money, OrderId, ParticipantId, Period, Side, Target,
-    TimeInForce, Trade, TradeId,
+    AccountKind, DoneWhy, EventKind, LeaseId, Mode, Money, OrderId, ParticipantId, Period, Side,
+    Target, TimeInForce, Trade, TradeId,
 };
 
 use super::Out;
@@ -149,7 +151,8 @@ impl Model {
             return;
         }
         let end = self.trade_greedily(place, out);
-        let unfilled = (tif == TimeInForce::Ioc).then_some(DoneWhy::Unfilled);
+        let listed = self.rules.mode == Mode::Listed && self.orders[place].is_bid();
+        let unfilled = (listed || tif == TimeInForce::Ioc).then_some(DoneWhy::Unfilled);
         if let Some(why) = end.or(unfilled) {
             self.finish(place, why, out);
         }
@@ -168,8 +171,9 @@ impl Model {
         } else {
             self.best_start(bid, how).map(|run| vec![run])
         };
+        let listed = self.rules.mode == Mode::Listed;
         let never_rests =
-            splittable || matches!(bid.terms.tif, TimeInForce::Ioc | TimeInForce::Fok);
+            splittable || listed || matches!(bid.terms.tif, TimeInForce::Ioc | TimeInForce::Fok);
         if let Some(runs) = runs {
             for run in runs {
                 self.make(place, &run, None, out);
@@ -210,7 +214,7 @@ impl Model {
                 return Some(DoneWhy::Filled);
             }
             let other = self.next_counterpart(order, &passed)?;
-            if self.orders[other].owner() == order.owner() {
+            if self.are_one(self.orders[other].owner(), order.owner()) {
                 return Some(DoneWhy::SelfTrade);
             }
             let (ask, bid) = if order.is_bid() {
@@ -330,15 +334,22 @@ impl Model {
             chain: Vec::new(),
             held: (start..end).map(|hour| (hour, q)).collect(),
             unsettled: (start..end).collect(),
-            escrow: (start..end)
-                .map(|hour| (hour, Amount::from(price) * Amount::from(q)))
-                .collect(),
+            escrow: BTreeMap::new(),
+            late: b.late,
             delivered: 0,
             earned: 0,
             fee: 0,
             buyer_fee: 0,
             bond: 0,
         };
+        lease.escrow = (start..end)
+            .map(|hour| (hour, lease.hour_price(hour)))
+            .collect();
+        if a.resold().is_none() {
+            let instrument = self.pools[&pool].instrument;
+            self.counted
+                .push((instrument, self.now, price, q * (end - start)));
+        }
         out.push((
             self.now,
             EventKind::Traded(Trade {
@@ -353,6 +364,7 @@ impl Model {
                     end: market::Hour(end),
                 },
                 pool: lease.pool,
+                counts: a.resold().is_none(),
             }),
         ));
         out.push((
@@ -457,11 +469,11 @@ impl Order {
         if !self.is_bid() {
             return 0;
         }
-        let hours = Amount::from(self.remaining()) * Amount::from(self.hours());
         let dearest = self.fees.maker_bps.max(self.fees.taker_bps);
-        let minutes = self.remaining() * self.hours() * 60;
+        let minutes = self.remaining() * (self.hours() * 60 - self.late);
         let fee = fee_on(self.price, dearest, self.fees.flat.0, minutes);
-        Amount::from(self.price) * hours + (fee + 599_999).div_euclid(600_000)
+        let price = Amount::from(self.price) * Amount::from(minutes);
+        (price + 59).div_euclid(60) + (fee + 599_999).div_euclid(600_000)
     }
 
     /// What a splittable bid holds beyond what its runs cost.

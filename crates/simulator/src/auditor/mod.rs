@@ -12,6 +12,7 @@ mod ending;
 mod flexible;
 mod matching;
 mod model;
+mod outside;
 mod time;
 
 use std::collections::BTreeMap;
@@ -196,7 +197,7 @@ impl Auditor {
             let lease = &self.model.leases[*place];
             let to_come = lease.unsettled.iter();
             for hour in to_come.filter(|hour| (**hour + 1) * model::HOUR > self.model.now.0) {
-                let price = Amount::from(lease.price) * Amount::from(lease.held[hour]);
+                let price = lease.hour_price(*hour);
                 if lease.escrow.get(hour) != Some(&price) {
                     let there = lease.escrow.get(hour);
                     return Err(format!("hour {hour} of {} has {there:?}", lease.id));

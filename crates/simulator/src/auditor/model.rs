@@ -14,6 +14,7 @@ pub(super) type Hour = i64;
 pub(super) type Amount = i128;
 
 pub(super) const HOUR: i64 = 3_600_000_000;
+pub(super) const MINUTE: i64 = 60_000_000;
 
 #[derive(Clone, Debug)]
 pub(super) struct Pool {
@@ -39,6 +40,10 @@ pub(super) struct Order {
     pub(super) tick: i64,
     /// Where the units of an ask are, or a bid's have to be.
     pub(super) pool: Option<PoolId>,
+    /// Minutes of its first hour that were gone.
+    pub(super) late: i64,
+    /// Minutes before a start at which a bid has to be there.
+    pub(super) gate: i64,
     /// The buyer's fee that a bid holds for.
     pub(super) fees: Fees,
     pub(super) start: Hour,
@@ -133,10 +138,11 @@ impl Order {
     /// When its time is over, as an instant.
     pub(super) fn over(&self) -> Timestamp {
         let own = if self.is_bid() {
-            self.end - self.hours()
+            let closes = (self.end - self.hours()) * HOUR - self.gate * MINUTE;
+            closes.max(self.accepted_at.0)
         } else {
-            self.end
-        } * HOUR;
+            self.end * HOUR
+        };
         match self.terms.tif {
             TimeInForce::Gtd { until } => Timestamp(own.min(until.0)),
             TimeInForce::Gtc | TimeInForce::Ioc | TimeInForce::Fok => Timestamp(own),
@@ -156,6 +162,8 @@ pub(super) struct Lease {
     pub(super) price: i64,
     pub(super) accepted: u64,
     pub(super) fee_bps: i64,
+    /// Minutes of its first hour that nobody owes.
+    pub(super) late: i64,
     /// Which of the orders bought it.
     pub(super) bid: usize,
     pub(super) failed: bool,
@@ -179,8 +187,17 @@ pub(super) struct Lease {
 
 impl Lease {
     pub(super) fn cost(&self) -> Amount {
-        let units: i64 = self.held.values().sum();
-        Amount::from(self.price) * Amount::from(units)
+        self.held.keys().map(|hour| self.hour_price(*hour)).sum()
+    }
+
+    /// The unit-minutes that an hour owes.
+    pub(super) fn owed(&self, hour: Hour) -> i64 {
+        let gone = if hour == self.start { self.late } else { 0 };
+        self.held[&hour] * (60 - gone)
+    }
+
+    pub(super) fn hour_price(&self, hour: Hour) -> Amount {
+        Amount::from(self.price) * Amount::from(self.owed(hour)) / 60
     }
 
     /// What the provider gets for a unit-hour.
@@ -190,7 +207,7 @@ impl Lease {
 
     /// What is in escrow for the buyer's fee.
     pub(super) fn fee_escrow(&self) -> Amount {
-        let open = self.unsettled.iter().map(|hour| self.held[hour] * 60);
+        let open = self.unsettled.iter().map(|hour| self.owed(*hour));
         self.buyer_fee_on(self.delivered + open.sum::<i64>()) - self.buyer_fee
     }
 
@@ -242,6 +259,13 @@ pub(super) struct Model {
     pub(super) rules: Rules,
     /// Every rule set that was in force.
     pub(super) rule_sets: BTreeMap<i64, Rules>,
+    /// Rule sets that are to come, with when.
+    pub(super) rules_to_come: Vec<(Timestamp, i64)>,
+    pub(super) halts: BTreeMap<InstrumentId, Timestamp>,
+    /// Groups of participants that belong together.
+    pub(super) related: Vec<Vec<ParticipantId>>,
+    /// Every trade that counts: where, when, at what price, how many unit-hours.
+    pub(super) counted: Vec<(InstrumentId, Timestamp, i64, i64)>,
     pub(super) now: Timestamp,
     pub(super) acceptances: u64,
     pub(super) instruments: BTreeMap<InstrumentId, ListInstrument>,
@@ -263,6 +287,10 @@ impl Model {
         Self {
             rule_sets: BTreeMap::from([(rules.version, rules.clone())]),
             rules,
+            rules_to_come: Vec::new(),
+            halts: BTreeMap::new(),
+            related: Vec::new(),
+            counted: Vec::new(),
             now: Timestamp(i64::MIN),
             acceptances: 0,
             instruments: BTreeMap::new(),

@@ -1,8 +1,8 @@
 //! What falls due, and what an hour pays.
 
 use market::{
-    AccountKind, Delivered, DoneWhy, EventKind, LeaseId, Money, ParticipantId, Rejection, Settled,
-    Timestamp,
+    AccountKind, Delivered, DoneWhy, EventKind, InstrumentId, LeaseId, Money, ParticipantId,
+    Rejection, Settled, Timestamp,
 };
 
 use super::Out;
@@ -11,9 +11,11 @@ use super::model::{Amount, HOUR, Hour, Model, Source};
 /// What falls due, in the order in which it happens at one instant and acceptance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
+    Rules(i64),
     Expiry(usize),
     Deadline(usize, Hour),
     BondRelease(usize),
+    HaltOver(InstrumentId),
     Payout(ParticipantId),
 }
 
@@ -23,6 +25,11 @@ impl Model {
         while let Some((instant, _, due)) = self.next_due(at) {
             self.now = instant;
             match due {
+                Due::Rules(version) => {
+                    self.rules_to_come.retain(|(_, one)| *one != version);
+                    self.rules = self.rule_sets[&version].clone();
+                }
+                Due::HaltOver(instrument) => self.resume(instrument, out),
                 Due::Expiry(order) => self.finish(order, DoneWhy::Expired, out),
                 Due::Deadline(lease, hour) => self.settle(lease, hour, 0, out),
                 Due::BondRelease(lease) => {
@@ -73,7 +80,13 @@ impl Model {
         });
         let payouts = self.payable.iter();
         let payouts = payouts.map(|(until, to, _)| (*until, u64::MAX, Due::Payout(*to)));
+        let rules = self.rules_to_come.iter();
+        let rules = rules.map(|(from, version)| (*from, 0, Due::Rules(*version)));
+        let halts = self.halts.iter();
+        let halts = halts.map(|(book, until)| (*until, u64::MAX, Due::HaltOver(*book)));
         expiries
+            .chain(rules)
+            .chain(halts)
             .chain(deadlines)
             .chain(bonds)
             .chain(payouts)
@@ -110,7 +123,7 @@ impl Model {
             Delivered::Minutes(minutes) => minutes * units,
             Delivered::UnitMinutes(unit_minutes) => unit_minutes,
         };
-        if unit_minutes < 0 || unit_minutes > 60 * units {
+        if unit_minutes < 0 || unit_minutes > lease.owed(hour) {
             return Err(Rejection::BadMinutes);
         }
         self.settle(place, hour, unit_minutes, out);
@@ -125,10 +138,10 @@ impl Model {
         // What is there is all of the hour's price, but for what was awarded of it.
         let units = lease.held[&hour];
         let price = lease.escrow.remove(&hour).unwrap_or(0);
-        let awarded = Amount::from(lease.price) * Amount::from(units) - price;
+        let awarded = lease.hour_price(hour) - price;
         let part = |price: i64, minutes: i64| Amount::from(price) * Amount::from(minutes) / 60;
         let mut provider = 0.max(part(lease.first_price(), unit_minutes) - awarded);
-        let missing = 60 * units - unit_minutes;
+        let missing = lease.owed(hour) - unit_minutes;
         // By whom, what was left in escrow, what comes back of it, what is earned.
         let mut resellers: Vec<(ParticipantId, Amount, Amount, Amount)> = Vec::new();
         for &(who, bought, sold) in &lease.chain {
@@ -223,7 +236,8 @@ impl Model {
         let Some(level) = rules.service_levels.get(level) else {
             return;
         };
-        let promised = 60 * Amount::from(lease.held.values().sum::<i64>());
+        let promised: i64 = lease.held.keys().map(|hour| lease.owed(*hour)).sum();
+        let promised = Amount::from(promised);
         let below =
             |bps: i64| Amount::from(lease.delivered) * 10_000 < Amount::from(bps) * promised;
         let mut steps = level.credits.clone();
