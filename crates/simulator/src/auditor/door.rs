@@ -483,6 +483,8 @@ impl Model {
             };
             out.push((self.now, accepted));
             self.finish(place, DoneWhy::Cancelled, out);
+            // It is the last limit that was given, should something have to be bought in.
+            self.orders[place].price = new.price;
             return Ok(());
         }
         let keeps_place = new.units < old.units && new.price == old.price;
