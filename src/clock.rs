@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use market::Timestamp;
 
@@ -75,6 +76,14 @@ impl MarketClock {
             Source::Running { speed, .. } => *speed,
             Source::Set(_) => 0,
         }
+    }
+
+    /// How long a minute of market time lasts in real time, at least a second: how often to look at
+    /// what goes by minutes. A clock that stands may be set at any moment.
+    pub fn minute(&self) -> Duration {
+        let speed = u32::try_from(self.speed()).unwrap_or(u32::MAX);
+        let minute = Duration::from_secs(60).checked_div(speed);
+        minute.unwrap_or_default().max(Duration::from_secs(1))
     }
 
     /// Moves a clock that stands; never back. A running one goes on as it does.

@@ -25,6 +25,7 @@ pub mod certification;
 pub mod claims;
 pub mod disputes;
 pub mod funds;
+pub mod guide;
 pub mod identity;
 pub mod instruments;
 pub mod leases;

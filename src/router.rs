@@ -3,9 +3,9 @@
 use axum::Router;
 use axum::extract::Request;
 use axum::handler::Handler;
-use axum::http::{Method, StatusCode};
+use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn, from_fn_with_state, map_request};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Redirect};
 use axum::routing::{MethodRouter, get, post};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -17,13 +17,15 @@ use crate::app::App;
 use crate::web::Access::{
     self, Active, Anyone, Entering, Member, Participant, ParticipantOr, Platform, SignedIn,
 };
-use crate::web::Role::{self, Arbiter, Auditor, Buyer, Finance, Operations, Operator, Owner};
+use crate::web::Role::{
+    self, Approver, Arbiter, Auditor, Buyer, Finance, Operations, Operator, Owner,
+};
 use crate::web::shell::REQUEST_ID;
 use crate::web::{
     access, assets, body, error, headers, kept, metrics, preferences, session, to_the_end,
 };
 use crate::{
-    certification, claims, disputes, funds, identity, instruments, leases, ledger, lookup,
+    certification, claims, disputes, funds, guide, identity, instruments, leases, ledger, lookup,
     market_data, members, orders, oversight, pools, supply,
 };
 
@@ -46,6 +48,7 @@ fn table() -> Table {
         .get("/market/{symbol}/confirm", Active(&[Buyer]), instruments::pages::confirm)
         .get("/market/{symbol}/live", Anyone, instruments::fragments::live)
         .post("/market/{symbol}/orders", Active(&[Buyer]), instruments::actions::buy)
+        .get("/guide", Anyone, guide::pages::index)
         .get("/sign-up", Anyone, identity::pages::sign_up)
         .post("/sign-up", Anyone, identity::actions::sign_up)
         .get("/sign-in", Anyone, identity::pages::sign_in)
@@ -64,15 +67,22 @@ fn table() -> Table {
         .get("/settings/members", Participant, members::pages::members)
         .post("/settings/members/{id}/roles", Member(&[Owner]), members::actions::roles)
         .post("/settings/members/{id}/removal", Member(&[Owner]), members::actions::remove)
-        .post("/settings/invitations", Member(&[Owner]), members::actions::invite)
-        .post("/settings/invitations/{id}/revocation", Member(&[Owner]), members::actions::revoke)
+        .post("/settings/members/invitations", Member(&[Owner]), members::actions::invite)
+        .post("/settings/members/invitations/{id}/revocation", Member(&[Owner]), members::actions::revoke)
+        .post("/settings/members/approval", Member(&[Owner]), members::actions::approval)
         .get("/join", Anyone, members::pages::join)
         .post("/join", Anyone, members::actions::join)
         .post("/preferences", Anyone, preferences::keep)
         .get("/orders", Participant, orders::pages::index)
         .get("/orders/live", Participant, orders::fragments::live)
         .get("/orders/{id}", Participant, orders::pages::show)
+        .get("/orders/{id}/replacement", Active(&[Buyer]), orders::pages::replacement)
+        .post("/orders/{id}/replace", Active(&[Buyer]), orders::actions::replace)
         .post("/orders/{id}/cancel", Member(&[Buyer, Operator]), orders::actions::cancel)
+        .get("/orders/requests/{id}", Participant, orders::pages::request)
+        .post("/orders/requests/{id}/approve", Active(&[Approver]), orders::actions::approve)
+        .post("/orders/requests/{id}/decline", Member(&[Approver]), orders::actions::decline)
+        .post("/orders/requests/{id}/withdraw", Participant, orders::actions::withdraw)
         .get("/trades/{id}", Participant, orders::pages::trade)
         .get("/trades/{id}/note", Participant, orders::pages::note_file)
         .get("/leases", Participant, leases::pages::index)
@@ -183,6 +193,27 @@ impl Table {
         self.add(Method::POST, path, access, post(handler))
     }
 
+    /// All of it; and who asks for a form's URL as if it were a page, by loading anew what it
+    /// answered or by signing in, is led to the page above it, where the form stands.
+    fn with_ways_back(self) -> Router<App> {
+        let is_page = |path: &str| {
+            let mut routes = self.routes.iter();
+            routes.any(|route| route.method == Method::GET && route.path == path)
+        };
+        let only_forms = self.routes.iter().filter(|route| !is_page(route.path));
+        let mut router = self.router.clone();
+        for route in only_forms {
+            let mut above = route.path.rsplit_once('/').map_or("", |(above, _)| above);
+            while !above.is_empty() && !is_page(above) {
+                above = above.rsplit_once('/').map_or("", |(above, _)| above);
+            }
+            let parts = above.matches('/').count();
+            let lead = move |uri: Uri| async move { Redirect::to(&beginning(&uri, parts)) };
+            router = router.route(route.path, get(lead));
+        }
+        router
+    }
+
     fn add(
         mut self,
         method: Method,
@@ -198,6 +229,22 @@ impl Table {
             access,
         });
         self
+    }
+}
+
+/// The first so many parts of a path, with its query.
+fn beginning(uri: &Uri, parts: usize) -> String {
+    let path: String = uri
+        .path()
+        .split('/')
+        .skip(1)
+        .take(parts)
+        .map(|part| format!("/{part}"))
+        .collect();
+    let path = if path.is_empty() { "/" } else { &path };
+    match uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
     }
 }
 
@@ -219,7 +266,7 @@ pub fn router(app: App) -> Router {
         .layer(from_fn_with_state(app.clone(), session::load))
         .layer(from_fn_with_state(app.clone(), kept::keep));
     table()
-        .router
+        .with_ways_back()
         .fallback(|| async { StatusCode::NOT_FOUND })
         .layer(layers)
         .merge(machines(&app))

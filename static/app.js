@@ -33,47 +33,143 @@
     if (!auto) return;
     const form = auto.closest("form");
     const button = form === auto ? null : auto.querySelector("button");
-    if (form.reportValidity()) form.requestSubmit(button);
+    if (!form.reportValidity()) return;
+    form.requestSubmit(button);
+    // Who goes on by keyboard goes on from the same field of the page that comes.
+    window.addEventListener("pagehide", () => {
+      const { name } = document.activeElement;
+      if (name) sessionStorage.setItem("place", JSON.stringify([location.pathname, name]));
+    }, { once: true });
+  });
+  const [path, name] = JSON.parse(sessionStorage.getItem("place") || "[]");
+  sessionStorage.removeItem("place");
+  if (path === location.pathname) {
+    const reached = document.querySelector(
+      `#main [name="${CSS.escape(name)}"]:not([type=hidden], [type=radio])`);
+    if (reached) reached.focus({ preventScroll: true });
+  }
+
+  // The hours of a week are one stop of the Tab key; arrows go on from hour to hour and day to day.
+  const hours = () => [...document.querySelectorAll(".map td a")];
+  const stop = (at) => hours().forEach((hour) => { hour.tabIndex = hour === at ? 0 : -1; });
+  stop(document.querySelector(".map td.picked a") || hours()[0]);
+  document.addEventListener("keydown", (event) => {
+    const hour = event.target.closest(".map td a");
+    if (!hour) return;
+    const all = hours();
+    const [cell, row] = [hour.closest("td"), hour.closest("tr")];
+    const inDay = (day) => {
+      for (let other = day; other; other = event.key === "ArrowUp"
+        ? other.previousElementSibling : other.nextElementSibling) {
+        const same = other.cells[cell.cellIndex].querySelector("a");
+        if (same) return same;
+      }
+      return null;
+    };
+    const ways = {
+      ArrowRight: () => all[all.indexOf(hour) + 1],
+      ArrowLeft: () => all[all.indexOf(hour) - 1],
+      ArrowDown: () => inDay(row.nextElementSibling),
+      ArrowUp: () => inDay(row.previousElementSibling),
+      Home: () => row.querySelector("td a"),
+      End: () => [...row.querySelectorAll("td a")].at(-1),
+    };
+    if (!Object.hasOwn(ways, event.key)) return;
+    event.preventDefault();
+    const next = ways[event.key]();
+    if (!next) return;
+    stop(next);
+    next.focus();
   });
 
-  // A form that costs something is sent once.
+  // A form is sent once, and without leaving its page: whatever becomes of it, what was typed stays.
+  // What was not sent is said, and so is what may or may not have arrived.
+  const LONGEST_WAIT = 30e3;
+  const notice = document.getElementById("notice");
+  const lost = () => {
+    const box = document.createElement("div");
+    box.className = "notice";
+    box.append(document.createElement("p"));
+    box.firstChild.textContent = navigator.onLine ? notice.dataset.lost : notice.dataset.unsent;
+    notice.replaceChildren(box);
+    notice.scrollIntoView({ block: "nearest" });
+  };
   const ready = (form) => {
     delete form.dataset.sent;
     form.querySelectorAll("button").forEach((one) => { one.disabled = false; });
   };
-  document.addEventListener("submit", (event) => {
-    const form = event.target.closest("form[data-once]");
-    if (!form) return;
-    if (form.dataset.sent) {
-      event.preventDefault();
+  const go = (way) => {
+    const onward = new URL(way, location.href);
+    const isHere = onward.pathname + onward.search === location.pathname + location.search;
+    if (!isHere) {
+      location.assign(onward);
       return;
     }
+    history.replaceState(null, "", onward);
+    location.reload();
+  };
+  const show = (text) => {
+    const page = new DOMParser().parseFromString(text, "text/html");
+    const main = page.getElementById("main");
+    if (!main) {
+      window.htmx.swap(notice, text, { swapStyle: "innerHTML" });
+      notice.scrollIntoView({ block: "nearest" });
+      return;
+    }
+    document.title = page.title;
+    notice.replaceChildren();
+    window.htmx.swap(document.getElementById("main"), main.outerHTML, { swapStyle: "outerHTML" });
+    const wrong = document.querySelector("#main [aria-invalid]");
+    if (wrong && wrong.matches("input, select, textarea")) wrong.focus();
+    else {
+      document.getElementById("main").focus({ preventScroll: true });
+      scrollTo(0, 0);
+    }
+  };
+  const send = async (form, button) => {
+    const has = button && button.hasAttribute("formaction");
+    const request = {
+      method: "POST",
+      body: new URLSearchParams(new FormData(form, button)),
+      headers: { "HX-Request": "true", "HX-Boosted": "true" },
+      signal: AbortSignal.timeout(LONGEST_WAIT),
+    };
     form.dataset.sent = "yes";
-    setTimeout(() => form.querySelectorAll("button").forEach((one) => { one.disabled = true; }));
+    form.querySelectorAll("button").forEach((one) => { one.disabled = true; });
+    try {
+      const answer = await fetch(has ? button.formAction : form.action, request);
+      const text = await answer.text();
+      const onward = answer.headers.get("hx-redirect");
+      if (onward) {
+        form.dataset.done = "yes";
+        go(onward);
+        return;
+      }
+      ready(form);
+      show(text);
+    } catch {
+      ready(form);
+      lost();
+      if (button) button.focus({ preventScroll: true });
+    }
+  };
+  document.addEventListener("submit", (event) => {
+    const form = event.target.closest("form[data-once]");
+    if (!form || !window.htmx) return;
+    event.preventDefault();
+    if (!form.dataset.sent) send(form, event.submitter);
   });
+  // A page that is come back to as it was left shows what has become of its form.
   window.addEventListener("pageshow", () => {
+    if (document.querySelector("form[data-done]")) location.reload();
     document.querySelectorAll("form[data-sent]").forEach(ready);
   });
-  document.addEventListener("htmx:afterRequest", (event) => {
-    const form = event.target.closest("form[data-sent]");
-    if (form) ready(form);
-  });
-
-  // What may or may not have arrived is said; what was typed stays, and can be sent again.
-  const notice = document.getElementById("notice");
-  const lost = (event) => {
-    if (event.detail.requestConfig.verb === "get") return;
-    const box = document.createElement("div");
-    box.className = "notice";
-    box.append(document.createElement("p"));
-    box.firstChild.textContent = notice.dataset.lost;
-    notice.replaceChildren(box);
-    notice.scrollIntoView({ block: "nearest" });
-  };
-  document.addEventListener("htmx:sendError", lost);
-  document.addEventListener("htmx:timeout", lost);
+  // What a form keeps by itself as it is typed.
+  const isSending = (event) => event.detail.requestConfig.verb !== "get";
+  document.addEventListener("htmx:sendError", (event) => { if (isSending(event)) lost(); });
+  document.addEventListener("htmx:timeout", (event) => { if (isSending(event)) lost(); });
   document.addEventListener("htmx:beforeRequest", (event) => {
-    if (event.detail.requestConfig.verb !== "get") notice.replaceChildren();
+    if (isSending(event)) notice.replaceChildren();
   });
 
   // Printing is the browser's; the button is only for who looks for one.

@@ -8,11 +8,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What a person sees together; none uses another.
-const AREAS: [&str; 15] = [
+const AREAS: [&str; 16] = [
     "certification",
     "claims",
     "disputes",
     "funds",
+    "guide",
     "identity",
     "instruments",
     "leases",
@@ -192,6 +193,32 @@ fn sql_is_written_where_it_belongs() {
 }
 
 #[test]
+fn a_members_bid_goes_to_the_market_in_one_place() {
+    let mut broken = Vec::new();
+    for (name, text) in files("src", "rs") {
+        let home = name.split('/').nth(1).unwrap_or_default();
+        // A pool's tariffs are asks.
+        if !AREAS.contains(&home) || home == "pools" {
+            continue;
+        }
+        for command in ["Command::PlaceOrder", "Command::ReplaceOrder"] {
+            if production(&text).contains(command) {
+                broken.push(format!("{name} sends {command}"));
+            }
+        }
+    }
+    for (name, text) in files("src/pools", "rs") {
+        if production(&text).contains("Side::Buy") {
+            broken.push(format!("{name} makes a bid"));
+        }
+    }
+    expect_none(
+        "src/web/placing asks whether a bid needs a second person",
+        &broken,
+    );
+}
+
+#[test]
 fn files_stay_small() {
     let mut broken = Vec::new();
     for folder in ["src", "crates", "tests"] {
@@ -365,9 +392,12 @@ fn what_a_template_shows_is_escaped() {
     );
     let broken: Vec<String> = files("src", "rs")
         .into_iter()
-        .filter(|(_, text)| {
+        .filter(|(name, text)| {
             let parts = text.matches("impl HtmlSafe for").count();
-            parts > text.matches("derive(Template").count()
+            // What is drawn already was drawn by a template: its only maker takes one.
+            let drawn =
+                name == "src/web/shelf.rs" && text.contains("pub fn new(fragment: &impl Template)");
+            parts > text.matches("derive(Template").count() + usize::from(drawn)
         })
         .map(|(name, _)| format!("{name} says that something needs no escaping"))
         .collect();

@@ -26,7 +26,8 @@ pub async fn save(
     Form(form): Form<Application>,
 ) -> Result<Response, Error> {
     let locale = shell.locale;
-    let is_htmx = headers.contains_key("hx-request");
+    // The page's own sending of the whole form leads on, as a browser's does.
+    let is_htmx = headers.contains_key("hx-request") && !headers.contains_key("hx-boosted");
     let say = |outcome| Saved { locale, outcome }.into_response();
     let draft = form.trimmed();
     let errors = draft.check_draft(locale);

@@ -17,7 +17,7 @@ use crate::clock;
 use crate::web::error::encoded;
 use crate::web::identifier::{BadIdentifier, Identifier, Subject};
 use crate::web::symbol::{Symbol, cluster};
-use crate::web::{Error, FieldErrors, Locale, Member, Shell, format};
+use crate::web::{Error, FieldErrors, Kept, Locale, Member, Shell, format};
 
 #[derive(Template, WebTemplate)]
 #[template(path = "certification/apply.html")]
@@ -54,11 +54,16 @@ struct Standing {
 pub async fn apply(
     State(app): State<App>,
     uri: Uri,
+    kept: Kept,
     shell: Shell,
     member: Member,
 ) -> Result<Response, Error> {
     let saved = (uri.query() == Some("saved")).then_some(());
-    draw(&app, shell, &member, None, saved).await
+    let typed = kept
+        .form("/provide/apply")
+        .or_else(|| kept.form("/provide/apply/draft"))
+        .map(|form| (form, FieldErrors::default()));
+    draw(&app, kept.told(shell), &member, typed, saved).await
 }
 
 /// The page as the application stands, or the form as it was typed with what is wrong with it.

@@ -12,7 +12,7 @@ use super::queries::{self, Lease};
 use crate::app::App;
 use crate::web::minutes::LONGEST;
 use crate::web::symbol::Symbol;
-use crate::web::{Error, FieldErrors, Member, Shell, format};
+use crate::web::{Error, FieldErrors, Kept, Member, Shell, format};
 
 /// Why nothing can be claimed of a lease now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +124,7 @@ pub(super) fn draw(
 pub async fn report(
     State(app): State<App>,
     Path(id): Path<String>,
+    kept: Kept,
     shell: Shell,
     member: Member,
 ) -> Result<Response, Error> {
@@ -131,7 +132,10 @@ pub async fn report(
     let lease = queries::lease(&app.db, member.participant, id)
         .await?
         .ok_or(Error::NotFound)?;
-    let form = Report::new(&lease, app.clock.now());
+    let form = kept
+        .form(&format!("/leases/{id}/problem"))
+        .unwrap_or_else(|| Report::new(&lease, app.clock.now()));
+    let shell = kept.told(shell);
     let page = draw(&app, shell, &lease, form, FieldErrors::default(), None);
     Ok(page.into_response())
 }

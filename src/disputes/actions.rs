@@ -190,8 +190,7 @@ pub async fn propose(
 /// return it, or withdraw one's own.
 ///
 /// # Errors
-/// [`Error::NotFound`] where there is no such dispute, [`Error::Invalid`] for a decision that no
-/// form has.
+/// [`Error::NotFound`] where there is no such dispute.
 pub async fn decide(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -201,13 +200,18 @@ pub async fn decide(
     Form(decision): Form<Decision>,
 ) -> Result<Response, Error> {
     let desk = Desk::open(app, shell, member, &id).await?;
-    let proposal: i64 = decision.proposal.parse().map_err(|_| Error::Invalid)?;
+    // What is no number is the number of no proposal.
+    let proposal: i64 = decision.proposal.parse().unwrap_or_default();
     match decision.decision.as_str() {
         "approve" => approve(desk, &origin, proposal, decision).await,
         "resume" => resume(desk, &origin, proposal, decision).await,
         "return" => send_back(desk, &origin, proposal, decision).await,
         "withdraw" => withdraw(desk, &origin, proposal, decision).await,
-        _ => Err(Error::Invalid),
+        _ => {
+            let notice = Some(desk.locale().t("said.again").into_owned());
+            let typed = Typed::decision(decision, FieldErrors::default(), notice);
+            desk.refuse(StatusCode::UNPROCESSABLE_ENTITY, typed).await
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use super::queries::{self, Room, Side, Stage};
 use crate::app::App;
 use crate::web::evidence::Evidence;
 use crate::web::minutes::LONGEST;
-use crate::web::{Error, FieldErrors, Member, Role, Shell};
+use crate::web::{Error, FieldErrors, Kept, Member, Role, Shell};
 
 #[derive(Template, WebTemplate)]
 #[template(path = "disputes/index.html")]
@@ -173,6 +173,7 @@ pub async fn show(
     State(app): State<App>,
     Path(id): Path<String>,
     uri: Uri,
+    kept: Kept,
     shell: Shell,
     member: Member,
 ) -> Result<Response, Error> {
@@ -180,7 +181,14 @@ pub async fn show(
     let (room, side) = queries::room(&app.db, &member, id)
         .await?
         .ok_or(Error::NotFound)?;
-    let mut page = draw_room(&app, shell, &member, room, side, Typed::default()).await?;
+    let typed = Typed {
+        message: kept.form(&format!("/disputes/{id}/messages")),
+        proposal: kept.form(&format!("/disputes/{id}/proposals")),
+        decision: kept.form(&format!("/disputes/{id}/decision")),
+        ..Typed::default()
+    };
+    let shell = kept.told(shell);
+    let mut page = draw_room(&app, shell, &member, room, side, typed).await?;
     page.done = match uri.query() {
         Some("opened") => Some("dispute.opened"),
         Some("ruled") => Some("dispute.now_ruled"),

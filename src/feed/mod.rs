@@ -121,10 +121,21 @@ impl Feed {
 
     /// Tells of what people have said or proposed about a dispute: no command of the market does.
     pub fn tell_of_dispute(&self, dispute: DisputeId) {
-        let published = Published {
+        self.tell(Published {
             disputes: BTreeSet::from([dispute]),
             ..Published::default()
-        };
+        });
+    }
+
+    /// Tells of what a participant's members have asked of each other.
+    pub fn tell_of_participant(&self, participant: ParticipantId) {
+        self.tell(Published {
+            participants: BTreeSet::from([participant]),
+            ..Published::default()
+        });
+    }
+
+    fn tell(&self, published: Published) {
         // Who begins to watch now is not to get a drawing from before.
         drop(self.advance());
         // Nobody listening is not an error.

@@ -11,7 +11,7 @@ use super::forms::{Deposit, StatementQuery};
 use super::fragments::{self, Balances, Statement};
 use super::queries::{self, Entry, Figures};
 use crate::app::App;
-use crate::web::{Error, FieldErrors, Kept, Locale, Member, Shell, form, format};
+use crate::web::{Error, FieldErrors, Kept, Locale, Member, Shell, form, format, say};
 
 #[derive(Template, WebTemplate)]
 #[template(path = "funds/wallet.html")]
@@ -185,10 +185,10 @@ fn verb(locale: Locale, verb: &str) -> String {
 
 /// Who asked: by name only where it was somebody of the reader's own participant.
 fn actor(locale: Locale, entry: &Entry) -> String {
-    match (&entry.login, entry.actor.strip_prefix("system:")) {
-        (Some(login), _) => login.clone(),
-        (None, Some(name)) => locale.tr("actor.system", [("name", name)]),
-        (None, None) => locale.t("actor.other").into_owned(),
+    if entry.login.is_some() || entry.actor.starts_with("system:") {
+        say::actor(locale, &entry.actor, entry.login.as_deref())
+    } else {
+        locale.t("actor.other").into_owned()
     }
 }
 

@@ -18,7 +18,8 @@ use crate::web::shell::safe_path;
 use crate::web::throttle::TooSoon;
 use crate::web::{Error, FieldErrors, Form, Session, Shell, passwords, session};
 
-/// `POST /sign-up`: a participant and its first person, who is signed in at once.
+/// `POST /sign-up`: a participant and its first person, who is signed in at once. Sent twice it is
+/// one of each.
 ///
 /// # Errors
 /// When the database fails, or too many passwords wait to be hashed.
@@ -42,25 +43,62 @@ pub async fn sign_up(
         let response = refused(shell, form, errors, Some(notice));
         return Ok(wait(response, seconds));
     }
-    let hash = passwords::hash(&app, password).await?;
+    let hash = passwords::hash(&app, password.clone()).await?;
     let mut db = app.db.begin().await.context("signing up")?;
-    match store::sign_up(&mut db, form.name.trim(), form.login.trim(), &hash).await? {
+    let (name, login) = (form.name.trim(), form.login.trim());
+    let taken = match store::sign_up(&mut db, name, login, &hash).await? {
         Ok(user) => {
             let begun = session::start(&mut db, &app, &headers, &origin, user, false).await?;
             acts::record(&mut db, &origin, Act::of_user("sign_up", user)).await?;
             db.commit().await.context("signing up")?;
             let onward = Redirect::to(onward(&form.next, "/wallet"));
-            Ok((begun.cookie(&app), onward).into_response())
+            return Ok((begun.cookie(&app), onward).into_response());
         }
-        Err(Taken::Name) => {
-            errors.add("name", shell.t("sign_up.taken.name"));
-            Ok(refused(shell, form, errors, None))
-        }
-        Err(Taken::Login) => {
-            errors.add("login", shell.t("sign_up.taken.login"));
-            Ok(refused(shell, form, errors, None))
-        }
+        Err(taken) => taken,
+    };
+    drop(db);
+    // The same form once more is whoever has signed up by it, coming in.
+    if let Some(known) = queries::user_of(&app.db, name, login).await?
+        && app.web.throttle.sign_in(peer.ip(), login).is_ok()
+        && passwords::verify(&app, password, Some(known.password_hash)).await?
+    {
+        return let_in(
+            &app,
+            &headers,
+            &origin,
+            known.id,
+            onward(&form.next, "/wallet"),
+        )
+        .await;
     }
+    match taken {
+        Taken::Name => errors.add("name", shell.t("sign_up.taken.name")),
+        Taken::Login => errors.add("login", shell.t("sign_up.taken.login")),
+    }
+    Ok(refused(shell, form, errors, None))
+}
+
+/// Begins a session of whoever has given their password, and leads on: to their second factor
+/// first, where they have one.
+async fn let_in(
+    app: &App,
+    headers: &HeaderMap,
+    origin: &Origin,
+    user: i64,
+    onward: &str,
+) -> Result<Response, Error> {
+    let mut db = app.db.begin().await.context("signing in")?;
+    let begun = session::start(&mut db, app, headers, origin, user, false).await?;
+    let act = Act::of_user("sign_in", user);
+    let act = act.with(json!({ "second_factor_due": begun.is_entering }));
+    acts::record(&mut db, origin, act).await?;
+    db.commit().await.context("signing in")?;
+    let onward = if begun.is_entering {
+        pages::second_factor_then(onward)
+    } else {
+        onward.to_owned()
+    };
+    Ok((begun.cookie(app), Redirect::to(&onward)).into_response())
 }
 
 /// `POST /sign-in`: one answer to a wrong password and to an unknown name.
@@ -101,20 +139,8 @@ pub async fn sign_in(
     let (id, hash) = user.map(|user| (user.id, user.password_hash)).unzip();
     let password = if is_possible { password } else { String::new() };
     let is_right = passwords::verify(&app, password, hash).await?;
-    let mut db = app.db.begin().await.context("signing in")?;
     if let Some(user) = id.filter(|_| is_right) {
-        let begun = session::start(&mut db, &app, &headers, &origin, user, false).await?;
-        let act = Act::of_user("sign_in", user);
-        let act = act.with(json!({ "second_factor_due": begun.is_entering }));
-        acts::record(&mut db, &origin, act).await?;
-        db.commit().await.context("signing in")?;
-        let onward = onward(&form.next, "/");
-        let onward = if begun.is_entering {
-            pages::second_factor_then(onward)
-        } else {
-            onward.to_owned()
-        };
-        return Ok((begun.cookie(&app), Redirect::to(&onward)).into_response());
+        return let_in(&app, &headers, &origin, user, onward(&form.next, "/")).await;
     }
     // What was typed as a name may be a password: it is not written down.
     let subject = id.map_or_else(|| "unknown".to_owned(), |user| format!("user:{user}"));
@@ -123,6 +149,7 @@ pub async fn sign_in(
         subject,
         detail: json!({}),
     };
+    let mut db = app.db.begin().await.context("refusing to sign in")?;
     acts::record(&mut db, &origin, act).await?;
     db.commit().await.context("refusing to sign in")?;
     let notice = Some(shell.t("sign_in.wrong").into_owned());

@@ -1,27 +1,28 @@
 //! Buying.
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
-use market::{Command, EventKind, LeaseId, ListInstrument, OrderId, Rejection};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use market::{ListInstrument, Rejection};
 
 use super::forms::{Terms, Ticket};
 use super::pages::{self, Refusal};
-use super::{fragments, queries, store};
+use super::{fragments, queries};
 use crate::app::App;
-use crate::sequencer::{Actor, Receipt, SubmitError};
+use crate::web::acts::Origin;
+use crate::web::placing::{self, Placed};
 use crate::web::symbol::Symbol;
-use crate::web::{Error, FieldErrors, Form, Session, Shell, error, say};
+use crate::web::{Error, FieldErrors, Form, Session, Shell, say};
 
-/// `POST /market/{symbol}/orders`: the confirmed ticket as an order; then to its lease, or to the
-/// order.
+/// `POST /market/{symbol}/orders`: the confirmed ticket as an order; then to its lease, to the
+/// order, or to the request that a second person is to approve.
 ///
 /// # Errors
 /// When no such instrument is listed, or the market takes no commands.
 pub async fn buy(
     State(app): State<App>,
     Path(symbol): Path<String>,
-    headers: HeaderMap,
+    origin: Origin,
     shell: Shell,
     session: Session,
     Form(mut ticket): Form<Ticket>,
@@ -69,21 +70,23 @@ pub async fn buy(
             return ask(ticket, refusal).await;
         }
     };
-    store::keep_access(&app.db, member, &client_id, &access).await?;
     let order = terms.order(member.participant, client_id, listed.instrument);
-    let command = Command::PlaceOrder(order);
-    let receipt = match app
-        .sequencer
-        .submit(Actor::User(member.user), command)
-        .await
-    {
-        Ok(receipt) => receipt,
+    let receipt = match placing::place(&app, &origin, member, order, access).await? {
+        Placed::Answered(receipt) => receipt,
+        Placed::Asked(id) => {
+            let request = format!("/orders/requests/{id}?asked");
+            return Ok(Redirect::to(&request).into_response());
+        }
+        Placed::Used => {
+            ticket.client_id = crate::web::form::client_id();
+            return ask(ticket, notice("ticket.used")).await;
+        }
+        Placed::TooMany => return ask(ticket, notice("request.too_many")).await,
         // The same ticket tells: sent again, it is the same order.
-        Err(SubmitError::Uncertain) => return ask(ticket, notice("ticket.uncertain")).await,
-        Err(SubmitError::Busy | SubmitError::Stopped) => return Err(Error::Busy),
+        Placed::Uncertain => return ask(ticket, notice("ticket.uncertain")).await,
     };
     match receipt.rejection() {
-        None => Ok(error::redirect(&headers, &onward(&receipt))),
+        None => Ok(Redirect::to(&placing::onward(&receipt)).into_response()),
         Some(Rejection::DuplicateId) => {
             // This ticket was an order already; what is sent now is another one.
             ticket.client_id = crate::web::form::client_id();
@@ -128,30 +131,4 @@ fn refusal(shell: &Shell, terms: &Terms, lot: i64, rejection: Rejection) -> Refu
         None => notice = Some(said),
     }
     Refusal { errors, notice }
-}
-
-/// Where the order led: its lease when it made one and is filled, else the order.
-fn onward(receipt: &Receipt) -> String {
-    let mut order: Option<OrderId> = None;
-    let mut leases: Vec<LeaseId> = Vec::new();
-    let mut is_filled = false;
-    for event in &receipt.events {
-        match &event.kind {
-            EventKind::Accepted { order: id, .. } => order = Some(*id),
-            // What came before the acceptance had fallen due, and is others'.
-            EventKind::Leased { lease, .. } if order.is_some() => leases.push(*lease),
-            EventKind::Done {
-                order: id,
-                why: market::DoneWhy::Filled,
-            } => {
-                is_filled |= order == Some(*id);
-            }
-            _ => {}
-        }
-    }
-    match (order, leases.as_slice()) {
-        (Some(_), [lease]) if is_filled => format!("/leases/{lease}?bought"),
-        (Some(order), _) => format!("/orders/{order}"),
-        (None, _) => "/orders".to_owned(),
-    }
 }

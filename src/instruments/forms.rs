@@ -12,6 +12,7 @@ use super::queries::Key;
 use crate::clock;
 use crate::web::form::{plain, whole};
 use crate::web::image::Image;
+use crate::web::placing::Access;
 use crate::web::quote::Quote;
 use crate::web::window::Window;
 use crate::web::{FieldErrors, Locale, error, format, quote};
@@ -57,13 +58,6 @@ pub(super) struct Terms {
     pub(super) post_only: bool,
 }
 
-/// What is to be found started, and by which key.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Access {
-    pub(super) image: &'static str,
-    pub(super) ssh_key: Option<i64>,
-}
-
 impl Ticket {
     /// What is to be found started: an image that runs on the grade, and one of these keys, or
     /// none as yet.
@@ -100,10 +94,10 @@ impl Ticket {
         self.mode != "advanced"
     }
 
-    /// The period that it names, or the next hours that can be had.
+    /// The period that it names; what can't be read of it is of the next hours that can be had.
     pub(super) fn window(&self, soon: Timestamp) -> Window {
         let next = Window::next(soon, HOURS);
-        Window::read(&self.day, &self.hour, &self.hours, &next).unwrap_or(next)
+        Window::nearest(&self.day, &self.hour, &self.hours, &next)
     }
 
     /// Fills in what a simple ticket leaves to the book: the price that gets all of it now, or

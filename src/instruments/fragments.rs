@@ -1,5 +1,7 @@
 //! The live parts of an instrument's page, the week by the hour, and the ticket's bill.
 
+use std::sync::Arc;
+
 use askama::Template;
 use askama::filters::HtmlSafe;
 use askama_web::WebTemplate;
@@ -7,18 +9,18 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use jiff::ToSpan;
 use market::{
-    Account, AccountKind, Depth, Hour, InstrumentId, Level, ListInstrument, Market, Money, Period,
-    Timestamp,
+    Account, AccountKind, Depth, Hour, Level, ListInstrument, Market, Money, Period, Timestamp,
 };
 
-use super::forms::{Terms, Ticket};
+use super::forms::Ticket;
 use super::queries::{self, Traded};
 use crate::app::App;
 use crate::clock;
 use crate::web::form::whole;
 use crate::web::i18n::LocaleOf;
-use crate::web::live::{self, Audience, Fragments, Topic, Watcher};
+use crate::web::live::{self, Audience, Topic, Watcher};
 use crate::web::quote::{self, Quote};
+use crate::web::shelf::Drawn;
 use crate::web::symbol::Symbol;
 use crate::web::window::{Window, soon};
 use crate::web::{Error, Locale, Session, format};
@@ -27,7 +29,7 @@ use crate::web::{Error, Locale, Session, format};
 const LEVELS: usize = 8;
 
 /// How many trades are shown.
-pub(super) const TAPE: i64 = 12;
+const TAPE: i64 = 12;
 
 /// The instrument of a symbol.
 ///
@@ -44,15 +46,13 @@ pub(super) fn listed(market: &Market, symbol: &str) -> Result<ListInstrument, Er
 /// The order book of the picked period.
 #[derive(Template)]
 #[template(path = "instruments/_book.html")]
-pub(super) struct Book {
+struct Book {
     locale: Locale,
     period: String,
     asks: Vec<Row>,
     bids: Vec<Row>,
     spread: Option<(String, String)>,
 }
-
-impl HtmlSafe for Book {}
 
 struct Row {
     price: String,
@@ -64,7 +64,7 @@ struct Row {
 }
 
 impl Book {
-    pub(super) fn new(locale: Locale, window: &Window, depth: &Depth) -> Self {
+    fn new(locale: Locale, window: &Window, depth: &Depth) -> Self {
         let totals =
             |levels: &[Level]| -> i64 { levels.iter().take(LEVELS).map(|level| level.units).sum() };
         let deepest = totals(&depth.asks).max(totals(&depth.bids)).max(1);
@@ -109,12 +109,10 @@ fn rows(levels: &[Level], deepest: i64) -> Vec<Row> {
 /// The latest trades.
 #[derive(Template)]
 #[template(path = "instruments/_tape.html")]
-pub(super) struct Tape {
+struct Tape {
     locale: Locale,
     rows: Vec<Print>,
 }
-
-impl HtmlSafe for Tape {}
 
 struct Print {
     at: String,
@@ -126,7 +124,7 @@ struct Print {
 }
 
 impl Tape {
-    pub(super) fn new(locale: Locale, trades: &[Traded], now: Timestamp) -> Self {
+    fn new(locale: Locale, trades: &[Traded], now: Timestamp) -> Self {
         let rows = trades.iter().enumerate().map(|(place, trade)| {
             let before = trades.get(place + 1).map(|before| before.price);
             Print {
@@ -161,7 +159,7 @@ fn time_of(locale: Locale, at: Timestamp, now: Timestamp) -> String {
 /// The figures beside the title.
 #[derive(Template)]
 #[template(path = "instruments/_stats.html")]
-pub(super) struct Stats {
+struct Stats {
     locale: Locale,
     last: Option<String>,
     ask: Option<String>,
@@ -170,10 +168,8 @@ pub(super) struct Stats {
     metered: Option<String>,
 }
 
-impl HtmlSafe for Stats {}
-
 impl Stats {
-    pub(super) fn new(locale: Locale, symbol: &Symbol, depth: &Depth, trades: &[Traded]) -> Self {
+    fn new(locale: Locale, symbol: &Symbol, depth: &Depth, trades: &[Traded]) -> Self {
         let ask = depth.asks.first().map(|level| level.price);
         Self {
             locale,
@@ -230,7 +226,7 @@ impl Bill {
         };
         let quote = Quote::new(depth, terms.units, Some(terms.price));
         bill.lines = lines(locale, &quote, terms.window.hours());
-        bill.outcome = outcome(locale, &terms, &quote);
+        bill.outcome = quote.outcome(locale, terms.units, terms.tif, terms.post_only);
         bill.hold = Some(format::money(hold));
         bill.missing = cash
             .filter(|cash| *cash < hold)
@@ -261,22 +257,6 @@ pub(super) fn short_of(locale: Locale, ticket: &Ticket, depth: &Depth) -> Option
         0 => Some(locale.t("bill.none").into_owned()),
         most => Some(locale.tr("ticket.most", [("n", &format::count(most))])),
     }
-}
-
-/// What would come of the order now, in one sentence.
-pub(super) fn outcome(locale: Locale, terms: &Terms, quote: &Quote) -> String {
-    let units = format::count(quote.units);
-    let rest = format::count(terms.units - quote.units);
-    let key = match (terms.tif, quote.units) {
-        _ if terms.post_only && quote.units > 0 => "bill.post_only",
-        (_, filled) if filled == terms.units => "bill.all",
-        (market::TimeInForce::Fok, _) => "bill.fok",
-        (market::TimeInForce::Ioc, 0) => "bill.ioc_none",
-        (market::TimeInForce::Ioc, _) => "bill.ioc_some",
-        (_, 0) => "bill.rest_all",
-        _ => "bill.rest_some",
-    };
-    locale.tr(key, [("n", &units), ("rest", &rest)])
 }
 
 /// A participant's cash, for who has signed in.
@@ -319,12 +299,20 @@ pub async fn live(
     watcher: Watcher,
     Query(ticket): Query<Ticket>,
 ) -> Result<Response, Error> {
-    let instrument = listed(&app.feed.market(), &symbol)?.instrument;
+    let listed = listed(&app.feed.market(), &symbol)?;
+    let instrument = listed.instrument;
     let drawn = app.clone();
     let render = move || {
-        let (app, symbol) = (drawn.clone(), symbol.clone());
+        let (app, listed) = (drawn.clone(), listed.clone());
         let window = ticket.window(soon(&app.clock));
-        async move { draw(&app, locale, instrument, &symbol, &window).await }
+        async move {
+            let shared = shared(&app, locale, &listed, &window).await?;
+            Ok(vec![
+                ("stats", shared.stats.html()),
+                ("book", shared.book.html()),
+                ("tape", shared.tape.html()),
+            ])
+        }
     };
     let wants =
         move |published: &crate::feed::Published| published.instruments.contains(&instrument);
@@ -332,27 +320,45 @@ pub async fn live(
     live::stream(&app, watcher, vec![topic])
 }
 
-async fn draw(
+/// What everyone who has picked the same hours of an instrument sees alike.
+pub(super) struct Shared {
+    pub(super) depth: Depth,
+    /// The price of the latest trade.
+    pub(super) last: Option<Money>,
+    pub(super) stats: Drawn,
+    pub(super) week: Drawn,
+    pub(super) book: Drawn,
+    pub(super) tape: Drawn,
+}
+
+/// The same, drawn once for each state of the market.
+pub(super) async fn shared(
     app: &App,
     locale: Locale,
-    instrument: InstrumentId,
-    symbol: &str,
+    listed: &ListInstrument,
     window: &Window,
-) -> Result<Fragments, Error> {
-    let trades = queries::tape(&app.db, instrument, TAPE).await?;
-    let depth = app.feed.market().depth(instrument, window.period);
-    let symbol = Symbol::new(symbol);
-    Ok(vec![
-        (
-            "stats",
-            live::html(&Stats::new(locale, &symbol, &depth, &trades))?,
-        ),
-        ("book", live::html(&Book::new(locale, window, &depth))?),
-        (
-            "tape",
-            live::html(&Tape::new(locale, &trades, app.clock.now()))?,
-        ),
-    ])
+) -> Result<Arc<Shared>, Error> {
+    let name = format!("{} {} {}", listed.instrument, window.query(), locale.tag());
+    let draw = async {
+        let now = app.clock.now();
+        let trades = queries::tape(&app.db, listed.instrument, TAPE).await?;
+        let (depth, asks) = {
+            let market = app.feed.market();
+            let depth = market.depth(listed.instrument, window.period);
+            (depth, queries::asks(&market, listed.instrument, now))
+        };
+        let path = format!("/market/{}", listed.symbol);
+        let symbol = Symbol::new(&listed.symbol);
+        Ok(Shared {
+            last: trades.first().map(|trade| trade.price),
+            stats: Drawn::new(&Stats::new(locale, &symbol, &depth, &trades))?,
+            week: Drawn::new(&week(&asks, now, window, &path, locale))?,
+            book: Drawn::new(&Book::new(locale, window, &depth))?,
+            tape: Drawn::new(&Tape::new(locale, &trades, now))?,
+            depth,
+        })
+    };
+    app.web.shelf.get(app, "instrument", name, draw).await
 }
 
 /// How many bands of price there are.
@@ -362,29 +368,35 @@ const BANDS: i64 = 5;
 const FEN: i64 = 100;
 
 /// The map of a week.
-pub(super) struct Week {
-    pub(super) days: Vec<Day>,
+#[derive(Template)]
+#[template(path = "instruments/_week.html")]
+struct Week {
+    locale: Locale,
+    title: String,
+    /// The picked period.
+    period: String,
+    days: Vec<Day>,
     /// The lower limit of each band but the first.
-    pub(super) limits: Vec<String>,
-    pub(super) is_empty: bool,
+    limits: Vec<String>,
+    is_empty: bool,
 }
 
 /// One day of it.
-pub(super) struct Day {
-    pub(super) name: String,
-    pub(super) cells: Vec<Cell>,
+struct Day {
+    name: String,
+    cells: Vec<Cell>,
 }
 
 /// One hour of it.
-pub(super) struct Cell {
-    pub(super) href: String,
-    pub(super) title: String,
-    pub(super) state: HourState,
-    pub(super) is_picked: bool,
+struct Cell {
+    href: String,
+    title: String,
+    state: HourState,
+    is_picked: bool,
 }
 
 /// What an hour has.
-pub(super) enum HourState {
+enum HourState {
     /// It has begun.
     Past,
     /// Nothing is offered.
@@ -399,7 +411,7 @@ pub(super) enum HourState {
 }
 
 /// The map of these asks, with the picked period marked; a cell picks as many hours as are picked.
-pub(super) fn week(
+fn week(
     asks: &[Option<(Money, i64)>],
     now: Timestamp,
     picked: &Window,
@@ -458,6 +470,9 @@ pub(super) fn week(
         .filter(|limit| *limit <= high);
     let limits = limits.map(|limit| format::money(Money(limit)));
     Week {
+        locale,
+        title: week_title(now, locale),
+        period: locale.period(picked.period),
         days,
         limits: limits.collect(),
         is_empty: prices().next().is_none(),
@@ -465,7 +480,7 @@ pub(super) fn week(
 }
 
 /// The days of the map as a period, in words.
-pub(super) fn week_title(now: Timestamp, locale: Locale) -> String {
+fn week_title(now: Timestamp, locale: Locale) -> String {
     let first = queries::first_hour(now).begins();
     let last = format::local(first).checked_add((queries::DAYS - 1).days());
     let last = last.map_or(first, |last| clock::stamp(last.timestamp()));

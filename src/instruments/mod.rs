@@ -8,4 +8,3 @@ mod forms;
 pub mod fragments;
 pub mod pages;
 mod queries;
-mod store;

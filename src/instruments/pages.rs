@@ -5,14 +5,16 @@ use askama_web::WebTemplate;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use market::{ClientId, ListInstrument, Market};
+use market::{ClientId, ListInstrument, Market, Money, OrderId};
 
 use super::forms::{Terms, Ticket, plain_price};
-use super::fragments::{self, Bill, Book, HourState, Stats, TAPE, Tape, Week};
+use super::fragments::{self, Bill};
 use super::queries::{self, Key};
 use crate::app::App;
 use crate::web::image::Image;
+use crate::web::placing::{self, COUNTED_HOURS, Excess, RequestId};
 use crate::web::quote::Quote;
+use crate::web::shelf::Drawn;
 use crate::web::symbol::Symbol;
 use crate::web::window::{Window, soon};
 use crate::web::{Error, FieldErrors, Kept, Locale, Session, Shell, error, format, say};
@@ -28,14 +30,13 @@ pub(super) struct Show {
     until_days: Vec<(String, String)>,
     day: String,
     hour: i8,
-    hours: i64,
+    hours: String,
     lot: i64,
     tick: String,
-    week_title: String,
-    week: Week,
-    stats: Stats,
-    book: Book,
-    tape: Tape,
+    week: Drawn,
+    stats: Drawn,
+    book: Drawn,
+    tape: Drawn,
     ticket: Ticket,
     errors: FieldErrors,
     notice: Option<String>,
@@ -56,10 +57,15 @@ struct Card {
 pub async fn show(
     State(app): State<App>,
     Path(symbol): Path<String>,
+    kept: Kept,
     shell: Shell,
     session: Option<axum::Extension<Session>>,
     Query(ticket): Query<Ticket>,
 ) -> Result<Response, Error> {
+    let ticket = kept
+        .form(&format!("/market/{symbol}/orders"))
+        .unwrap_or(ticket);
+    let shell = kept.told(shell);
     let page = draw(
         &app,
         shell,
@@ -84,26 +90,17 @@ pub(super) async fn draw(
 ) -> Result<Show, Error> {
     let (locale, now) = (shell.locale, app.clock.now());
     let instrument = fragments::listed(&app.feed.market(), symbol)?;
-    let trades = queries::tape(&app.db, instrument.instrument, TAPE).await?;
     let soon = soon(&app.clock);
     let window = ticket.window(soon);
-    let (depth, asks, cash) = {
-        let market = app.feed.market();
-        (
-            market.depth(instrument.instrument, window.period),
-            queries::asks(&market, instrument.instrument, now),
-            fragments::cash(&market, session),
-        )
-    };
-    if ticket.units.is_empty() {
+    let shared = fragments::shared(app, locale, &instrument, &window).await?;
+    let (depth, cash) = (&shared.depth, fragments::cash(&app.feed.market(), session));
+    // What was cleared is not filled in again where that is what is wrong.
+    if ticket.units.is_empty() && errors.get("units").is_none() {
         ticket.units = instrument.lot.max(1).to_string();
     }
-    // What was cleared is not filled in again where that is what is wrong.
     if ticket.price.is_empty() && errors.is_empty() {
         let units = ticket.units.parse().unwrap_or(instrument.lot);
-        let best = Quote::new(&depth, units, None)
-            .limit()
-            .or(trades.first().map(|t| t.price));
+        let best = Quote::new(depth, units, None).limit().or(shared.last);
         ticket.price = best.map(plain_price).unwrap_or_default();
     }
     let path = format!("/market/{symbol}");
@@ -115,15 +112,17 @@ pub(super) async fn draw(
         until_days: Window::next(now, 1).days(now, 31, locale),
         day: window.day(),
         hour: window.hour(),
-        hours: window.hours(),
+        hours: match errors.get("hours") {
+            Some(_) => ticket.hours.clone(),
+            None => window.hours().to_string(),
+        },
         lot: instrument.lot,
         tick: plain_price(instrument.tick),
-        week_title: fragments::week_title(now, locale),
-        week: fragments::week(&asks, now, &window, &path, locale),
-        stats: Stats::new(locale, &words, &depth, &trades),
-        book: Book::new(locale, &window, &depth),
-        tape: Tape::new(locale, &trades, now),
-        bill: Bill::new(locale, &ticket, soon, &depth, cash),
+        week: shared.week.clone(),
+        stats: shared.stats.clone(),
+        book: shared.book.clone(),
+        tape: shared.tape.clone(),
+        bill: Bill::new(locale, &ticket, soon, depth, cash),
         card: card(app, &shell, &words),
         symbol: words,
         shell: shell.live_from(live),
@@ -210,8 +209,8 @@ pub(super) struct Confirm {
     promises: Vec<String>,
     errors: FieldErrors,
     notice: Option<String>,
-    /// The order that this ticket has become already.
-    placed: Option<String>,
+    /// What this ticket has become already, in words, and where that is.
+    placed: Option<(String, String)>,
     change: String,
     again: String,
     here: String,
@@ -231,6 +230,8 @@ struct Review {
     cash_after: Option<String>,
     missing: Option<String>,
     unit_hours: String,
+    /// Why a second person is to approve it.
+    approval: Option<String>,
 }
 
 /// Why a ticket can't be confirmed: what is wrong at its fields, and what is wrong with all of it.
@@ -355,10 +356,15 @@ pub(super) async fn ask(
             .first()
             .map_or_else(String::new, |key| key.id.to_string());
     }
+    let client_id = ClientId(ticket.client_id.clone());
+    let asked = placing::asked(app, participant, &client_id).await?;
+    let hold = terms.hold().unwrap_or_default();
+    let excess = placing::excess(app, &session.member, &client_id, hold).await?;
     let market = app.feed.market();
-    let placed = market.order_of(participant, &ClientId(ticket.client_id.clone()));
+    let placed = placed(locale, market.order_of(participant, &client_id), asked);
     let path = format!("/market/{}", listed.symbol);
-    let review = review(app, &market, locale, session, listed, terms);
+    let mut review = review(app, &market, locale, session, listed, terms);
+    review.approval = excess.map(|excess| why_second(locale, excess));
     let again = format!("{path}/confirm?{}", ticket.query());
     Ok(Confirm {
         facts: facts(locale, &symbol, terms, market.rules().version),
@@ -367,7 +373,7 @@ pub(super) async fn ask(
         promises: promises(&market, locale, &symbol),
         images,
         keys,
-        placed: placed.map(|order| order.to_string()),
+        placed,
         change: format!("{path}?{}#ticket", ticket.query()),
         here: error::encoded(&format!("{again}&client_id={}", ticket.client_id)),
         again,
@@ -378,6 +384,36 @@ pub(super) async fn ask(
         notice,
         shell,
     })
+}
+
+/// What a ticket has become already, in words, and where that is.
+fn placed(
+    locale: Locale,
+    order: Option<OrderId>,
+    asked: Option<RequestId>,
+) -> Option<(String, String)> {
+    if let Some(order) = order {
+        let said = locale.tr("confirm.placed", [("order", &order.to_string())]);
+        return Some((said, format!("/orders/{order}")));
+    }
+    let id = asked?;
+    let said = locale.tr("confirm.asked", [("request", &id.to_string())]);
+    Some((said, format!("/orders/requests/{id}")))
+}
+
+/// Why an order needs a second person.
+fn why_second(locale: Locale, excess: Excess) -> String {
+    let key = if excess.already > Money::ZERO {
+        "confirm.approval_sum"
+    } else {
+        "confirm.approval"
+    };
+    let words = [
+        ("above", &*format::money(excess.above)),
+        ("already", &format::money(excess.already)),
+        ("h", &COUNTED_HOURS.to_string()),
+    ];
+    locale.tr(key, words)
 }
 
 fn review(
@@ -398,7 +434,8 @@ fn review(
         .filter(|_| quote.units == terms.units && !terms.post_only);
     Review {
         at: format::clock_time(app.clock.now()),
-        outcome: fragments::outcome(locale, terms, &quote),
+        outcome: quote.outcome(locale, terms.units, terms.tif, terms.post_only),
+        approval: None,
         lines: fragments::lines(locale, &quote, hours),
         total: total.map(format::money),
         hold: format::money(hold),
@@ -420,14 +457,6 @@ fn facts(
     terms: &Terms,
     rules: i64,
 ) -> Vec<(&'static str, String)> {
-    let tif = match terms.tif {
-        market::TimeInForce::Gtc => locale.t("ticket.tif.gtc").into_owned(),
-        market::TimeInForce::Gtd { until } => {
-            locale.tr("confirm.until", [("when", &locale.minute(until))])
-        }
-        market::TimeInForce::Ioc => locale.t("ticket.tif.ioc").into_owned(),
-        market::TimeInForce::Fok => locale.t("ticket.tif.fok").into_owned(),
-    };
     let hours = terms.window.hours().to_string();
     let period = locale.period(terms.window.period);
     let price = format::money(terms.price);
@@ -445,7 +474,7 @@ fn facts(
             "ticket.price",
             format!("{price} {}", locale.t("unit.price")),
         ),
-        ("ticket.tif", tif),
+        ("ticket.tif", say::stands(locale, terms.tif)),
     ];
     if let Some(units) = terms.min_fill {
         let units = format!("{} {}", format::count(units), locale.t("unit.units"));

@@ -6,8 +6,9 @@ use axum::response::{IntoResponse, Redirect, Response};
 use market::LeaseId;
 
 use super::forms::{AccessForm, KeyForm, Rename, is_name};
+use super::pages::{self, Renamed};
+use super::queries;
 use super::store::{self, Added};
-use super::{pages, queries};
 use crate::app::App;
 use crate::web::acts::Origin;
 use crate::web::shell::safe_path;
@@ -27,8 +28,9 @@ pub async fn add_key(
 ) -> Result<Response, Error> {
     let locale = shell.locale;
     let refuse = async |form, errors| {
-        let page = pages::draw_keys(&app, shell.clone(), &member, form, errors, false);
-        Ok((StatusCode::UNPROCESSABLE_ENTITY, page.await?).into_response())
+        let mut page = pages::draw_keys(&app, shell.clone(), &member, form).await?;
+        page.errors = errors;
+        Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
     };
     let mut errors = FieldErrors::default();
     if form.has_secret() {
@@ -84,10 +86,14 @@ pub async fn rename_key(
         return Err(Error::NotFound);
     }
     if !is_name(name) {
-        let mut errors = FieldErrors::default();
-        errors.add("rename", shell.locale.t("key.bad.name"));
-        let page = pages::draw_keys(&app, shell, &member, KeyForm::default(), errors, false);
-        return Ok((StatusCode::UNPROCESSABLE_ENTITY, page.await?).into_response());
+        let error = Some(shell.locale.t("key.bad.name").into_owned());
+        let mut page = pages::draw_keys(&app, shell, &member, KeyForm::default()).await?;
+        page.renamed = Some(Renamed {
+            key: id,
+            name: form.name,
+            error,
+        });
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
     }
     if store::rename_key(&app.db, &member, &origin, id, name).await? {
         Ok(Redirect::to("/keys").into_response())
@@ -143,6 +149,6 @@ pub async fn set_access(
             Err(wrong) => errors = wrong,
         }
     }
-    let page = pages::draw(&app, shell, row, errors, false);
+    let page = pages::draw(&app, shell, row, Some((form, errors)), false);
     Ok((StatusCode::UNPROCESSABLE_ENTITY, page.await?).into_response())
 }

@@ -191,6 +191,9 @@ pub struct Rename {
     pub(super) name: String,
 }
 
+/// What is chosen in place of a key that is chosen later.
+pub(super) const LATER: &str = "later";
+
 /// What a lease is to find started, as it was chosen.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -213,7 +216,7 @@ impl AccessForm {
             errors.add("image", locale.t("access.bad.image"));
         }
         let key = match self.ssh_key.as_str() {
-            "later" => Some(None),
+            LATER => Some(None),
             typed => whole(typed).filter(|key| keys.contains(key)).map(Some),
         };
         if key.is_none() {

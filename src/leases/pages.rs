@@ -7,14 +7,13 @@ use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
 use market::LeaseId;
 
-use super::forms::{KeyForm, ListQuery};
-use super::fragments::{self, Cost, Hours, List, Stage, StageTag, Timeline};
+use super::forms::{AccessForm, KeyForm, LATER, ListQuery, Rename};
+use super::fragments::{self, Cost, Doings, Hours, List, Stage, StageTag, Timeline};
 use super::queries::{self, AccessKey, Key, LeaseRow};
 use crate::app::App;
 use crate::web::image::Image;
 use crate::web::symbol::Symbol;
-use crate::web::window::{Window, soon};
-use crate::web::{Error, FieldErrors, Locale, Member, Role, Shell, format};
+use crate::web::{Error, FieldErrors, Kept, Locale, Member, Role, Shell, format};
 
 #[derive(Template, WebTemplate)]
 #[template(path = "leases/index.html")]
@@ -41,17 +40,10 @@ pub(super) struct Show {
     cost: Cost,
     facts: Vec<Fact>,
     login: Login,
-    again: Again,
-    problem: Option<Problem>,
+    doings: Doings,
     errors: FieldErrors,
-}
-
-/// Where a problem of the lease is reported, or dealt with.
-struct Problem {
-    key: &'static str,
-    text: String,
-    href: String,
-    onward: &'static str,
+    /// Whether something was chosen in the form and not taken yet.
+    is_changing: bool,
 }
 
 struct Fact {
@@ -69,13 +61,8 @@ struct Login {
     images: Vec<&'static Image>,
     keys: Vec<Key>,
     can_change: bool,
-}
-
-/// A ticket like this lease: for the hours after it, or for the next ones.
-struct Again {
-    key: &'static str,
-    period: String,
-    href: String,
+    /// What is chosen in the form.
+    chosen: AccessForm,
 }
 
 #[derive(Template, WebTemplate)]
@@ -84,8 +71,25 @@ pub(super) struct Keys {
     shell: Shell,
     keys: Vec<Key>,
     form: KeyForm,
-    errors: FieldErrors,
+    pub(super) errors: FieldErrors,
+    pub(super) renamed: Option<Renamed>,
     is_done: bool,
+}
+
+/// A key's new name as it was typed, and what is wrong with it.
+pub(super) struct Renamed {
+    pub(super) key: i64,
+    pub(super) name: String,
+    pub(super) error: Option<String>,
+}
+
+impl Keys {
+    /// What was typed as this key's new name.
+    fn renamed(&self, key: &Key) -> Option<&Renamed> {
+        self.renamed
+            .as_ref()
+            .filter(|renamed| renamed.key == key.id)
+    }
 }
 
 /// `GET /leases`
@@ -128,6 +132,7 @@ pub async fn show(
     State(app): State<App>,
     Path(id): Path<String>,
     uri: Uri,
+    kept: Kept,
     shell: Shell,
     member: Member,
 ) -> Result<Response, Error> {
@@ -136,18 +141,23 @@ pub async fn show(
         .await?
         .ok_or(Error::NotFound)?;
     let is_new = uri.query() == Some("bought");
-    let page = draw(&app, shell, row, FieldErrors::default(), is_new);
+    let chosen = kept
+        .form(&format!("/leases/{id}/access"))
+        .map(|chosen| (chosen, FieldErrors::default()));
+    let page = draw(&app, kept.told(shell), row, chosen, is_new);
     Ok(page.await?.into_response())
 }
 
-/// The page of a lease, with what is wrong with what was chosen for it.
+/// The page of a lease, with what was chosen for it and what is wrong with that.
 pub(super) async fn draw(
     app: &App,
     shell: Shell,
     row: LeaseRow,
-    errors: FieldErrors,
+    chosen: Option<(AccessForm, FieldErrors)>,
     is_new: bool,
 ) -> Result<Show, Error> {
+    let (chosen, errors) = chosen.unzip();
+    let is_restored = shell.is_restored && chosen.is_some();
     let locale = shell.locale;
     let parts = fragments::parts(app, locale, &row).await?;
     let symbol = Symbol::new(&row.symbol);
@@ -163,10 +173,10 @@ pub(super) async fn draw(
         hours: parts.hours,
         cost: parts.cost,
         facts: facts(app, locale, &row, &symbol).await?,
-        login: login(app, &shell, &row, &symbol).await?,
-        again: again(app, locale, &row),
-        problem: problem(app, locale, &row),
-        errors,
+        login: login(app, &shell, &row, &symbol, chosen).await?,
+        doings: parts.doings,
+        is_changing: is_restored || errors.is_some(),
+        errors: errors.unwrap_or_default(),
         symbol,
         shell: shell.live_from(live),
     })
@@ -220,7 +230,13 @@ async fn facts(
     Ok(facts)
 }
 
-async fn login(app: &App, shell: &Shell, row: &LeaseRow, symbol: &Symbol) -> Result<Login, Error> {
+async fn login(
+    app: &App,
+    shell: &Shell,
+    row: &LeaseRow,
+    symbol: &Symbol,
+    chosen: Option<AccessForm>,
+) -> Result<Login, Error> {
     let has_begun = app.clock.now() >= row.period.start.begins();
     let can_change = !has_begun && shell.may(&[Role::Buyer]);
     let keys = match &shell.member {
@@ -233,55 +249,14 @@ async fn login(app: &App, shell: &Shell, row: &LeaseRow, symbol: &Symbol) -> Res
         images: Image::for_grade(symbol.grade),
         keys,
         can_change,
+        chosen: chosen.unwrap_or_else(|| AccessForm {
+            image: row.image.clone().unwrap_or_default(),
+            ssh_key: row
+                .key
+                .as_ref()
+                .map_or_else(|| LATER.to_owned(), |key| key.id.to_string()),
+        }),
     })
-}
-
-/// The report of a problem while one can be made, or the dispute that is open.
-fn problem(app: &App, locale: Locale, row: &LeaseRow) -> Option<Problem> {
-    let market = app.feed.market();
-    if let Some(dispute) = market.open_dispute(row.id) {
-        return Some(Problem {
-            key: "lease.disputed",
-            text: dispute.id.to_string(),
-            href: format!("/disputes/{}", dispute.id),
-            onward: "claim.to_dispute",
-        });
-    }
-    let (begins, ends) = (row.period.start.begins(), row.period.end.begins());
-    let until = ends.plus_hours(market.rules().claim_window_hours);
-    let now = app.clock.now();
-    (begins <= now && now < until).then(|| Problem {
-        key: "lease.problem",
-        text: locale.tr("claim.until", [("until", &locale.minute(until))]),
-        href: format!("/leases/{}/problem", row.id),
-        onward: "claim.title",
-    })
-}
-
-/// The hours after the lease while they can still be bought, else the next ones.
-fn again(app: &App, locale: Locale, row: &LeaseRow) -> Again {
-    let next = Window::next(soon(&app.clock), row.period.hours());
-    let after = Window {
-        period: market::Period {
-            start: row.period.end,
-            end: market::Hour(row.period.end.0 + row.period.hours()),
-        },
-    };
-    let (key, window) = if after.period.start < next.period.start {
-        ("lease.again", next)
-    } else {
-        ("lease.extend", after)
-    };
-    Again {
-        key,
-        period: locale.period(window.period),
-        href: format!(
-            "/market/{}?units={}&{}#ticket",
-            row.symbol,
-            row.units,
-            window.query()
-        ),
-    }
 }
 
 /// `GET /keys`
@@ -291,34 +266,42 @@ fn again(app: &App, locale: Locale, row: &LeaseRow) -> Again {
 pub async fn keys(
     State(app): State<App>,
     uri: Uri,
+    kept: Kept,
     shell: Shell,
     member: Member,
-    Query(form): Query<KeyForm>,
+    Query(asked): Query<KeyForm>,
 ) -> Result<Response, Error> {
-    let is_done = uri.query() == Some("added");
-    let form = KeyForm {
-        back: form.back,
+    let form = kept.form("/keys").unwrap_or_else(|| KeyForm {
+        back: asked.back,
         ..KeyForm::default()
-    };
-    let page = draw_keys(&app, shell, &member, form, FieldErrors::default(), is_done);
-    Ok(page.await?.into_response())
+    });
+    let mut page = draw_keys(&app, kept.told(shell), &member, form).await?;
+    let renamed = kept.form_of_row::<Rename>("/keys/", "/name");
+    page.renamed = renamed.and_then(|(key, rename)| {
+        Some(Renamed {
+            key: key.parse().ok()?,
+            name: rename.name,
+            error: None,
+        })
+    });
+    page.is_done = uri.query() == Some("added");
+    Ok(page.into_response())
 }
 
-/// The keys, with one as it was typed and what is wrong with it.
+/// The keys, with one as it was typed.
 pub(super) async fn draw_keys(
     app: &App,
     shell: Shell,
     member: &Member,
     form: KeyForm,
-    errors: FieldErrors,
-    is_done: bool,
 ) -> Result<Keys, Error> {
     let keys = queries::keys(&app.db, member.participant).await?;
     Ok(Keys {
         shell,
         keys,
         form,
-        errors,
-        is_done,
+        errors: FieldErrors::default(),
+        renamed: None,
+        is_done: false,
     })
 }

@@ -96,18 +96,23 @@ pub(super) async fn rename_key(
     name: &str,
 ) -> Result<bool, Error> {
     let mut transaction = db.begin().await.context("renaming a key")?;
-    let renamed = sqlx::query(
-        "UPDATE ssh_keys SET name = $3
-         WHERE id = $1 AND participant = $2 AND removed_at IS NULL",
+    let before: Option<String> = sqlx::query_scalar(
+        "UPDATE ssh_keys k SET name = $3
+         FROM (SELECT id, name FROM ssh_keys
+               WHERE id = $1 AND participant = $2 AND removed_at IS NULL FOR UPDATE) old
+         WHERE k.id = old.id RETURNING old.name",
     )
     .bind(key)
     .bind(member.participant.0)
     .bind(name)
-    .execute(&mut *transaction)
+    .fetch_optional(&mut *transaction)
     .await
     .context("renaming a key")?;
-    if renamed.rows_affected() == 0 {
-        return Ok(false);
+    match before {
+        None => return Ok(false),
+        // The same once more is no act.
+        Some(before) if before == name => return Ok(true),
+        Some(_) => {}
     }
     let act = act("key_renamed", key, json!({ "name": name }));
     acts::record(&mut transaction, origin, act).await?;
@@ -160,7 +165,9 @@ pub(super) async fn set_access(
          VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (participant, client_id)
          DO UPDATE SET image = EXCLUDED.image, ssh_key = EXCLUDED.ssh_key,
-                       set_by = EXCLUDED.set_by, set_at = EXCLUDED.set_at",
+                       set_by = EXCLUDED.set_by, set_at = EXCLUDED.set_at
+         WHERE (order_access.image, order_access.ssh_key)
+             IS DISTINCT FROM (EXCLUDED.image, EXCLUDED.ssh_key)",
     )
     .bind(member.participant.0)
     .bind(client_id)

@@ -1,4 +1,6 @@
-//! The live parts of the overview: the price of the wish, and the table.
+//! The live parts of the overview: the price of the wish, and the market round it.
+
+use std::sync::Arc;
 
 use askama::Template;
 use askama::filters::HtmlSafe;
@@ -6,7 +8,7 @@ use axum::extract::{Query, State};
 use axum::http::Uri;
 use axum::response::Response;
 use market::catalogue::Region;
-use market::{Account, AccountKind, Money, Timestamp};
+use market::{Account, AccountKind, Money};
 
 use super::forms::{Sentence, Wish};
 use super::queries::{self, Listing, Offer};
@@ -14,6 +16,7 @@ use crate::app::App;
 use crate::feed::Published;
 use crate::web::i18n::LocaleOf;
 use crate::web::live::{self, Audience, Fragments, Topic, Watcher};
+use crate::web::shelf::Drawn;
 use crate::web::symbol::{Symbol, cluster};
 use crate::web::window::soon;
 use crate::web::{Error, Locale, Session, format};
@@ -55,12 +58,10 @@ struct Priced {
 /// Other places for the same wish.
 #[derive(Template)]
 #[template(path = "market_data/_alternatives.html")]
-pub(super) struct Alternatives {
+struct Alternatives {
     locale: Locale,
     cards: Vec<Card>,
 }
-
-impl HtmlSafe for Alternatives {}
 
 struct Card {
     key: &'static str,
@@ -75,15 +76,13 @@ struct Card {
 /// The instruments.
 #[derive(Template)]
 #[template(path = "market_data/_table.html")]
-pub(super) struct Table {
+struct Table {
     locale: Locale,
     period: String,
     rows: Vec<Row>,
     narrowed: Option<String>,
     all_href: String,
 }
-
-impl HtmlSafe for Table {}
 
 struct Row {
     symbol: Symbol,
@@ -100,14 +99,12 @@ struct Row {
 /// The wished grade from the east to the west.
 #[derive(Template)]
 #[template(path = "market_data/_strip.html")]
-pub(super) struct Strip {
+struct Strip {
     locale: Locale,
     grade: &'static str,
     base: Option<String>,
     reaches: Vec<Reach>,
 }
-
-impl HtmlSafe for Strip {}
 
 struct Reach {
     name: &'static str,
@@ -125,12 +122,12 @@ struct Reach {
     href: String,
 }
 
-/// All live parts of one overview.
-pub(super) struct Parts {
-    pub(super) bill: Bill,
-    pub(super) alternatives: Alternatives,
-    pub(super) table: Table,
-    pub(super) strip: Strip,
+/// What everyone who has one wish sees alike.
+pub(super) struct Shared {
+    listings: Vec<Listing>,
+    pub(super) alternatives: Drawn,
+    pub(super) table: Drawn,
+    pub(super) strip: Drawn,
 }
 
 /// Whose view it is.
@@ -160,45 +157,51 @@ impl Scope {
     }
 }
 
-/// Works out the live parts of the overview for a wish.
-pub(super) async fn parts(
+/// What everyone who has this wish sees alike, drawn once for each state of the market.
+pub(super) async fn shared(
     app: &App,
-    viewer: &Viewer,
+    locale: Locale,
     wish: &Wish,
     scope: Scope,
-) -> Result<Parts, Error> {
-    let last = queries::last_prices(&app.db).await?;
-    let now = app.clock.now();
-    let (listings, cash) = {
-        let market = app.feed.market();
-        let cash = viewer.participant.map(|participant| {
-            market
-                .ledger()
-                .balance(Account::of(participant, AccountKind::Cash))
-        });
-        (queries::listings(&market, wish), cash)
+) -> Result<Arc<Shared>, Error> {
+    let name = format!(
+        "{}{} {}",
+        wish.query(wish.region),
+        scope.query(),
+        locale.tag()
+    );
+    let draw = async {
+        let last = queries::last_prices(&app.db).await?;
+        let listings = queries::listings(&app.feed.market(), wish);
+        let offers = queries::offers(&listings, wish);
+        let chosen = chosen(&offers, wish);
+        Ok(Shared {
+            alternatives: Drawn::new(&alternatives(locale, wish, &offers, chosen))?,
+            table: Drawn::new(&table(locale, wish, scope, &listings, &last))?,
+            strip: Drawn::new(&strip(locale, wish, &listings))?,
+            listings,
+        })
     };
-    let offers = queries::offers(&listings, wish);
-    let chosen = offers
-        .iter()
-        .find(|offer| wish.region.is_none() || offer.listing.symbol.region == wish.region);
-    Ok(Parts {
-        bill: bill(viewer, wish, now, chosen, &listings, cash),
-        alternatives: alternatives(viewer.locale, wish, &offers, chosen),
-        table: table(viewer.locale, wish, scope, &listings, &last),
-        strip: strip(viewer.locale, wish, &listings),
-    })
+    app.web.shelf.get(app, "overview", name, draw).await
 }
 
-fn bill(
-    viewer: &Viewer,
-    wish: &Wish,
-    now: Timestamp,
-    chosen: Option<&Offer>,
-    listings: &[Listing],
-    cash: Option<Money>,
-) -> Bill {
-    let locale = viewer.locale;
+/// The cheapest offer in the wished region.
+fn chosen<'a>(offers: &'a [Offer], wish: &Wish) -> Option<&'a Offer> {
+    let is_there = |offer: &&Offer| offer.listing.symbol.region == wish.region;
+    offers
+        .iter()
+        .find(|offer| wish.region.is_none() || is_there(offer))
+}
+
+/// The bill of a wish, for who may pay it.
+pub(super) fn bill(app: &App, viewer: &Viewer, wish: &Wish, shared: &Shared) -> Bill {
+    let (locale, now, listings) = (viewer.locale, app.clock.now(), &shared.listings);
+    let cash = viewer.participant.map(|participant| {
+        let cash = Account::of(participant, AccountKind::Cash);
+        app.feed.market().ledger().balance(cash)
+    });
+    let offers = queries::offers(listings, wish);
+    let chosen = chosen(&offers, wish);
     let most = listings
         .iter()
         .filter(|listing| wish.region.is_none() || listing.symbol.region == wish.region)
@@ -489,15 +492,11 @@ async fn draw_market(
     let Some(wish) = wish(app, sentence) else {
         return Ok(Vec::new());
     };
-    let viewer = Viewer {
-        locale,
-        participant: None,
-    };
-    let parts = parts(app, &viewer, &wish, scope).await?;
+    let shared = shared(app, locale, &wish, scope).await?;
     Ok(vec![
-        ("alternatives", live::html(&parts.alternatives)?),
-        ("table", live::html(&parts.table)?),
-        ("strip", live::html(&parts.strip)?),
+        ("alternatives", shared.alternatives.html()),
+        ("table", shared.table.html()),
+        ("strip", shared.strip.html()),
     ])
 }
 
@@ -505,8 +504,11 @@ async fn draw_bill(app: &App, viewer: &Viewer, sentence: &Sentence) -> Result<Fr
     let Some(wish) = wish(app, sentence) else {
         return Ok(Vec::new());
     };
-    let parts = parts(app, viewer, &wish, Scope::Grades).await?;
-    Ok(vec![("bill", live::html(&parts.bill)?)])
+    let shared = shared(app, viewer.locale, &wish, Scope::Grades).await?;
+    Ok(vec![(
+        "bill",
+        live::html(&bill(app, viewer, &wish, &shared))?,
+    )])
 }
 
 fn wish(app: &App, sentence: &Sentence) -> Option<Wish> {

@@ -8,9 +8,10 @@ use axum::response::{IntoResponse, Response};
 use market::catalogue::REGIONS;
 
 use super::forms::{Sentence, Wish};
-use super::fragments::{self, Alternatives, Bill, Strip, Table, Viewer};
+use super::fragments::{self, Bill, Viewer};
 use super::queries;
 use crate::app::App;
+use crate::web::shelf::Drawn;
 use crate::web::window::soon;
 use crate::web::{Error, Shell};
 
@@ -31,9 +32,9 @@ struct Index {
     period: String,
     unit_hours: String,
     bill: Bill,
-    alternatives: Alternatives,
-    table: Table,
-    strip: Strip,
+    alternatives: Drawn,
+    table: Drawn,
+    strip: Drawn,
 }
 
 #[derive(Template, WebTemplate)]
@@ -63,7 +64,8 @@ pub async fn index(
         participant,
     };
     let scope = fragments::scope_of(&uri);
-    let parts = fragments::parts(&app, &viewer, &wish, scope).await?;
+    let shared = fragments::shared(&app, viewer.locale, &wish, scope).await?;
+    let bill = fragments::bill(&app, &viewer, &wish, &shared);
     // The stream is of the very hours that the page shows, also when it goes on for long.
     let live = format!(
         "/overview/live?{}{}",
@@ -99,10 +101,10 @@ pub async fn index(
         region: region.map_or("", |region| region.symbol_part()),
         period: locale.period(window.period),
         unit_hours: crate::web::format::count(units.saturating_mul(window.hours())),
-        bill: parts.bill,
-        alternatives: parts.alternatives,
-        table: parts.table,
-        strip: parts.strip,
+        bill,
+        alternatives: shared.alternatives.clone(),
+        table: shared.table.clone(),
+        strip: shared.strip.clone(),
     };
     Ok(page.into_response())
 }

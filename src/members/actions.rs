@@ -10,8 +10,9 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::forms::{Invite, Join, Password, Ticked};
-use super::store::{Kept, NewInvitation, NotJoined};
+use super::forms::{Approval, Invite, Join, Password, Ticked};
+use super::pages::Typed;
+use super::store::{Invited, Kept, NewInvitation, NotJoined};
 use super::{pages, queries, store};
 use crate::app::App;
 use crate::clock;
@@ -112,7 +113,9 @@ pub async fn end_others(
     let user = session.member.user;
     let mut db = app.db.begin().await.context("ending sessions")?;
     let ended = session::end_others(&mut db, user, Some(session.token)).await?;
-    acts::record(&mut db, &origin, Act::of_user("other_sessions_ended", user)).await?;
+    if !ended.is_none() {
+        acts::record(&mut db, &origin, Act::of_user("other_sessions_ended", user)).await?;
+    }
     db.commit().await.context("ending sessions")?;
     ended.tell(&app);
     Ok(Redirect::to("/settings?others").into_response())
@@ -136,11 +139,16 @@ pub async fn roles(
     let mut db = app.db.begin().await.context("changing roles")?;
     let before = match store::roles(&mut db, member.participant, user, &after).await? {
         Ok(before) => before,
-        Err(kept) => return stays(&app, shell, &member, kept).await,
+        Err(kept) => return stays(&app, shell, &member, kept, Some((&id, ticked))).await,
     };
-    let detail = json!({ "before": before, "after": after });
-    let act = Act::of_user("roles_changed", user).with(detail);
-    acts::record(&mut db, &origin, act).await?;
+    // The same once more is no act.
+    let has_changed =
+        before.len() != after.len() || before.iter().any(|role| !after.contains(role));
+    if has_changed {
+        let detail = json!({ "before": before, "after": after });
+        let act = Act::of_user("roles_changed", user).with(detail);
+        acts::record(&mut db, &origin, act).await?;
+    }
     db.commit().await.context("changing roles")?;
     Ok(Redirect::to("/settings/members?roles").into_response())
 }
@@ -161,7 +169,7 @@ pub async fn remove(
     let mut db = app.db.begin().await.context("removing a member")?;
     let before = match store::remove(&mut db, member.participant, user).await? {
         Ok(before) => before,
-        Err(kept) => return stays(&app, shell, &member, kept).await,
+        Err(kept) => return stays(&app, shell, &member, kept, None).await,
     };
     let ended = session::end_others(&mut db, user, None).await?;
     let detail = json!({ "before": before });
@@ -172,18 +180,66 @@ pub async fn remove(
     Ok(Redirect::to("/settings/members?removed").into_response())
 }
 
-/// Why nothing was changed.
-async fn stays(app: &App, shell: Shell, member: &Member, kept: Kept) -> Result<Response, Error> {
+/// `POST /settings/members/approval`: the amount above which an order needs a second person.
+///
+/// # Errors
+/// When the database fails.
+pub async fn approval(
+    State(app): State<App>,
+    _: Fresh,
+    origin: Origin,
+    shell: Shell,
+    member: Member,
+    Form(form): Form<Approval>,
+) -> Result<Response, Error> {
+    let above = match form.read(shell.locale) {
+        Ok(above) => above,
+        Err(errors) => {
+            let typed = Typed {
+                approval: Some(form),
+                errors,
+                ..Typed::default()
+            };
+            let page = pages::draw_members(&app, shell, &member, typed).await?;
+            return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
+        }
+    };
+    let mut db = app.db.begin().await.context("setting an amount")?;
+    let before = store::approval_above(&mut db, member.participant, above).await?;
+    if before != above {
+        let act = Act {
+            what: "approval_amount_changed",
+            subject: format!("participant:{}", member.participant.0),
+            detail: json!({ "before": before, "after": above }),
+        };
+        acts::record(&mut db, &origin, act).await?;
+    }
+    db.commit().await.context("setting an amount")?;
+    Ok(Redirect::to("/settings/members?approval").into_response())
+}
+
+/// Why nothing was changed, with what was ticked.
+async fn stays(
+    app: &App,
+    shell: Shell,
+    member: &Member,
+    kept: Kept,
+    ticked: Option<(&str, Ticked)>,
+) -> Result<Response, Error> {
     if kept == Kept::Unknown {
         return Err(Error::NotFound);
     }
-    let notice = shell.t("members.last_owner").into_owned();
-    let (form, errors) = (Invite::default(), FieldErrors::default());
-    let page = pages::draw_members(app, shell, member, form, errors, Some(notice)).await?;
+    let typed = Typed {
+        notice: Some(shell.t("members.last_owner").into_owned()),
+        ..Typed::default()
+    };
+    let mut page = pages::draw_members(app, shell, member, typed).await?;
+    page.tick(ticked);
     Ok((StatusCode::CONFLICT, page).into_response())
 }
 
-/// `POST /settings/invitations`: a link for a new member, shown this once.
+/// `POST /settings/members/invitations`: a link for a new member. The form holds what makes the link, so
+/// sent twice it is one invitation with one link; nothing else ever shows that again.
 ///
 /// # Errors
 /// When the database fails.
@@ -194,14 +250,22 @@ pub async fn invite(
     origin: Origin,
     shell: Shell,
     member: Member,
-    Form(form): Form<Invite>,
+    Form(mut form): Form<Invite>,
 ) -> Result<Response, Error> {
     let errors = form.check(shell.locale);
     if !errors.is_empty() {
-        let page = pages::draw_members(&app, shell, &member, form, errors, None).await?;
+        let typed = Typed {
+            invite: form,
+            errors,
+            ..Typed::default()
+        };
+        let page = pages::draw_members(&app, shell, &member, typed).await?;
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
     }
-    let token = session::secret()?;
+    let token = match form.token() {
+        Some(token) => token.to_owned(),
+        None => session::secret()?,
+    };
     let roles = form.roles.codes();
     let new = NewInvitation {
         of: member.participant,
@@ -211,14 +275,29 @@ pub async fn invite(
         by: member.user,
     };
     let mut db = app.db.begin().await.context("inviting")?;
-    let number = store::invite(&mut db, new).await?;
-    let act = Act {
-        what: "invited",
-        subject: format!("invitation:{number}"),
-        detail: json!({ "roles": roles }),
-    };
-    acts::record(&mut db, &origin, act).await?;
-    db.commit().await.context("inviting")?;
+    match store::invite(&mut db, new).await? {
+        Invited::Now(number) => {
+            let act = Act {
+                what: "invited",
+                subject: format!("invitation:{number}"),
+                detail: json!({ "roles": roles }),
+            };
+            acts::record(&mut db, &origin, act).await?;
+            db.commit().await.context("inviting")?;
+        }
+        Invited::Before => {}
+        Invited::Another => {
+            // What is typed now is another invitation: it has to be meant.
+            form.token = session::secret()?;
+            let typed = Typed {
+                invite: form,
+                notice: Some(shell.t("members.used").into_owned()),
+                ..Typed::default()
+            };
+            let page = pages::draw_members(&app, shell, &member, typed).await?;
+            return Ok((StatusCode::CONFLICT, page).into_response());
+        }
+    }
     let until = clock::stamp(clock::wall() + store::GOOD_FOR);
     let page = pages::Invited {
         link: format!("{}/join?invitation={token}", site(&headers)),
@@ -243,7 +322,7 @@ fn site(headers: &HeaderMap) -> String {
     }
 }
 
-/// `POST /settings/invitations/{id}/revocation`
+/// `POST /settings/members/invitations/{id}/revocation`
 ///
 /// # Errors
 /// [`Error::NotFound`] for another participant's as for none or a used one; when the database
@@ -269,7 +348,8 @@ pub async fn revoke(
     Ok(Redirect::to("/settings/members?revoked").into_response())
 }
 
-/// `POST /join`: whoever has an invitation becomes a member and is signed in.
+/// `POST /join`: whoever has an invitation becomes a member and is signed in. Sent twice it is one
+/// member.
 ///
 /// # Errors
 /// When the database fails, or too many passwords wait to be hashed.
@@ -283,7 +363,7 @@ pub async fn join(
 ) -> Result<Response, Error> {
     let token = hash(&form.invitation);
     let Some(offer) = queries::offer(&app.db, token).await? else {
-        return Ok(pages::no_invitation(shell));
+        return again(&app, peer, &headers, &origin, shell, form).await;
     };
     let errors = form.check(&offer.participant, shell.locale);
     let password = std::mem::take(&mut form.password);
@@ -298,11 +378,18 @@ pub async fn join(
         let wait = [(header::RETRY_AFTER, HeaderValue::from(seconds))];
         return Ok((StatusCode::TOO_MANY_REQUESTS, wait, page).into_response());
     }
-    let password_hash = passwords::hash(&app, password).await?;
+    let password_hash = passwords::hash(&app, password.clone()).await?;
     let mut db = app.db.begin().await.context("joining")?;
     let joined = match store::join(&mut db, token, &login, &password_hash).await? {
         Ok(joined) => joined,
-        Err(NotJoined::NoInvitation) => return Ok(pages::no_invitation(page.shell)),
+        Err(NotJoined::NoInvitation) => {
+            drop(db);
+            let form = Join {
+                password,
+                ..page.form
+            };
+            return again(&app, peer, &headers, &origin, page.shell, form).await;
+        }
         Err(NotJoined::Taken) => {
             let text = page.shell.t("sign_up.taken.login");
             page.errors.add("login", text);
@@ -318,6 +405,35 @@ pub async fn join(
     acts::record(&mut db, &origin, act).await?;
     db.commit().await.context("joining")?;
     Ok((begun.cookie(&app), Redirect::to("/")).into_response())
+}
+
+/// An invitation that is good no more. The same form once more is whoever has joined by it, coming
+/// in.
+async fn again(
+    app: &App,
+    peer: SocketAddr,
+    headers: &HeaderMap,
+    origin: &Origin,
+    shell: Shell,
+    form: Join,
+) -> Result<Response, Error> {
+    let login = form.login.trim();
+    let joined = queries::joined(&app.db, hash(&form.invitation), login).await?;
+    let Some((user, known)) = joined else {
+        return Ok(pages::no_invitation(shell));
+    };
+    if app.web.throttle.sign_in(peer.ip(), login).is_err()
+        || !passwords::verify(app, form.password, Some(known)).await?
+    {
+        return Ok(pages::no_invitation(shell));
+    }
+    let mut db = app.db.begin().await.context("signing in")?;
+    let begun = session::start(&mut db, app, headers, origin, user, false).await?;
+    let act = Act::of_user("sign_in", user);
+    let act = act.with(json!({ "second_factor_due": begun.is_entering }));
+    acts::record(&mut db, origin, act).await?;
+    db.commit().await.context("signing in")?;
+    Ok((begun.cookie(app), Redirect::to("/")).into_response())
 }
 
 /// What the tables know an invitation's token by.

@@ -1,8 +1,10 @@
 //! What is typed about people.
 
+use market::{Money, MoneyError};
 use serde::Deserialize;
 
 use crate::names;
+use crate::web::form::plain;
 use crate::web::passwords;
 use crate::web::{FieldErrors, Locale, Role};
 
@@ -39,8 +41,17 @@ pub struct Ticked {
 #[serde(default)]
 pub struct Invite {
     pub(super) note: String,
+    /// What the link will have in it, and by which a form that is sent twice is known.
+    pub(super) token: String,
     #[serde(flatten)]
     pub(super) roles: Ticked,
+}
+
+/// The amount above which an order needs a second person, in yuan; none does where it is empty.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Approval {
+    pub(super) above: String,
 }
 
 /// Whoever follows an invitation.
@@ -73,7 +84,42 @@ impl Ticked {
     }
 }
 
+impl Approval {
+    /// The amount in force, as it is typed.
+    pub(super) fn of(above: Option<Money>) -> Self {
+        let text = above.map(|above| above.to_string());
+        let text = text.map(|text| text.trim_end_matches("00").trim_end_matches('.').to_owned());
+        Self {
+            above: text.unwrap_or_default(),
+        }
+    }
+
+    /// The amount that it means, or what is wrong with it.
+    pub(super) fn read(&self, locale: Locale) -> Result<Option<Money>, FieldErrors> {
+        let typed = plain(&self.above);
+        if typed.is_empty() {
+            return Ok(None);
+        }
+        let key = match typed.parse::<Money>() {
+            Ok(above) if above >= Money::ZERO => return Ok(Some(above)),
+            Ok(_) | Err(MoneyError::NotANumber) => "members.bad.above",
+            Err(MoneyError::TooManyDecimals) => "ticket.bad.decimals",
+            Err(MoneyError::TooLarge) => "members.bad.above_large",
+        };
+        let mut errors = FieldErrors::default();
+        errors.add("above", locale.t(key));
+        Err(errors)
+    }
+}
+
 impl Invite {
+    /// The token, if it is like one of ours.
+    pub(super) fn token(&self) -> Option<&str> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        let is_ours = (40..=64).contains(&self.token.len()) && self.token.bytes().all(is_plain);
+        is_ours.then_some(&self.token)
+    }
+
     /// What is wrong with it, by field.
     pub(super) fn check(&self, locale: Locale) -> FieldErrors {
         let mut errors = FieldErrors::default();

@@ -5,7 +5,7 @@
 //! Every one of these is an act with a row of its own, in the same transaction.
 //!
 //! `GET /settings` · `POST /settings/password` · `/settings/sessions/…` ·
-//! `GET /settings/members` · `POST /settings/members/…` · `/settings/invitations…` ·
+//! `GET /settings/members` · `POST /settings/members/…` · `/settings/members/invitations…` ·
 //! `GET/POST /join`
 
 pub mod actions;

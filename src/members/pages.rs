@@ -13,7 +13,9 @@ use crate::app::App;
 use crate::clock;
 use crate::web::passwords::SHORTEST;
 use crate::web::session::{self, Roles};
-use crate::web::{Error, FieldErrors, Kept, Locale, Member, Role, Session, Shell, second_factor};
+use crate::web::{
+    Error, FieldErrors, Kept, Locale, Member, Role, Session, Shell, format, second_factor,
+};
 
 #[derive(Template, WebTemplate)]
 #[template(path = "members/settings.html")]
@@ -113,9 +115,24 @@ pub(super) struct Members {
     members: Vec<MemberView>,
     invitations: Vec<InvitationView>,
     invite: forms::Invite,
+    /// The amount above which an order needs a second person.
+    above: Option<String>,
+    approval: forms::Approval,
+    /// Whether more than one member can approve or ask: else nobody is a second person.
+    has_second: bool,
     errors: FieldErrors,
     notice: Option<String>,
     done: Option<&'static str>,
+}
+
+/// What was typed on the page, and what is wrong with it.
+#[derive(Default)]
+pub(super) struct Typed {
+    pub(super) invite: forms::Invite,
+    /// The amount, where it was typed.
+    pub(super) approval: Option<forms::Approval>,
+    pub(super) errors: FieldErrors,
+    pub(super) notice: Option<String>,
 }
 
 struct MemberView {
@@ -126,6 +143,8 @@ struct MemberView {
     has_factor: bool,
     since: String,
     is_this: bool,
+    /// What was ticked and not taken yet.
+    ticked: Option<forms::Ticked>,
 }
 
 struct InvitationView {
@@ -140,15 +159,32 @@ impl Members {
     fn roles(&self) -> [Role; 5] {
         ROLES
     }
+
+    /// Ticks the boxes of a member, by their number, as somebody had ticked them.
+    pub(super) fn tick(&mut self, ticked: Option<(&str, forms::Ticked)>) {
+        if let Some((user, ticked)) = ticked
+            && let Some(member) = self
+                .members
+                .iter_mut()
+                .find(|one| one.user.to_string() == user)
+        {
+            member.ticked = Some(ticked);
+        }
+    }
 }
 
 impl MemberView {
-    fn has(&self, role: Role) -> bool {
+    /// Whether this role's box is ticked.
+    fn is_ticked(&self, role: Role) -> bool {
+        if let Some(ticked) = &self.ticked {
+            return ticked.has(role);
+        }
         self.roles.given().any(|given| given == role)
     }
 }
 
-const MEMBERS_DONE: [(&str, &str); 3] = [
+const MEMBERS_DONE: [(&str, &str); 4] = [
+    ("approval", "members.done.approval"),
     ("roles", "members.done.roles"),
     ("removed", "members.done.removed"),
     ("revoked", "members.done.revoked"),
@@ -169,31 +205,38 @@ pub async fn members(
         .iter()
         .find(|(name, _)| uri.query() == Some(*name))
         .map(|(_, key)| *key);
-    let form = kept.form("/settings/invitations").unwrap_or_default();
-    let page = draw_members(
-        &app,
-        kept.told(shell),
-        &member,
-        form,
-        FieldErrors::default(),
-        None,
-    );
-    let page = Members {
+    let typed = Typed {
+        invite: kept
+            .form("/settings/members/invitations")
+            .unwrap_or_default(),
+        approval: kept.form("/settings/members/approval"),
+        ..Typed::default()
+    };
+    let page = draw_members(&app, kept.told(shell), &member, typed);
+    let mut page = Members {
         done,
         ..page.await?
     };
+    page.tick(kept.form_of_row("/settings/members/", "/roles"));
     Ok(page.into_response())
 }
 
-/// The members with an invitation as it was typed and what is wrong.
+/// The members with what was typed and what is wrong with it.
 pub(super) async fn draw_members(
     app: &App,
     shell: Shell,
     member: &Member,
-    invite: forms::Invite,
-    errors: FieldErrors,
-    notice: Option<String>,
+    typed: Typed,
 ) -> Result<Members, Error> {
+    let Typed {
+        mut invite,
+        approval,
+        errors,
+        notice,
+    } = typed;
+    if invite.token().is_none() {
+        invite.token = session::secret()?;
+    }
     let locale = shell.locale;
     let minute = |at| locale.minute(clock::stamp(at));
     let rows = queries::members(&app.db, member.participant).await?;
@@ -203,8 +246,13 @@ pub(super) async fn draw_members(
     } else {
         Vec::new()
     };
+    let above = queries::approval_above(&app.db, member.participant).await?;
+    let approvers = rows.iter().filter(|row| row.roles.have(&[Role::Approver]));
     Ok(Members {
         shell,
+        above: above.map(format::money),
+        approval: approval.unwrap_or_else(|| forms::Approval::of(above)),
+        has_second: approvers.count() > 1,
         participant: member.name.clone(),
         is_owner,
         members: rows
@@ -217,6 +265,7 @@ pub(super) async fn draw_members(
                 has_factor: row.has_factor,
                 since: minute(row.since),
                 is_this: row.user == member.user,
+                ticked: None,
             })
             .collect(),
         invitations: invitations

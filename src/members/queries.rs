@@ -2,10 +2,11 @@
 
 use anyhow::Context;
 use jiff_sqlx::ToSqlx;
-use market::ParticipantId;
+use market::{Money, ParticipantId};
 use sqlx::PgPool;
 
 use crate::clock;
+use crate::names;
 use crate::web::Error;
 use crate::web::session::Roles;
 
@@ -45,6 +46,17 @@ pub(super) async fn members(db: &PgPool, of: ParticipantId) -> Result<Vec<Member
         .collect())
 }
 
+/// The amount above which a participant's orders need a second person.
+pub(super) async fn approval_above(db: &PgPool, of: ParticipantId) -> Result<Option<Money>, Error> {
+    let above: Option<i64> =
+        sqlx::query_scalar("SELECT approval_above FROM participants WHERE id = $1")
+            .bind(of.0)
+            .fetch_one(db)
+            .await
+            .context("reading an amount")?;
+    Ok(above.map(Money))
+}
+
 /// An invitation that is still good.
 pub(super) struct InvitationRow {
     pub(super) number: i64,
@@ -81,6 +93,25 @@ pub(super) async fn invitations(
             until: until.to_jiff(),
         })
         .collect())
+}
+
+/// The person who has joined by the invitation of this token under this sign-in name, with the hash
+/// of their password.
+pub(super) async fn joined(
+    db: &PgPool,
+    token: [u8; 32],
+    login: &str,
+) -> Result<Option<(i64, String)>, Error> {
+    let joined = sqlx::query_as(
+        "SELECT u.id, u.password_hash FROM invitations i JOIN users u ON u.id = i.used_by
+         WHERE i.token_sha256 = $1 AND u.login_key = $2 AND u.removed_at IS NULL",
+    )
+    .bind(token.as_slice())
+    .bind(names::key(login))
+    .fetch_optional(db)
+    .await
+    .context("finding who has joined by an invitation")?;
+    Ok(joined)
 }
 
 /// What an invitation is into.

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use jiff::SignedDuration;
 use jiff_sqlx::ToSqlx;
-use market::ParticipantId;
+use market::{Money, ParticipantId};
 use sqlx::PgConnection;
 
 use crate::clock;
@@ -138,6 +138,25 @@ pub(super) async fn remove(
     Ok(Ok(before))
 }
 
+/// Sets the amount above which an order needs a second person; gives the one before.
+pub(super) async fn approval_above(
+    db: &mut PgConnection,
+    of: ParticipantId,
+    above: Option<Money>,
+) -> Result<Option<Money>, Error> {
+    let before: Option<i64> = sqlx::query_scalar(
+        "UPDATE participants p SET approval_above = $2
+         FROM (SELECT id, approval_above FROM participants WHERE id = $1 FOR NO KEY UPDATE) old
+         WHERE p.id = old.id RETURNING old.approval_above",
+    )
+    .bind(of.0)
+    .bind(above.map(|above| above.0))
+    .fetch_one(db)
+    .await
+    .context("setting an amount")?;
+    Ok(before.map(Money))
+}
+
 /// An invitation that is made.
 pub(super) struct NewInvitation<'a> {
     pub(super) of: ParticipantId,
@@ -147,13 +166,28 @@ pub(super) struct NewInvitation<'a> {
     pub(super) by: i64,
 }
 
-/// Keeps an invitation; gives its number.
-pub(super) async fn invite(db: &mut PgConnection, new: NewInvitation<'_>) -> Result<i64, Error> {
+/// What came of an invitation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Invited {
+    /// It is made, with this number.
+    Now(i64),
+    /// The same was made before by the same person, and nobody has used it.
+    Before,
+    /// Its token is another invitation's.
+    Another,
+}
+
+/// Keeps an invitation, once.
+pub(super) async fn invite(
+    db: &mut PgConnection,
+    new: NewInvitation<'_>,
+) -> Result<Invited, Error> {
     let now = clock::wall();
-    let number = sqlx::query_scalar(
+    let number: Option<i64> = sqlx::query_scalar(
         "INSERT INTO invitations
              (participant, token_sha256, roles, note, invited_by, invited_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (token_sha256) DO NOTHING RETURNING id",
     )
     .bind(new.of.0)
     .bind(new.token.as_slice())
@@ -162,10 +196,30 @@ pub(super) async fn invite(db: &mut PgConnection, new: NewInvitation<'_>) -> Res
     .bind(new.by)
     .bind(now.to_sqlx())
     .bind((now + GOOD_FOR).to_sqlx())
-    .fetch_one(db)
+    .fetch_optional(&mut *db)
     .await
     .context("keeping an invitation")?;
-    Ok(number)
+    if let Some(number) = number {
+        return Ok(Invited::Now(number));
+    }
+    let is_same: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM invitations
+             WHERE token_sha256 = $1 AND participant = $2 AND invited_by = $3 AND roles = $4
+               AND note = $5 AND used_at IS NULL AND revoked_at IS NULL)",
+    )
+    .bind(new.token.as_slice())
+    .bind(new.of.0)
+    .bind(new.by)
+    .bind(new.roles)
+    .bind(new.note)
+    .fetch_one(db)
+    .await
+    .context("finding an invitation that was made before")?;
+    Ok(if is_same {
+        Invited::Before
+    } else {
+        Invited::Another
+    })
 }
 
 /// Takes an invitation back; false where there is none of the participant's, or it was used.

@@ -1,8 +1,12 @@
-//! A participant's orders: what is open, what came of the others, and cancelling.
+//! A participant's orders: what is open and why, what came of the others, changing and cancelling;
+//! and the requests of orders that a second person is to approve.
 //!
-//! `GET /orders` · `/orders/live` · `/orders/{id}` · `POST /orders/{id}/cancel`
+//! `GET /orders` · `/orders/live` · `/orders/{id}` · `/orders/{id}/replacement` ·
+//! `POST /orders/{id}/replace` · `/orders/{id}/cancel` · `GET /orders/requests/{id}` ·
+//! `POST /orders/requests/{id}/approve` · `…/decline` · `…/withdraw`
 
 pub mod actions;
+mod forms;
 pub mod fragments;
 pub mod pages;
 mod queries;

@@ -1,7 +1,10 @@
 //! What is read of a participant's orders; another's are as if they did not exist.
 
 use anyhow::Context;
-use market::{Hour, LeaseId, Money, OrderId, ParticipantId, Period, Timestamp, TradeId};
+use market::{
+    ClientId, Hour, LeaseId, Market, Money, Order, OrderId, ParticipantId, Period, Timestamp,
+    TradeId,
+};
 use sqlx::PgPool;
 
 use crate::clock;
@@ -11,7 +14,8 @@ use crate::web::Error;
 #[derive(Clone, Debug)]
 pub(super) struct OrderRow {
     pub(super) id: OrderId,
-    pub(super) client_id: String,
+    pub(super) participant: ParticipantId,
+    pub(super) client_id: ClientId,
     pub(super) symbols: Vec<String>,
     pub(super) is_bid: bool,
     pub(super) units: i64,
@@ -27,6 +31,7 @@ pub(super) struct OrderRow {
 #[derive(sqlx::FromRow)]
 struct Row {
     id: i64,
+    participant: i64,
     client_id: String,
     symbols: Vec<String>,
     is_bid: bool,
@@ -57,7 +62,8 @@ impl From<Row> for OrderRow {
     fn from(row: Row) -> Self {
         Self {
             id: OrderId(row.id),
-            client_id: row.client_id,
+            participant: ParticipantId(row.participant),
+            client_id: ClientId(row.client_id),
             symbols: row.symbols,
             is_bid: row.is_bid,
             units: row.units,
@@ -75,8 +81,8 @@ impl From<Row> for OrderRow {
 /// The open orders, the newest first.
 pub(super) async fn open(db: &PgPool, of: ParticipantId) -> Result<Vec<OrderRow>, Error> {
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT o.id, o.client_id, o.side = 'buy' AS is_bid, o.units, o.filled, o.price,
-                o.start_at, o.end_at, o.held, o.accepted_at, o.done, o.done_at,
+        "SELECT o.id, o.participant, o.client_id, o.side = 'buy' AS is_bid, o.units, o.filled,
+                o.price, o.start_at, o.end_at, o.held, o.accepted_at, o.done, o.done_at,
                 ARRAY(SELECT symbol FROM instruments i WHERE i.id = ANY(o.instruments)
                       ORDER BY symbol) AS symbols
          FROM orders o WHERE o.participant = $1 AND o.done IS NULL
@@ -92,8 +98,8 @@ pub(super) async fn open(db: &PgPool, of: ParticipantId) -> Result<Vec<OrderRow>
 /// The latest orders of which nothing more comes, the newest first.
 pub(super) async fn past(db: &PgPool, of: ParticipantId) -> Result<Vec<OrderRow>, Error> {
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT o.id, o.client_id, o.side = 'buy' AS is_bid, o.units, o.filled, o.price,
-                o.start_at, o.end_at, o.held, o.accepted_at, o.done, o.done_at,
+        "SELECT o.id, o.participant, o.client_id, o.side = 'buy' AS is_bid, o.units, o.filled,
+                o.price, o.start_at, o.end_at, o.held, o.accepted_at, o.done, o.done_at,
                 ARRAY(SELECT symbol FROM instruments i WHERE i.id = ANY(o.instruments)
                       ORDER BY symbol) AS symbols
          FROM orders o WHERE o.participant = $1 AND o.done IS NOT NULL
@@ -113,8 +119,8 @@ pub(super) async fn order(
     id: OrderId,
 ) -> Result<Option<OrderRow>, Error> {
     let row: Option<Row> = sqlx::query_as(
-        "SELECT o.id, o.client_id, o.side = 'buy' AS is_bid, o.units, o.filled, o.price,
-                o.start_at, o.end_at, o.held, o.accepted_at, o.done, o.done_at,
+        "SELECT o.id, o.participant, o.client_id, o.side = 'buy' AS is_bid, o.units, o.filled,
+                o.price, o.start_at, o.end_at, o.held, o.accepted_at, o.done, o.done_at,
                 ARRAY(SELECT symbol FROM instruments i WHERE i.id = ANY(o.instruments)
                       ORDER BY symbol) AS symbols
          FROM orders o WHERE o.participant = $1 AND o.id = $2",
@@ -125,6 +131,78 @@ pub(super) async fn order(
     .await
     .context("loading an order")?;
     Ok(row.map(OrderRow::from))
+}
+
+/// How many orders of each side are looked through for why others are not filled.
+const LOOKED_THROUGH: i64 = 1_000;
+
+/// What stands across from open orders, in their instruments, the best prices first.
+#[derive(Debug, Default)]
+pub(super) struct Across {
+    asks: Vec<(i64, String)>,
+    bids: Vec<(i64, String)>,
+}
+
+impl Across {
+    /// The open asks, the cheapest first.
+    pub(super) fn asks<'a>(&'a self, market: &'a Market) -> impl Iterator<Item = &'a Order> {
+        known(&self.asks, market)
+    }
+
+    /// The open bids, the highest limit first.
+    pub(super) fn bids<'a>(&'a self, market: &'a Market) -> impl Iterator<Item = &'a Order> {
+        known(&self.bids, market)
+    }
+}
+
+/// The orders as the readers' market has them: the tables may be ahead of it, or behind.
+fn known<'a>(names: &'a [(i64, String)], market: &'a Market) -> impl Iterator<Item = &'a Order> {
+    let ids = names.iter().filter_map(|(participant, client_id)| {
+        market.order_of(ParticipantId(*participant), &ClientId(client_id.clone()))
+    });
+    ids.map(|id| market.order(id))
+        .filter(|order| order.done.is_none())
+}
+
+/// What stands across from these orders, as far as they are open.
+pub(super) async fn across(db: &PgPool, rows: &[OrderRow]) -> Result<Across, Error> {
+    let open = |is_bid: bool| -> Vec<i64> {
+        let rows = rows.iter();
+        rows.filter(|row| row.done.is_none() && row.is_bid == is_bid)
+            .map(|row| row.id.0)
+            .collect()
+    };
+    let (bids, asks) = (open(true), open(false));
+    let mut across = Across::default();
+    if !bids.is_empty() {
+        across.asks = sqlx::query_as(
+            "SELECT participant, client_id FROM orders
+             WHERE done IS NULL AND side = 'sell' AND instruments &&
+                   (SELECT array_agg(one) FROM orders o, unnest(o.instruments) AS one
+                    WHERE o.id = ANY($1))
+             ORDER BY price, acceptance LIMIT $2",
+        )
+        .bind(&bids)
+        .bind(LOOKED_THROUGH)
+        .fetch_all(db)
+        .await
+        .context("loading what is offered")?;
+    }
+    if !asks.is_empty() {
+        across.bids = sqlx::query_as(
+            "SELECT participant, client_id FROM orders
+             WHERE done IS NULL AND side = 'buy' AND instruments &&
+                   (SELECT array_agg(one) FROM orders o, unnest(o.instruments) AS one
+                    WHERE o.id = ANY($1))
+             ORDER BY price DESC, acceptance LIMIT $2",
+        )
+        .bind(&asks)
+        .bind(LOOKED_THROUGH)
+        .fetch_all(db)
+        .await
+        .context("loading what is bid")?;
+    }
+    Ok(across)
 }
 
 /// A trade of an order, and the lease that it made.

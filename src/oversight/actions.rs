@@ -172,8 +172,10 @@ pub async fn cancel(
         return late(&app, shell, number).await;
     }
     let open = queries::open_client_ids(&app.db, number).await?;
-    store::note_cancelling(&app.db, &origin, number, open.len()).await?;
-    cancel_orders(&app, &member, number).await?;
+    if !open.is_empty() {
+        store::note_cancelling(&app.db, &origin, number, open.len()).await?;
+        cancel_orders(&app, &member, number).await?;
+    }
     Ok(Redirect::to(&format!("/ops/participants/{id}?cancelled")).into_response())
 }
 

@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::clock;
 use crate::web::error::encoded;
 use crate::web::reference::Reference;
-use crate::web::{Error, FieldErrors, Role, Shell, format, say};
+use crate::web::{Error, FieldErrors, Kept, Role, Shell, format, say};
 
 /// How many of the waiting applications the desk shows.
 const ON_DESK: usize = 5;
@@ -147,6 +147,14 @@ impl Said {
             ..Self::default()
         }
     }
+
+    /// The same with a decision that was typed before its person had to sign in.
+    fn with(self, typed: Option<Decision>) -> Self {
+        Self {
+            decision: typed.unwrap_or_default(),
+            ..self
+        }
+    }
 }
 
 /// `GET /ops/applications/{id}`
@@ -157,10 +165,13 @@ pub async fn application(
     State(app): State<App>,
     Path(id): Path<String>,
     uri: axum::http::Uri,
+    kept: Kept,
     shell: Shell,
 ) -> Result<Response, Error> {
     let id = number(&id)?;
-    let page = draw_application(&app, shell, id, Said::done(uri.query())).await?;
+    let decision = kept.form(&format!("/ops/applications/{id}/refuse"));
+    let said = Said::done(uri.query()).with(decision);
+    let page = draw_application(&app, kept.told(shell), id, said).await?;
     Ok(page.into_response())
 }
 
@@ -275,10 +286,14 @@ pub async fn participant(
     State(app): State<App>,
     Path(id): Path<String>,
     uri: axum::http::Uri,
+    kept: Kept,
     shell: Shell,
 ) -> Result<Response, Error> {
-    let id = participant_number(&id)?;
-    let page = draw_participant(&app, shell, id, Said::done(uri.query())).await?;
+    let number = participant_number(&id)?;
+    let typed = |act: &str| kept.form(&format!("/ops/participants/{id}/{act}"));
+    let decision = typed("suspend").or_else(|| typed("restore"));
+    let said = Said::done(uri.query()).with(decision);
+    let page = draw_participant(&app, kept.told(shell), number, said).await?;
     Ok(page.into_response())
 }
 

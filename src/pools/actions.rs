@@ -353,6 +353,10 @@ pub async fn change(
         Ok(read) => read,
         Err(errors) => return refuse(errors, None).await,
     };
+    // A replace to the same terms would lose the tariff's place among others.
+    if (units, price) == (ask.units, ask.price) {
+        return Ok(back(id, "changed"));
+    }
     let command = Command::ReplaceOrder {
         participant: member.participant,
         client_id: ask.client_id.clone(),

@@ -160,7 +160,8 @@ fn units(typed: &str, locale: Locale, errors: &mut FieldErrors) -> Option<i64> {
 
 fn price(typed: &str, locale: Locale, errors: &mut FieldErrors) -> Option<Money> {
     match plain(typed).parse::<Money>() {
-        Ok(price) => return Some(price),
+        Ok(price) if price > Money::ZERO => return Some(price),
+        Ok(_) => errors.add("price", locale.t("tariff.bad.price")),
         Err(error) => {
             let key = match error {
                 MoneyError::NotANumber => "ticket.bad.price",
@@ -517,6 +518,8 @@ mod tests {
         bad(|t| t.units = "-8".to_owned(), "units");
         bad(|t| t.units = "100001".to_owned(), "units");
         bad(|t| t.price = "free".to_owned(), "price");
+        bad(|t| t.price = "0".to_owned(), "price");
+        bad(|t| t.price = "-1".to_owned(), "price");
         bad(|t| t.price = "9".repeat(40), "price");
         bad(|t| t.from_day = "2026-02-30".to_owned(), "from_day");
         bad(|t| t.to_day = "9999-12-31".to_owned(), "to_day");

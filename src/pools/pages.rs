@@ -4,12 +4,12 @@ use askama::Template;
 use askama_web::WebTemplate;
 use axum::extract::{Path, Query, State};
 use axum::http::Uri;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use market::catalogue::GRADES;
 use market::{Market, Period, Pool, PoolId};
 use serde::Deserialize;
 
-use super::forms::{DAYS, Faults, Growth, NewPool, Tariff, ends_of};
+use super::forms::{Change, DAYS, Faults, Growth, NewPool, Tariff, ends_of};
 use super::fragments::{self, Figures, Preview, Refused, Tariffs, own, share};
 use super::queries::{self, HostRow, PoolRow};
 use crate::app::App;
@@ -17,7 +17,7 @@ use crate::web::certificate::{self, Certificate};
 use crate::web::identifier::{Identifier, Subject};
 use crate::web::symbol::{Symbol, cluster};
 use crate::web::window::soon;
-use crate::web::{Error, FieldErrors, Locale, Member, Shell, form, format};
+use crate::web::{Error, FieldErrors, Kept, Locale, Member, Shell, form, format};
 
 /// How long a new pool lasts where nothing is picked: 90 days.
 const LASTS_HOURS: i64 = 90 * 24;
@@ -43,15 +43,21 @@ struct Line {
     tone: &'static str,
 }
 
-/// `GET /provide/pools`
+/// `GET /provide/pools`; who is led back to it with a new pool goes on to its form.
 ///
 /// # Errors
 /// When the database can't be read.
 pub async fn index(
     State(app): State<App>,
+    uri: Uri,
+    kept: Kept,
     shell: Shell,
     member: Member,
 ) -> Result<Response, Error> {
+    if kept.form::<NewPool>("/provide/pools").is_some() {
+        let form = format!("/provide/pools/new?{}", uri.query().unwrap_or_default());
+        return Ok(Redirect::to(&form).into_response());
+    }
     let is_certified = certificate::of(&app.db, member.participant)
         .await?
         .is_some();
@@ -119,14 +125,19 @@ struct New {
 ///
 /// # Errors
 /// [`Error::Uncertified`] for a participant without a certificate.
-pub async fn new(State(app): State<App>, shell: Shell, member: Member) -> Result<Response, Error> {
+pub async fn new(
+    State(app): State<App>,
+    kept: Kept,
+    shell: Shell,
+    member: Member,
+) -> Result<Response, Error> {
     let certificate = certificate::required(&app.db, member.participant).await?;
     let start = market::Hour(soon(&app.clock).hour().0 + 1);
     let [from_day, from_hour, to_day, to_hour] = ends_of(Period {
         start,
         end: market::Hour(start.0 + LASTS_HOURS),
     });
-    let form = NewPool {
+    let form = kept.form("/provide/pools").unwrap_or_else(|| NewPool {
         level: "SILVER".to_owned(),
         from_day,
         from_hour,
@@ -134,10 +145,10 @@ pub async fn new(State(app): State<App>, shell: Shell, member: Member) -> Result
         to_hour,
         form_id: form::client_id(),
         ..NewPool::default()
-    };
+    });
     Ok(draw_new(
         &app,
-        shell,
+        kept.told(shell),
         &certificate,
         form,
         FieldErrors::default(),
@@ -232,6 +243,8 @@ struct HostView {
     next: Option<String>,
     faults: Faults,
     errors: FieldErrors,
+    /// Whether a plan was typed and not taken yet.
+    is_open: bool,
 }
 
 /// What a page of a pool shows of forms that were refused.
@@ -247,6 +260,31 @@ pub(super) struct Typed {
     pub(super) faults: Option<(i64, Faults, FieldErrors)>,
     /// What no field can say.
     pub(super) notice: Option<String>,
+}
+
+impl Typed {
+    /// What was typed into one of a pool's forms before its person had to sign in.
+    fn kept(kept: &Kept, id: PoolId) -> Self {
+        let path = format!("/provide/pools/{id}");
+        let unread = FieldErrors::default;
+        let change = kept.form_of_row::<Change>(&format!("{path}/tariffs/"), "");
+        let faults = kept.form_of_row::<Faults>(&format!("{path}/hosts/"), "");
+        let tariff: Option<Tariff> = kept.form(&format!("{path}/tariffs"));
+        let growth: Option<Growth> = kept.form(&format!("{path}/units"));
+        Self {
+            tariff: tariff.map(|tariff| (tariff, unread())),
+            change: change.and_then(|(ask, change)| {
+                Some(Refused {
+                    ask: ask.parse().ok()?,
+                    change,
+                    errors: unread(),
+                })
+            }),
+            growth: growth.map(|growth| (growth, unread())),
+            faults: faults.and_then(|(host, faults)| Some((host.parse().ok()?, faults, unread()))),
+            notice: None,
+        }
+    }
 }
 
 /// Which kind of tariff is begun with.
@@ -265,6 +303,7 @@ pub async fn show(
     Path(id): Path<String>,
     uri: Uri,
     Query(kind): Query<Kind>,
+    kept: Kept,
     shell: Shell,
     member: Member,
 ) -> Result<Response, Error> {
@@ -280,7 +319,8 @@ pub async fn show(
         Some("planned") => Some("pools.done.planned"),
         _ => None,
     };
-    let mut page = draw(&app, shell, &member, id, Typed::default(), &kind.tariff).await?;
+    let typed = Typed::kept(&kept, id);
+    let mut page = draw(&app, kept.told(shell), &member, id, typed, &kind.tariff).await?;
     page.done = done;
     Ok(page.into_response())
 }
@@ -427,6 +467,7 @@ fn host_views(
             next: next.map(|hour| locale.minute(hour.begins())),
             faults: typed.map_or_else(as_planned, |(_, faults, _)| faults.clone()),
             errors: typed.map(|(.., errors)| errors.clone()).unwrap_or_default(),
+            is_open: typed.is_some(),
         }
     };
     hosts.iter().map(view).collect()

@@ -146,6 +146,9 @@ pub async fn pages(request: Request, next: Next) -> Response {
             kind.as_bytes().starts_with(b"text/html")
                 || kind.as_bytes().starts_with(b"application/")
         });
+    if status.is_redirection() && headers.contains_key("hx-request") {
+        return lead_on(response);
+    }
     if !status.is_client_error() && !status.is_server_error() || is_page {
         return response;
     }
@@ -223,24 +226,28 @@ fn enter(headers: &HeaderMap, path: &str, way_in: &str, response: &Response) -> 
     let led = response.extensions().get::<Led>().cloned();
     let back = led.as_ref().map(|led| led.back(path));
     let back = encoded(back.as_deref().unwrap_or(path));
-    let mut answer = redirect(headers, &format!("{way_in}?next={back}"));
+    let location = HeaderValue::from_str(&format!("{way_in}?next={back}"));
+    let Ok(location) = location else {
+        return StatusCode::UNAUTHORIZED.into_response();
+    };
+    let mut answer = (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response();
+    if headers.contains_key("hx-request") {
+        answer = lead_on(answer);
+    }
     if let Some(led) = led {
         led.give(answer.headers_mut());
     }
     answer
 }
 
-/// Sends the browser on after what it sent, also where htmx asked: that would follow a redirect
-/// by itself and put the page where a part of one was to be.
-pub(crate) fn redirect(headers: &HeaderMap, target: &str) -> Response {
-    let Ok(location) = HeaderValue::from_str(target) else {
-        return StatusCode::UNAUTHORIZED.into_response();
-    };
-    if headers.contains_key("hx-request") {
-        (StatusCode::OK, [("hx-redirect", location)]).into_response()
-    } else {
-        (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
+/// A redirect for a page that sent a form or asked for a part by itself: it would follow a plain
+/// one, and put a whole page where a part was to be.
+fn lead_on(mut response: Response) -> Response {
+    if let Some(location) = response.headers_mut().remove(header::LOCATION) {
+        response.headers_mut().insert("hx-redirect", location);
+        *response.status_mut() = StatusCode::OK;
     }
+    response
 }
 
 /// A path as the value of a query's field.

@@ -23,6 +23,7 @@ pub mod live;
 pub mod metrics;
 pub mod minutes;
 pub mod passwords;
+pub mod placing;
 pub mod preferences;
 pub mod quote;
 pub mod reference;
@@ -30,6 +31,7 @@ pub mod say;
 pub mod second_factor;
 pub mod server;
 pub mod session;
+pub mod shelf;
 pub mod shell;
 #[cfg(debug_assertions)]
 pub mod styleguide;
@@ -118,6 +120,8 @@ pub struct Web {
     pub streams: Arc<Semaphore>,
     /// What their watchers share.
     pub hub: Arc<live::Hub>,
+    /// What the readers of pages share.
+    pub shelf: shelf::Shelf,
     /// Sessions as they end, for the streams that they opened.
     pub sessions_ended: broadcast::Sender<session::TokenHash>,
     /// The streams whose sessions are looked at again.
@@ -138,6 +142,7 @@ impl Web {
             )),
             streams: Arc::new(Semaphore::new(options.streams)),
             hub: Arc::default(),
+            shelf: shelf::Shelf::default(),
             sessions_ended: broadcast::channel(64).0,
             watched: session::Watched::default(),
             stopping: CancellationToken::new(),

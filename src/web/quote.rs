@@ -1,6 +1,9 @@
 //! What units would cost now: a walk down the asks of a book.
 
-use market::{Depth, Level, Money};
+use market::{Depth, Level, Money, TimeInForce};
+
+use super::format;
+use super::i18n::Locale;
 
 /// What could be bought at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +47,21 @@ impl Quote {
     /// What so many hours cost, if it is an amount.
     pub fn total(&self, hours: i64) -> Option<Money> {
         amount(self.hourly.checked_mul(hours.into())?)
+    }
+
+    /// What would come now of an order for so many units, in one sentence.
+    pub fn outcome(&self, locale: Locale, units: i64, tif: TimeInForce, post_only: bool) -> String {
+        let rest = format::count(units - self.units);
+        let key = match (tif, self.units) {
+            _ if post_only && self.units > 0 => "bill.post_only",
+            (_, filled) if filled == units => "bill.all",
+            (TimeInForce::Fok, _) => "bill.fok",
+            (TimeInForce::Ioc, 0) => "bill.ioc_none",
+            (TimeInForce::Ioc, _) => "bill.ioc_some",
+            (_, 0) => "bill.rest_all",
+            _ => "bill.rest_some",
+        };
+        locale.tr(key, [("n", &format::count(self.units)), ("rest", &rest)])
     }
 }
 

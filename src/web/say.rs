@@ -1,6 +1,6 @@
 //! The market's answers in the reader's words.
 
-use market::{DoneWhy, Rejection};
+use market::{DoneWhy, Rejection, TimeInForce};
 
 use super::format;
 use super::i18n::Locale;
@@ -16,6 +16,19 @@ pub fn rejection(locale: Locale, rejection: Rejection) -> String {
             .t(format!("rejection.{}", rejection.code()))
             .into_owned(),
     }
+}
+
+/// How long an order stands.
+pub fn stands(locale: Locale, tif: TimeInForce) -> String {
+    let key = match tif {
+        TimeInForce::Gtd { until } => {
+            return locale.tr("confirm.until", [("when", &locale.minute(until))]);
+        }
+        TimeInForce::Gtc => "ticket.tif.gtc",
+        TimeInForce::Ioc => "ticket.tif.ioc",
+        TimeInForce::Fok => "ticket.tif.fok",
+    };
+    locale.t(key).into_owned()
 }
 
 /// Who gave a command, by how the command log has it: a person's sign-in name, or a part of the

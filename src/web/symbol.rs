@@ -87,14 +87,7 @@ impl Symbol {
 
     /// The service level's name, or its code where the catalogue has none.
     pub fn level(&self, locale: impl Into<Locale>) -> String {
-        let locale = locale.into();
-        let key = format!("level.{}", self.level.to_lowercase());
-        let name = locale.t(&key);
-        if name == key {
-            self.level.clone()
-        } else {
-            name.into_owned()
-        }
+        level(locale.into(), &self.level)
     }
 
     /// As a title, such as `A100-80GB · 贵安 · 银级`.
@@ -126,6 +119,17 @@ impl Symbol {
             .checked_mul(10_000)?
             .checked_div(micro.into())?;
         Some(format::scaled(i64::try_from(fen).ok()?, 2))
+    }
+}
+
+/// A service level's name, or its code where the catalogue has none.
+pub fn level(locale: Locale, code: &str) -> String {
+    let key = format!("level.{}", code.to_lowercase());
+    let name = locale.t(&key);
+    if name == key {
+        code.to_owned()
+    } else {
+        name.into_owned()
     }
 }
 

@@ -94,6 +94,23 @@ impl Window {
         })
     }
 
+    /// The same, with each field that can't be read as in `like`: the others stay as they are.
+    pub fn nearest(day: &str, hour: &str, hours: &str, like: &Self) -> Self {
+        let (mut day, mut hour, mut hours) = (day, hour, hours);
+        loop {
+            let wrong = match Self::read(day, hour, hours, like) {
+                Ok(window) => return window,
+                Err(BadField::Day) => &mut day,
+                Err(BadField::Hour) => &mut hour,
+                Err(BadField::Hours) => &mut hours,
+            };
+            if wrong.is_empty() {
+                return like.clone();
+            }
+            *wrong = "";
+        }
+    }
+
     /// The day it begins on, as in `2026-10-06`.
     pub fn day(&self) -> String {
         format::local(self.period.start.begins()).date().to_string()
@@ -182,6 +199,22 @@ mod tests {
             read("2026-10-06", "9", "99999999999999999999"),
             Err(BadField::Hours)
         );
+    }
+
+    #[test]
+    fn one_field_that_cannot_be_read_loses_no_other() {
+        let like = Window::next(NOW, 4);
+        let near = |day, hour, hours| Window::nearest(day, hour, hours, &like).query();
+        assert_eq!(
+            near("2026-10-06", "9", "x"),
+            "day=2026-10-06&hour=9&hours=4"
+        );
+        assert_eq!(near("never", "9", "8"), "day=2026-10-05&hour=9&hours=8");
+        assert_eq!(
+            near("9999-12-31", "23", "8"),
+            "day=2026-10-05&hour=23&hours=8"
+        );
+        assert_eq!(near("never", "99", "0"), like.query());
     }
 
     #[test]

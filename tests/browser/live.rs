@@ -6,85 +6,15 @@ use std::time::Duration;
 use fantoccini::Locator;
 use market::Rules;
 use sluice::web::server::Limits;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 
 use crate::app::TestApp;
 use crate::market::bid;
-use crate::support::Browser;
+use crate::support::{Between, Browser, Network};
 
 const PAGE: &str = "/market/A100-80GB.GUZ-GAN.SILVER?day=2026-10-25&hour=9&hours=4";
 
 /// The hours after the opening that [`PAGE`] is of.
 const HOURS: (i64, i64) = (1, 5);
-
-/// What the network between the browser and the site does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Network {
-    Works,
-    /// Nothing passes, and nobody is told.
-    Hangs,
-    /// What is open is closed, and so is what is opened.
-    Closes,
-}
-
-/// A network between a browser and the site that does what it is told.
-struct Between {
-    url: String,
-    network: watch::Sender<Network>,
-}
-
-impl Between {
-    async fn new(site: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await;
-        let listener = listener.expect("a port is free");
-        let address = listener.local_addr().expect("it has one");
-        let (network, told) = watch::channel(Network::Works);
-        let site = site.trim_start_matches("http://").to_owned();
-        tokio::spawn(async move {
-            while let Ok((browser, _)) = listener.accept().await {
-                if *told.borrow() == Network::Closes {
-                    continue;
-                }
-                let site = TcpStream::connect(&site).await.expect("the site answers");
-                let (from_browser, to_browser) = browser.into_split();
-                let (from_site, to_site) = site.into_split();
-                tokio::spawn(pass(from_browser, to_site, told.clone()));
-                tokio::spawn(pass(from_site, to_browser, told.clone()));
-            }
-        });
-        let url = format!("http://{address}");
-        Self { url, network }
-    }
-
-    fn set(&self, network: Network) {
-        self.network.send_replace(network);
-    }
-}
-
-async fn pass(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
-    mut network: watch::Receiver<Network>,
-) {
-    let mut bytes = vec![0; 64 * 1024];
-    let mut closed = network.clone();
-    let closed = closed.wait_for(|network| *network == Network::Closes);
-    let passing = async {
-        while let Ok(length @ 1..) = from.read(&mut bytes).await {
-            let works = network.wait_for(|network| *network == Network::Works);
-            if works.await.is_err() || to.write_all(&bytes[..length]).await.is_err() {
-                return;
-            }
-        }
-    };
-    tokio::select! {
-        _ = closed => {}
-        () = passing => {}
-    }
-}
 
 async fn find(browser: &Browser, css: &str) -> fantoccini::elements::Element {
     let wait = browser.client.wait().at_most(Duration::from_secs(60));

@@ -2,13 +2,17 @@
 
 #[path = "../journeys/support/app.rs"]
 mod app;
+mod approvals;
+mod bad_input;
 mod buy;
+mod day;
 mod disputes;
+mod keyboard;
 mod live;
 #[path = "../journeys/support/market.rs"]
 mod market;
 mod oversight;
-#[expect(dead_code, reason = "the journeys use all of it")]
+mod pages;
 #[path = "../journeys/support/people.rs"]
 mod people;
 #[path = "../journeys/support/postgres.rs"]
@@ -19,3 +23,4 @@ mod tools;
 #[expect(dead_code, reason = "the journeys use all of it")]
 #[path = "../journeys/support/visitor.rs"]
 mod visitor;
+mod without_scripts;

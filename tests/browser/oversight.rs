@@ -14,7 +14,7 @@ use crate::support::Person;
 
 /// A market with some trade: a lease of which hours are paid, one is short and two have no
 /// readings, and a dispute about it; applications that wait.
-async fn busy() -> TestApp {
+pub(crate) async fn busy() -> TestApp {
     let rules = sluice::rules::load(None).expect("the standard rules");
     let app = TestApp::with(rules, Limits::default()).await;
     shop::open(&app).await;
@@ -108,6 +108,8 @@ async fn read_the_books(person: &Person) {
     person
         .click("form[action='/ops/ledger/audit'] button")
         .await;
+    // Where a page is left before its form was sent, the form never is.
+    person.find("#audit :is([role=status], summary)").await;
     for _ in 0..600 {
         person.go("/ops/ledger").await;
         let is_running = person.script("return !!document.querySelector('#audit [role=status]')");

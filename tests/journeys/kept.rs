@@ -157,7 +157,7 @@ async fn a_second_factor_that_is_due_loses_nothing_either() {
     let mut ada = people::member_with(&app, 2, &roles, "ada", Factor::Missing).await;
     at(&mut ada, &app, "/settings/members");
     let typed = [("note", "for bob"), ("buyer", "on")];
-    let page = ada.post("/settings/invitations", &typed).await;
+    let page = ada.post("/settings/members/invitations", &typed).await;
     let way = page.location().to_owned();
     assert!(way.starts_with("/second-factor?next=/settings/members%3Fkept"));
     let page = ada.get(&way).await;
@@ -167,7 +167,7 @@ async fn a_second_factor_that_is_due_loses_nothing_either() {
     let page = ada.submit(&page, form, &[("code", &code)]).await;
     let back = page.location().to_owned();
     let page = ada.get(&back).await;
-    let (_, fields) = page.form("form[action='/settings/invitations']");
+    let (_, fields) = page.form("form[action='/settings/members/invitations']");
     assert!(fields.contains(&("note".to_owned(), "for bob".to_owned())));
     assert!(page.body.contains("name=\"buyer\" value=\"on\" checked"));
     app.stop().await;

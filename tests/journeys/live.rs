@@ -318,3 +318,28 @@ async fn a_watcher_who_does_not_read_holds_up_nobody() {
     assert!(books.len() <= 3, "{} books", books.len());
     app.stop().await;
 }
+
+#[tokio::test]
+async fn what_readers_share_is_in_their_language_and_follows_each_commit() {
+    let app = TestApp::start().await;
+    let mut english = Visitor::new(&app);
+    let mut chinese = Visitor::new(&app);
+    chinese.sends = vec![("accept-language", "zh-CN".to_owned())];
+    let page = BOOK.replace("/live", "");
+    for path in ["/", &page] {
+        let (one, other) = (english.get(path).await, chinese.get(path).await);
+        assert!(
+            one.body.contains("unit-h") && !one.body.contains("卡时"),
+            "{}",
+            one.body
+        );
+        assert!(other.body.contains("卡时"), "{}", other.body);
+        assert_eq!(one.body, english.get(path).await.body, "{path} as before");
+    }
+    assert!(!english.get(&page).await.has(".book .bid"));
+    app.submit(bid("shared", 8, 90_000, HOURS)).await;
+    for visitor in [&mut english, &mut chinese] {
+        assert_eq!(visitor.get(&page).await.texts(".book .bid").len(), 1);
+    }
+    app.stop().await;
+}

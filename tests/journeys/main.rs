@@ -1,5 +1,7 @@
 //! Everything that needs a real PostgreSQL, as one program: one throw-away cluster serves it all.
 
+mod approvals;
+mod bad_input;
 mod buy_and_run;
 mod certification;
 mod containers;
@@ -21,6 +23,7 @@ mod members;
 mod oversight;
 mod pools;
 mod program;
+mod replacing;
 mod replay;
 mod second_factor;
 mod security;
@@ -30,3 +33,5 @@ mod supply;
 mod support;
 mod ticket;
 mod wallet;
+mod why_not;
+mod world;

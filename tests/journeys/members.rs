@@ -10,13 +10,13 @@ use crate::support::app::TestApp;
 use crate::support::people;
 use crate::support::visitor::{Page, Visitor, password};
 
-const INVITE: &str = "form[action='/settings/invitations']";
+const INVITE: &str = "form[action='/settings/members/invitations']";
 
 /// Invites with these boxes ticked; gives the path that the link leads to.
 async fn invite(owner: &mut Visitor, roles: &[&str]) -> String {
     let mut fields = vec![("note", "for bob")];
     fields.extend(roles.iter().map(|role| (*role, "on")));
-    let page = owner.post("/settings/invitations", &fields).await;
+    let page = owner.post("/settings/members/invitations", &fields).await;
     assert_eq!(page.status, StatusCode::OK, "{}", page.body);
     let link = page.text("#link");
     let (_, path) = link.split_once("/join?").expect("a link");
@@ -159,7 +159,7 @@ async fn an_invitation_that_is_revoked_or_old_is_no_more() {
         &[("buyer", "on"), ("note", "a\u{202e}b")],
         &[("buyer", "on"), ("note", &"x".repeat(81))],
     ] {
-        let page = ada.post("/settings/invitations", fields).await;
+        let page = ada.post("/settings/members/invitations", fields).await;
         assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
         let (_, kept) = page.form(INVITE);
         let note = fields.iter().find(|(name, _)| *name == "note");

@@ -334,7 +334,7 @@ async fn a_wrong_tariff_is_said_at_its_field_and_loses_nothing() {
         ("price", "free", "price"),
         ("price", "8.00001", "At most four decimals"),
         ("price", "8.001", "whole number of ticks"),
-        ("price", "0", "ticks"),
+        ("price", "0", "above zero"),
         ("to_day", "2026-11-10", "pool"),
         ("from_day", "2026-13-01", "Pick a day"),
     ] {

@@ -302,7 +302,7 @@ async fn who_may_come_in_is_changed_with_a_fresh_factor() {
     let mut ada = Visitor::member(&app, "ada", "10").await;
     let (secret, _) = enrol(&mut ada).await;
     let invite = [("note", "for bob"), ("buyer", "on")];
-    let page = ada.post("/settings/invitations", &invite).await;
+    let page = ada.post("/settings/members/invitations", &invite).await;
     assert_eq!(page.status, StatusCode::OK, "it was given just now");
     sqlx::query("UPDATE sessions SET second_factor_at = second_factor_at - interval '6 minutes'")
         .execute(&app.database.pool)
@@ -314,7 +314,7 @@ async fn who_may_come_in_is_changed_with_a_fresh_factor() {
         "/settings/password",
         "/settings/members/1/roles",
         "/settings/members/1/removal",
-        "/settings/invitations",
+        "/settings/members/invitations",
     ] {
         let page = ada.post(path, &invite).await;
         let way = page.location();
@@ -324,16 +324,16 @@ async fn who_may_come_in_is_changed_with_a_fresh_factor() {
         );
     }
     assert_eq!(ada.get("/wallet").await.status, StatusCode::OK);
-    let page = ada.post("/settings/invitations", &invite).await;
+    let page = ada.post("/settings/members/invitations", &invite).await;
     let page = ada.get(page.location()).await;
     let page = ada
         .submit(&page, CODE, &[("code", &code(&secret, 0))])
         .await;
     let page = ada.get(page.location()).await;
-    let form = "form[action='/settings/invitations']";
+    let form = "form[action='/settings/members/invitations']";
     let (_, fields) = page.form(form);
     assert!(fields.contains(&("note".to_owned(), "for bob".to_owned())));
-    let page = ada.post("/settings/invitations", &invite).await;
+    let page = ada.post("/settings/members/invitations", &invite).await;
     assert_eq!(page.status, StatusCode::OK);
     app.stop().await;
 }

@@ -31,8 +31,11 @@ async fn what_is_typed_is_text_on_every_page_and_no_page_has_the_token() {
     let page = ada.post("/sign-up", &fields).await;
     assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.body);
     let note = "<script>alert(3)</script>";
-    ada.post("/settings/invitations", &[("note", note), ("buyer", "on")])
-        .await;
+    ada.post(
+        "/settings/members/invitations",
+        &[("note", note), ("buyer", "on")],
+    )
+    .await;
     let roles = [Role::Auditor];
     let auditor = people::member(&app, PLATFORM, &roles, "<b>olga</b>").await;
     let mut shown = 0;
@@ -97,7 +100,7 @@ async fn fields_that_no_form_has_change_nothing() {
         ("participant", "2"),
         ("used_at", "x"),
     ];
-    let page = eve.post("/settings/invitations", &invite).await;
+    let page = eve.post("/settings/members/invitations", &invite).await;
     assert_eq!(page.status, StatusCode::OK);
     let pool = &app.database.pool;
     let who: (i64, Vec<String>) = sqlx::query_as(
@@ -121,7 +124,7 @@ async fn fields_that_no_form_has_change_nothing() {
     assert_eq!(invitation, (3, vec!["buyer".to_owned()]));
     // Only what a box stands for is a role; the platform's have none.
     let page = eve
-        .post("/settings/invitations", &[("operations", "on")])
+        .post("/settings/members/invitations", &[("operations", "on")])
         .await;
     assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
     app.stop().await;

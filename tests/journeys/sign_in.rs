@@ -224,3 +224,42 @@ async fn behind_https_the_cookie_is_bound_to_the_host() {
     assert!(policy.to_str().expect("text").contains("max-age=63072000"));
     app.stop().await;
 }
+
+#[tokio::test]
+async fn a_sign_up_sent_again_lets_its_person_in_and_nobody_else() {
+    let app = TestApp::start().await;
+    let mut ada = Visitor::new(&app);
+    assert_eq!(ada.sign_up("ada").await.location(), "/wallet");
+    let login = "ada@example.org";
+    let again = async |name: &str, login: &str, password: &str| {
+        let mut visitor = Visitor::new(&app);
+        let fields = [("name", name), ("login", login), ("password", password)];
+        let page = visitor.post("/sign-up", &fields).await;
+        (page.status, visitor.get("/wallet").await.status)
+    };
+    let right = password("ada");
+    let (refused, led_on) = (StatusCode::UNPROCESSABLE_ENTITY, StatusCode::SEE_OTHER);
+    assert_eq!(again("ada", login, &right).await, (led_on, StatusCode::OK));
+    assert_eq!(again("ADA ", login, &right).await, (led_on, StatusCode::OK));
+    for (name, login, typed) in [
+        ("ada", login, "a river through other hills"),
+        ("ada", "eve@example.org", &*right),
+        ("eve", login, &right),
+    ] {
+        let answer = again(name, login, typed).await;
+        assert_eq!(answer, (refused, led_on), "{name} {login}");
+    }
+    // A second factor is asked for as at every sign-in.
+    let factor = "INSERT INTO second_factors (user_id, secret, enrolled_at, confirmed_at)
+         SELECT id, decode(repeat('5a', 20), 'hex'), now(), now() FROM users WHERE login = $1";
+    let factor = sqlx::query(factor).bind(login).execute(&app.database.pool);
+    factor.await.expect("a factor is written");
+    let mut ada = Visitor::new(&app);
+    let way = ada.sign_up("ada").await;
+    assert_eq!(way.location(), "/second-factor?next=/wallet");
+    assert_eq!(
+        ada.get("/wallet").await.location(),
+        "/second-factor?next=/wallet"
+    );
+    app.stop().await;
+}

@@ -59,6 +59,14 @@ impl Kept {
         serde_urlencoded::from_str(&found.fields).ok()
     }
 
+    /// The fields of the form that was sent to an address of this beginning and end, and what stands
+    /// between them: a page may have one such form for each of its rows.
+    pub fn form_of_row<T: DeserializeOwned>(&self, begins: &str, ends: &str) -> Option<(&str, T)> {
+        let found = self.0.as_ref()?;
+        let row = found.path.strip_prefix(begins)?.strip_suffix(ends)?;
+        Some((row, serde_urlencoded::from_str(&found.fields).ok()?))
+    }
+
     /// The page's frame, which says that a form is filled in again and was not sent.
     pub fn told(&self, shell: Shell) -> Shell {
         Shell {

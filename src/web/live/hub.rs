@@ -26,6 +26,9 @@ const GATHER: Duration = Duration::from_millis(100);
 /// some figures go by the clock.
 const FRESH: Duration = Duration::from_secs(1);
 
+/// How long a drawing is good for that no clock makes old: a day, after which nobody minds another.
+const FOREVER: Duration = Duration::from_secs(86_400);
+
 /// What a topic is known by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
@@ -255,8 +258,10 @@ impl Task {
 
     /// Waits for a reason to draw; false when nobody watches any more.
     async fn wait(&mut self, topic: &Topic) -> bool {
+        let over = Instant::now() + (topic.stands)().unwrap_or(FOREVER);
         loop {
             tokio::select! {
+                () = tokio::time::sleep_until(over) => return true,
                 () = self.shared.latest.closed() => {
                     if self.is_deserted() {
                         return false;

@@ -92,6 +92,7 @@ pub struct Topic {
     audience: Audience,
     wants: Box<dyn Fn(&Published) -> bool + Send + Sync>,
     render: Box<dyn Fn() -> Drawing + Send + Sync>,
+    stands: Box<dyn Fn() -> Option<Duration> + Send + Sync>,
 }
 
 impl fmt::Debug for Topic {
@@ -113,6 +114,19 @@ impl Topic {
             audience,
             wants: Box::new(wants),
             render: Box::new(move || Box::pin(render())),
+            stands: Box::new(|| None),
+        }
+    }
+
+    /// The same, drawn anew without a commit too: `stands` says how long a drawing is good for,
+    /// since some of what it shows goes by the clock; for ever where it says nothing.
+    pub fn while_it_stands<S>(self, stands: S) -> Self
+    where
+        S: Fn() -> Option<Duration> + Send + Sync + 'static,
+    {
+        Self {
+            stands: Box::new(stands),
+            ..self
         }
     }
 

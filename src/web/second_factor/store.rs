@@ -2,6 +2,7 @@
 //! two that come at once only one gets through.
 
 use anyhow::Context;
+use jiff::SignedDuration;
 use jiff_sqlx::ToSqlx;
 use sqlx::PgConnection;
 
@@ -64,21 +65,27 @@ pub async fn state(db: impl sqlx::PgExecutor<'_>, user: i64) -> Result<State, Er
     })
 }
 
-/// Begins to set one up, with a new secret; false where one is on, which is never replaced so.
+/// How long a secret that was shown waits for its first code, before asking again makes another.
+const WAITS: SignedDuration = SignedDuration::from_hours(1);
+
+/// Begins to set one up, with a new secret; false where one is on, which is never replaced so, or
+/// was begun just now: whoever asks twice has put the first one into their device.
 ///
 /// # Errors
 /// When the database can't be written.
 pub async fn begin(db: &mut PgConnection, user: i64) -> Result<bool, Error> {
     let Secret(secret) = Secret::new()?;
+    let now = clock::wall();
     let begun = sqlx::query(
         "INSERT INTO second_factors (user_id, secret, enrolled_at) VALUES ($1, $2, $3)
          ON CONFLICT (user_id) DO UPDATE
              SET secret = EXCLUDED.secret, enrolled_at = EXCLUDED.enrolled_at
-             WHERE second_factors.confirmed_at IS NULL",
+             WHERE second_factors.confirmed_at IS NULL AND second_factors.enrolled_at < $4",
     )
     .bind(user)
     .bind(secret.as_slice())
-    .bind(clock::wall().to_sqlx())
+    .bind(now.to_sqlx())
+    .bind((now - WAITS).to_sqlx())
     .execute(db)
     .await
     .context("beginning a second factor")?;

@@ -172,6 +172,11 @@ pub async fn is_good(app: &App, token: TokenHash) -> Result<bool, Error> {
 pub struct Ended(Vec<TokenHash>);
 
 impl Ended {
+    /// Whether none has.
+    pub fn is_none(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Ends their streams.
     pub fn tell(self, app: &App) {
         for token in self.0 {

@@ -92,6 +92,16 @@ impl Browser {
         self.devtools("Network.setCookie", cookie).await;
     }
 
+    /// Takes the browser off its network, or puts it on again.
+    pub(crate) async fn be_offline(&self, is_offline: bool) {
+        let network = json!({
+            "offline": is_offline, "latency": 0,
+            "downloadThroughput": -1, "uploadThroughput": -1
+        });
+        self.devtools("Network.emulateNetworkConditions", network)
+            .await;
+    }
+
     /// Lets pages run scripts or not, from the next page on.
     pub(crate) async fn run_scripts(&self, run: bool) {
         self.devtools(

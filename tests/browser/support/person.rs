@@ -27,10 +27,14 @@ pub(crate) struct Person {
 impl Person {
     /// Opens a browser.
     pub(crate) async fn new(app: &TestApp, language: &'static str) -> Self {
-        let browser = Browser::open(language).await;
+        Self::at(&app.url, language).await
+    }
+
+    /// Opens a browser that finds the site at this address.
+    pub(crate) async fn at(url: &str, language: &'static str) -> Self {
         Self {
-            browser,
-            url: app.url.clone(),
+            browser: Browser::open(language).await,
+            url: url.to_owned(),
             language,
         }
     }
@@ -45,9 +49,9 @@ impl Person {
             .expect("the page opens");
     }
 
-    /// Goes on as another person, who has signed in elsewhere.
+    /// Goes on as another person, who has signed in elsewhere or not at all.
     pub(crate) async fn become_another(&self, other: &Visitor) {
-        let token = &other.cookies["sluice"];
+        let token = other.cookies.get("sluice").map_or("", String::as_str);
         self.browser.keep_cookie(&self.url, "sluice", token).await;
     }
 
@@ -70,13 +74,27 @@ impl Person {
         panic!("{css} can't be filled in");
     }
 
+    /// Picks an option of a list by its value.
+    pub(crate) async fn pick(&self, css: &str, value: &str) {
+        // What is live may be drawn anew between finding a list and reaching it.
+        for _ in 0..10 {
+            if self.find(css).await.select_by_value(value).await.is_ok() {
+                return;
+            }
+        }
+        panic!("{css} has no {value}");
+    }
+
     /// Clicks.
     pub(crate) async fn click(&self, css: &str) {
-        self.find(css)
-            .await
-            .click()
-            .await
-            .expect("it can be clicked");
+        // What is live may be drawn anew between finding a button and reaching it.
+        for _ in 0..10 {
+            match self.find(css).await.click().await {
+                Err(error) if error.is_stale_element_reference() => {}
+                clicked => return clicked.expect("it can be clicked"),
+            }
+        }
+        panic!("{css} can't be clicked");
     }
 
     /// Runs a script in the page.
@@ -92,6 +110,17 @@ impl Person {
         let wait = self.browser.client.wait().at_most(Duration::from_secs(60));
         let found = wait.for_element(Locator::XPath(&path)).await;
         found.unwrap_or_else(|e| panic!(".{css} never said {text}: {e}"));
+    }
+
+    /// Waits until a script that runs in the page returns this.
+    pub(crate) async fn until(&self, script: &str, wanted: &str, what: &str) {
+        for _ in 0..600 {
+            if self.script(script).await == wanted {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("it never came that {what}");
     }
 
     /// Looks at the page in every size and colour.
@@ -120,7 +149,17 @@ impl Person {
             }
         }
         browser.prefer_colours("light").await;
-        browser.resize(1440, 900).await;
+        for width in [768, 1100, 1200, 1440] {
+            browser.resize(width, 900).await;
+            let wide = self.script(TOO_WIDE).await;
+            assert_eq!(wide, Value::Array(Vec::new()), "{name} at {width}");
+        }
+        let text = self.script("return document.body.innerText").await;
+        let text = text.as_str().expect("a text");
+        assert!(
+            !text.contains("%{"),
+            "{name} has a name not filled in: {text}"
+        );
         let complaints = browser.complaints().await;
         // A page that is refused or not there is a failure to the console, and meant; so is a
         // question that gives way to the next one.

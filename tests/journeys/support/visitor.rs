@@ -165,15 +165,41 @@ impl Visitor {
         if method == "POST" {
             request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         }
+        let request = request.body(Body::from(body)).expect("a request");
+        self.dispatch(request).await
+    }
+
+    /// Sends a body that may be no form.
+    pub(crate) async fn post_as(&self, kind: &str, path: &str, body: &[u8]) -> Page {
+        let mut request = Request::post(format!("{}{path}", self.url));
+        for (name, value) in &self.sends {
+            request = request.header(*name, value);
+        }
+        let request = request.header(header::CONTENT_TYPE, kind);
+        let request = request.body(Body::from(body.to_vec())).expect("a request");
+        let (parts, body) = self.dispatch(request).await.into_parts();
+        let body = body.collect().await.expect("a body").to_bytes();
+        Page {
+            status: parts.status,
+            headers: parts.headers,
+            body: String::from_utf8_lossy(&body).into_owned(),
+        }
+    }
+
+    /// Sends a request with the cookies that it has.
+    async fn dispatch(
+        &self,
+        mut request: Request<Body>,
+    ) -> axum::http::Response<hyper::body::Incoming> {
         let cookies: Vec<String> = self
             .cookies
             .iter()
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
         if !cookies.is_empty() {
-            request = request.header(header::COOKIE, cookies.join("; "));
+            let cookies = cookies.join("; ").parse().expect("cookies are text");
+            request.headers_mut().insert(header::COOKIE, cookies);
         }
-        let request = request.body(Body::from(body)).expect("a request");
         self.client
             .request(request)
             .await
@@ -264,6 +290,16 @@ impl Page {
         let found = page.select(&parsed).next();
         let found = found.and_then(|element| element.attr(name).map(str::to_owned));
         found.unwrap_or_else(|| panic!("no {name} at {selector} in {}", self.body))
+    }
+
+    /// An attribute of each element that a selector finds and that has it.
+    pub(crate) fn attributes(&self, selector: &str, name: &str) -> Vec<String> {
+        let selector = Selector::parse(selector).expect("a selector");
+        let page = Html::parse_document(&self.body);
+        let found = page.select(&selector);
+        found
+            .filter_map(|element| element.attr(name).map(str::to_owned))
+            .collect()
     }
 
     /// Whether a selector finds anything.

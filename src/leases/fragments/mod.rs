@@ -1,5 +1,7 @@
 //! A lease as it runs and is paid.
 
+mod doings;
+
 use std::collections::BTreeMap;
 
 use askama::Template;
@@ -8,6 +10,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use market::{HORIZON_HOURS, HOUR_MINUTES, Hour, LeaseId, Money, Period, Timestamp};
 
+pub(super) use self::doings::Doings;
 use super::forms::ListQuery;
 use super::queries::{self, LeaseRow, Settlement};
 use crate::app::App;
@@ -192,6 +195,7 @@ pub(super) struct Parts {
     pub(super) state: Timeline,
     pub(super) hours: Hours,
     pub(super) cost: Cost,
+    pub(super) doings: Doings,
 }
 
 /// The live parts of a lease.
@@ -216,6 +220,7 @@ pub(super) async fn parts(app: &App, locale: Locale, row: &LeaseRow) -> Result<P
         state: state(locale, row, now),
         hours: hours(locale, row, shown, &settled, now),
         cost: cost(locale, row, settled_hours),
+        doings: Doings::new(app, locale, row),
     })
 }
 
@@ -505,7 +510,8 @@ pub async fn live_list(
     })
 }
 
-/// `GET /leases/{id}/live`: state, hours and cost, after each commit that touches the lease.
+/// `GET /leases/{id}/live`: state, hours, cost and what can be done, after each commit that touches
+/// the lease, and with each minute until nothing about it changes any more.
 ///
 /// # Errors
 /// [`Error::NotFound`] for another holder's as for none.
@@ -518,9 +524,15 @@ pub async fn live(
 ) -> Result<Response, Error> {
     let id: LeaseId = id.parse().map_err(|_| Error::NotFound)?;
     let holder = session.member.participant;
-    queries::lease(&app.db, holder, id)
+    let row = queries::lease(&app.db, holder, id)
         .await?
         .ok_or(Error::NotFound)?;
+    let window = app.feed.market().rules().claim_window_hours;
+    let (clock, last) = (
+        app.clock.clone(),
+        row.period.end.begins().plus_hours(window),
+    );
+    let stands = move || (clock.now() <= last).then(|| clock.minute());
     let drawn = app.clone();
     let render = move || {
         let app = drawn.clone();
@@ -534,10 +546,12 @@ pub async fn live(
                 ("state", live::html(&parts.state)?),
                 ("hours", live::html(&parts.hours)?),
                 ("cost", live::html(&parts.cost)?),
+                ("doings", live::html(&parts.doings)?),
             ])
         }
     };
     let wants = move |published: &crate::feed::Published| published.leases.contains(&id);
     let topic = Topic::new("lease", Audience::Participant(holder), wants, render);
+    let topic = topic.while_it_stands(stands);
     live::stream(&app, watcher, vec![topic])
 }

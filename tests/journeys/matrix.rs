@@ -2,20 +2,15 @@
 //!
 //! The URLs and who may call them come from the router's own table, what fills them in from
 //! [`rows`]. A URL without a row there fails. To add a URL: one line in [`rows::rows`], and in
-//! [`world`] whatever object it needs.
-
-mod effects;
-mod rows;
-mod world;
+//! [`crate::world`] whatever object it needs.
 
 use axum::http::{Method, StatusCode};
-use http_body_util::BodyExt;
 use sluice::router::{Route, routes};
 use sluice::web::{Access, Role};
 
-use crate::support::visitor::{Page, Visitor};
-use rows::Row;
-use world::{Caller, Place, World};
+use crate::support::visitor::Page;
+use crate::world::rows::{self, Row};
+use crate::world::{Caller, Faults, Place, World, call, effects};
 
 /// What somebody gets at a URL, before what it is about is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,39 +54,6 @@ fn door(access: Access, caller: &Caller) -> Door {
     }
 }
 
-/// What a call was answered, without reading a stream to its end.
-async fn call(visitor: &Visitor, row: &Row, path: &str, fields: &[(&str, String)]) -> Page {
-    let mut body = url::form_urlencoded::Serializer::new(String::new());
-    body.extend_pairs(fields);
-    let response = visitor.open(row.method.as_str(), path, body.finish()).await;
-    let (parts, body) = response.into_parts();
-    let kind = parts.headers.get("content-type");
-    let is_stream = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
-    let body = if is_stream {
-        String::new()
-    } else {
-        let bytes = body.collect().await.expect("a body").to_bytes();
-        String::from_utf8_lossy(&bytes).into_owned()
-    };
-    Page {
-        status: parts.status,
-        headers: parts.headers,
-        body,
-    }
-}
-
-/// Says what is wrong, with the call that it is wrong of.
-#[derive(Default)]
-struct Faults(Vec<String>);
-
-impl Faults {
-    fn expect(&mut self, holds: bool, what: impl FnOnce() -> String) {
-        if !holds {
-            self.0.push(what());
-        }
-    }
-}
-
 /// Whether an answer is what the door makes of it; an open one answers what its row says.
 fn is_answer_of(door: Door, row: &Row, page: &Page) -> bool {
     let to = |path: &str| {
@@ -119,7 +81,7 @@ fn rows_of(routes: &[Route]) -> Vec<(Route, Row)> {
         match place {
             Some(place) => found.push((route.clone(), rows.remove(place))),
             None => missing.push(format!(
-                "{} {} has no row in tests/journeys/matrix/rows.rs: add one that says what fills \
+                "{} {} has no row in tests/journeys/world/rows.rs: add one that says what fills \
                  in its path and what to send",
                 route.method, route.path
             )),
@@ -127,7 +89,7 @@ fn rows_of(routes: &[Route]) -> Vec<(Route, Row)> {
     }
     missing.extend(rows.iter().map(|row| {
         let Row { method, path, .. } = row;
-        format!("{method} {path} has a row in tests/journeys/matrix/rows.rs and is no URL")
+        format!("{method} {path} has a row in tests/journeys/world/rows.rs and is no URL")
     }));
     assert!(missing.is_empty(), "\n  {}", missing.join("\n  "));
     found
@@ -154,7 +116,13 @@ async fn every_url_answers_every_caller_as_its_rule_says_and_a_refusal_changes_n
             .map(|caller| (caller, door(route.access, caller)))
             .partition(|(_, door)| *door == Door::Open);
         for (caller, door) in shut {
-            let page = call(&caller.visitor, row, &path, &row.fields(caller)).await;
+            let page = call(
+                &caller.visitor,
+                row.method.as_str(),
+                &path,
+                &row.fields(caller),
+            )
+            .await;
             faults.expect(is_answer_of(door, row, &page), || {
                 format!("{row}: {caller} should meet {door:?}, got {}", said(&page))
             });
@@ -168,7 +136,13 @@ async fn every_url_answers_every_caller_as_its_rule_says_and_a_refusal_changes_n
         for (caller, door) in open {
             let is_own = row.is_own(caller);
             let before = effects::tables(&world.app).await;
-            let page = call(&caller.visitor, row, &path, &row.fields(caller)).await;
+            let page = call(
+                &caller.visitor,
+                row.method.as_str(),
+                &path,
+                &row.fields(caller),
+            )
+            .await;
             let is_right = if is_own {
                 is_answer_of(door, row, &page)
             } else {
@@ -191,8 +165,7 @@ async fn every_url_answers_every_caller_as_its_rule_says_and_a_refusal_changes_n
             format!("{row}: of those who may, all together changed {changes}")
         });
     }
-    let faults = faults.0;
-    assert!(faults.is_empty(), "\n  {}", faults.join("\n  "));
+    faults.none();
     world.app.stop().await;
 }
 
@@ -219,7 +192,13 @@ async fn anothers_object_answers_exactly_as_one_that_is_not_there() {
             let mut answers = Vec::new();
             for id in [own, absent] {
                 let path = row.path_of(id);
-                let page = call(&caller.visitor, row, &path, &row.fields(caller)).await;
+                let page = call(
+                    &caller.visitor,
+                    row.method.as_str(),
+                    &path,
+                    &row.fields(caller),
+                )
+                .await;
                 answers.push(anonymous(&page, &path));
             }
             if row.owners.is_empty() && door(route.access, caller) == Door::Open {
@@ -234,8 +213,7 @@ async fn anothers_object_answers_exactly_as_one_that_is_not_there() {
             });
         }
     }
-    let faults = faults.0;
-    assert!(faults.is_empty(), "\n  {}", faults.join("\n  "));
+    faults.none();
     world.app.stop().await;
 }
 
@@ -282,7 +260,7 @@ async fn no_form_of_another_site_is_taken_from_anyone() {
                 .sends
                 .push(("sec-fetch-site", "cross-site".to_owned()));
             let path = row.path_of(row.own());
-            let page = call(&forged, row, &path, &row.fields(caller)).await;
+            let page = call(&forged, row.method.as_str(), &path, &row.fields(caller)).await;
             faults.expect(page.status == StatusCode::FORBIDDEN, || {
                 format!("{row}: {caller} from another site got {}", said(&page))
             });
@@ -292,8 +270,7 @@ async fn no_form_of_another_site_is_taken_from_anyone() {
     faults.expect(before == after, || {
         format!("forged forms changed {}", effects::changed(&before, &after))
     });
-    let faults = faults.0;
-    assert!(faults.is_empty(), "\n  {}", faults.join("\n  "));
+    faults.none();
     world.app.stop().await;
 }
 
@@ -319,7 +296,6 @@ async fn what_only_asks_changes_nothing_whatever_its_method_says() {
     faults.expect(before == after, || {
         format!("they changed {}", effects::changed(&before, &after))
     });
-    let faults = faults.0;
-    assert!(faults.is_empty(), "\n  {}", faults.join("\n  "));
+    faults.none();
     world.app.stop().await;
 }

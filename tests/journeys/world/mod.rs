@@ -1,7 +1,13 @@
-//! A small world with one of each: participants, people of every role, and things of theirs.
+//! A small world with one of each: participants, people of every role, and things of theirs; what
+//! fills in every URL about it, and what its tables hold.
+
+pub(crate) mod effects;
+pub(crate) mod rows;
 
 use std::fmt;
 
+use axum::http::header;
+use http_body_util::BodyExt;
 use market::{Command, LeaseId, Money, ParticipantId, Rules};
 use sluice::web::Role;
 use sluice::web::server::Limits;
@@ -9,19 +15,19 @@ use sluice::web::server::Limits;
 use crate::support::app::TestApp;
 use crate::support::market::bid;
 use crate::support::people::{self, Factor, PLATFORM};
-use crate::support::visitor::Visitor;
+use crate::support::visitor::{Page, Visitor};
 
 /// The provider of the pool and of the ask `o1`.
-pub(super) const P: i64 = 1;
+pub(crate) const P: i64 = 1;
 /// The buyer whose order `o2` became the lease `l1`.
-pub(super) const A: i64 = 2;
+pub(crate) const A: i64 = 2;
 
 /// Stands for a participant that no caller is of: what is one person's alone.
-pub(super) const NOBODYS: i64 = -1;
+pub(crate) const NOBODYS: i64 = -1;
 
 /// Where a caller stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// Has not signed in.
     Nobody,
     /// Has given a password, and a second factor is due.
@@ -33,12 +39,12 @@ pub(super) enum Place {
 }
 
 /// A kind of caller.
-pub(super) struct Caller {
-    pub(super) name: &'static str,
-    pub(super) place: Place,
-    pub(super) roles: Vec<Role>,
-    pub(super) is_suspended: bool,
-    pub(super) visitor: Visitor,
+pub(crate) struct Caller {
+    pub(crate) name: &'static str,
+    pub(crate) place: Place,
+    pub(crate) roles: Vec<Role>,
+    pub(crate) is_suspended: bool,
+    pub(crate) visitor: Visitor,
 }
 
 impl fmt::Display for Caller {
@@ -70,14 +76,33 @@ const DISPUTES: [&str; 3] = [
      VALUES (2, 9003, now(), 5000, 'x')",
 ];
 
+/// Requests of A: `r1` and `r2` by a buyer who calls nothing, `r3` by one who does.
+const REQUESTS: [&str; 4] = [
+    "INSERT INTO users (id, participant, login, password_hash, created_at)
+     OVERRIDING SYSTEM VALUE VALUES (9004, 2, 'asks', '', now())",
+    "INSERT INTO member_roles (user_id, participant, role, granted_at)
+     VALUES (9004, 2, 'buyer', now())",
+    "INSERT INTO order_access (participant, client_id, image, set_by, set_at)
+     SELECT 2, 'web-matrix-request-' || n, 'bare', 9004, now() FROM generate_series(1, 3) AS n",
+    "INSERT INTO order_requests
+         (participant, client_id, body, cost, good_until, asked_by, asked_at)
+     SELECT 2, 'web-matrix-request-' || n,
+         c.body - 'do' || jsonb_build_object('client_id', 'web-matrix-request-' || n),
+         2880000, '2026-10-25 01:00Z',
+         CASE WHEN n < 3 THEN 9004 ELSE (SELECT id FROM users WHERE login = 'buyer-of-a') END,
+         '2026-10-25'
+     FROM generate_series(1, 3) AS n, commands c WHERE c.body->>'client_id' = 'rests'
+     ORDER BY n",
+];
+
 /// The site with all that is in it.
-pub(super) struct World {
-    pub(super) app: TestApp,
-    pub(super) callers: Vec<Caller>,
+pub(crate) struct World {
+    pub(crate) app: TestApp,
+    pub(crate) callers: Vec<Caller>,
 }
 
 impl World {
-    pub(super) async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let app = TestApp::with(Rules::none(), Limits::default()).await;
         let b = people::participant(&app, "白鹭渲染").await;
         let q = people::participant(&app, "祁连算力").await;
@@ -119,6 +144,10 @@ impl World {
         }
         let callers = callers(&app, b, q, s).await;
         certify(&app).await;
+        for insert in REQUESTS {
+            let inserted = sqlx::query(insert).execute(&app.database.pool).await;
+            inserted.expect("A's requests are there");
+        }
         let key = "INSERT INTO ssh_keys
              (participant, name, algorithm, public_key, fingerprint, added_by, added_at)
              SELECT $1, 'k', 'Ed25519', 'none', 'SHA256:none', min(id), now()
@@ -132,7 +161,7 @@ impl World {
     }
 
     /// Gives everybody their session back, whatever has ended it.
-    pub(super) async fn sign_in_again(&self) {
+    pub(crate) async fn sign_in_again(&self) {
         let again = "INSERT INTO sessions OVERRIDING SYSTEM VALUE
              SELECT * FROM matrix_sessions ON CONFLICT DO NOTHING";
         let signed_in = sqlx::query(again).execute(&self.app.database.pool).await;
@@ -210,4 +239,47 @@ async fn callers(app: &TestApp, b: i64, q: i64, s: i64) -> Vec<Caller> {
         });
     }
     callers
+}
+
+/// What a call was answered, without reading a stream to its end.
+pub(crate) async fn call(
+    visitor: &Visitor,
+    method: &str,
+    path: &str,
+    fields: &[(&str, String)],
+) -> Page {
+    let mut body = url::form_urlencoded::Serializer::new(String::new());
+    body.extend_pairs(fields);
+    let response = visitor.open(method, path, body.finish()).await;
+    let (parts, body) = response.into_parts();
+    let kind = parts.headers.get(header::CONTENT_TYPE);
+    let is_stream = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+    let body = if is_stream {
+        String::new()
+    } else {
+        let bytes = body.collect().await.expect("a body").to_bytes();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    Page {
+        status: parts.status,
+        headers: parts.headers,
+        body,
+    }
+}
+
+/// Says what is wrong, with the call that it is wrong of.
+#[derive(Default)]
+pub(crate) struct Faults(Vec<String>);
+
+impl Faults {
+    pub(crate) fn expect(&mut self, holds: bool, what: impl FnOnce() -> String) {
+        if !holds {
+            self.0.push(what());
+        }
+    }
+
+    /// Fails when anything was wrong.
+    pub(crate) fn none(self) {
+        assert!(self.0.is_empty(), "\n  {}", self.0.join("\n  "));
+    }
 }

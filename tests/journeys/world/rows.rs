@@ -4,7 +4,7 @@ use std::fmt;
 
 use axum::http::Method;
 
-use super::world::{A, Caller, NOBODYS, P, Place};
+use super::{A, Caller, NOBODYS, P, Place};
 use crate::support::provider::APPLICATION;
 
 const SYMBOL: &str = "A100-80GB.GUZ-GAN.SILVER";
@@ -12,7 +12,7 @@ const SYMBOL: &str = "A100-80GB.GUZ-GAN.SILVER";
 /// Every row.
 // One line a URL, however long.
 #[rustfmt::skip]
-pub(super) fn rows() -> Vec<Row> {
+pub(crate) fn rows() -> Vec<Row> {
     vec![
         #[cfg(debug_assertions)]
         get("/styleguide"),
@@ -23,6 +23,7 @@ pub(super) fn rows() -> Vec<Row> {
         get("/market/{symbol}/confirm").about(SYMBOL, "NONE").answers(&[422]),
         get("/market/{symbol}/live").about(SYMBOL, "NONE"),
         post("/market/{symbol}/orders", TICKET).about(SYMBOL, "NONE"),
+        get("/guide"),
         get("/sign-up").answers(&[200, 303]),
         post("/sign-up", &[("name", "x")]).answers(&[422]).changes_nothing(),
         get("/sign-in").answers(&[200, 303]),
@@ -36,20 +37,27 @@ pub(super) fn rows() -> Vec<Row> {
         post("/second-factor/removal", WRONG_CODE).answers(&[422, 403]),
         get("/settings"),
         post("/settings/password", &[("current", "wrong"), ("password", "a river through the hills")]).answers(&[422, 503]),
-        post("/settings/sessions/end-others", &[]),
+        post("/settings/sessions/end-others", &[]).changes_nothing(),
         post("/settings/sessions/{id}/end", &[]).of(&[NOBODYS], "9001", "9999").changes_nothing(),
         get("/settings/members"),
         post("/settings/members/{id}/roles", &[("finance", "on")]).of(&[A], "9001", "9999"),
         post("/settings/members/{id}/removal", &[]).of(&[A], "9002", "9999"),
-        post("/settings/invitations", &[("buyer", "on"), ("note", "{caller}")]).answers(&[200]),
-        post("/settings/invitations/{id}/revocation", &[]).of(&[A], "9001", "9999"),
+        post("/settings/members/invitations", &[("buyer", "on"), ("note", "{caller}")]).answers(&[200]),
+        post("/settings/members/invitations/{id}/revocation", &[]).of(&[A], "9001", "9999"),
+        post("/settings/members/approval", &[("above", "100000")]),
         get("/join").answers(&[404]),
         post("/join", &[("invitation", "none")]).answers(&[404]).changes_nothing(),
         post("/preferences", &[("locale", "en")]).changes_nothing(),
         get("/orders"),
         get("/orders/live"),
         get("/orders/{id}").of(&[A], "o2", "o999"),
+        get("/orders/{id}/replacement").of(&[A], "o3", "o999").answers(&[422]),
+        post("/orders/{id}/replace", &[("units", "4"), ("price", "9.00"), ("was", "8-9.0000-0")]).of(&[A], "o3", "o999"),
         post("/orders/{id}/cancel", &[]).of(&[A], "o3", "o999"),
+        get("/orders/requests/{id}").of(&[A], "r1", "r999"),
+        post("/orders/requests/{id}/approve", &[]).of(&[A], "r1", "r999"),
+        post("/orders/requests/{id}/decline", &[("reason", "x")]).of(&[A], "r2", "r999").answers(&[303, 409]),
+        post("/orders/requests/{id}/withdraw", &[]).of(&[A], "r3", "r999").answers(&[303, 403]),
         get("/trades/{id}").of(&[A, P], "t1", "t999"),
         get("/trades/{id}/note").of(&[A, P], "t1", "t999"),
         get("/leases"),
@@ -89,7 +97,7 @@ pub(super) fn rows() -> Vec<Row> {
         get("/ops/participants"),
         get("/ops/participants/{id}").about("n2", "n999"),
         post("/ops/participants/{id}/suspend", &[("reason", "abuse")]).about("n6", "n999"),
-        post("/ops/participants/{id}/cancel", &[]).about("n6", "n999"),
+        post("/ops/participants/{id}/cancel", &[]).about("n6", "n999").changes_nothing(),
         post("/ops/participants/{id}/restore", &[]).about("n6", "n999"),
         get("/verify"),
         get("/verify/{identifier}").about("SLN-0000000001-73", "SLN-0000000002-70"),
@@ -187,20 +195,20 @@ const TARIFF: [(&str, &str); 11] = [
 const KEY: &str = include_str!("../../keys/rsa_2048.pub");
 
 /// How a URL is called.
-pub(super) struct Row {
-    pub(super) method: Method,
-    pub(super) path: &'static str,
+pub(crate) struct Row {
+    pub(crate) method: Method,
+    pub(crate) path: &'static str,
     fields: &'static [(&'static str, &'static str)],
     /// What an open door may answer.
-    pub(super) answers: &'static [u16],
+    pub(crate) answers: &'static [u16],
     /// What fills in the first `{…}`: one that is there, and one that is not.
-    pub(super) object: Option<(&'static str, &'static str)>,
+    pub(crate) object: Option<(&'static str, &'static str)>,
     /// Whose it is; nobody's is everybody's. The platform's people who may call see all.
-    pub(super) owners: &'static [i64],
+    pub(crate) owners: &'static [i64],
     /// What fills in a second `{…}`.
     second: &'static str,
     /// Whether those who may call change something with it.
-    pub(super) changes: bool,
+    pub(crate) changes: bool,
 }
 
 /// A page, a part of one or a stream: answers 200.
@@ -264,12 +272,12 @@ impl Row {
     }
 
     /// The id of what is there.
-    pub(super) fn own(&self) -> &'static str {
+    pub(crate) fn own(&self) -> &'static str {
         self.object.map_or("", |(own, _)| own)
     }
 
     /// Whether what is there is this caller's to call upon.
-    pub(super) fn is_own(&self, caller: &Caller) -> bool {
+    pub(crate) fn is_own(&self, caller: &Caller) -> bool {
         match caller.place {
             _ if self.owners.is_empty() => true,
             Place::Of(participant) => self.owners.contains(&participant),
@@ -279,7 +287,7 @@ impl Row {
     }
 
     /// The path with this id in it.
-    pub(super) fn path_of(&self, id: &str) -> String {
+    pub(crate) fn path_of(&self, id: &str) -> String {
         let mut path = self.path.to_owned();
         for filling in [id, self.second] {
             if let (Some(from), Some(to)) = (path.find('{'), path.find('}')) {
@@ -290,7 +298,7 @@ impl Row {
     }
 
     /// What this caller sends: `{caller}` in a value is their name.
-    pub(super) fn fields(&self, caller: &Caller) -> Vec<(&'static str, String)> {
+    pub(crate) fn fields(&self, caller: &Caller) -> Vec<(&'static str, String)> {
         let fields = self.fields.iter();
         fields
             .map(|(name, value)| (*name, value.replace("{caller}", caller.name)))

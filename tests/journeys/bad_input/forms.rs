@@ -1,0 +1,554 @@
+//! Every form of the site: where it stands, who fills it in, and what its fields are for.
+//!
+//! One entry for each URL that takes a form, in the order of the router's table; a second one where
+//! a form can be filled in in two ways. To add a form: one entry in [`forms`].
+
+use crate::support::provider::APPLICATION;
+
+/// What a field is for, and so what is wrong in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A whole number above zero.
+    Whole,
+    /// A whole number, zero too.
+    Count,
+    /// An amount of yuan.
+    Money,
+    /// A day of the calendar.
+    Day,
+    /// One of a list, or the number of something of one's own.
+    Choice,
+    /// A line of text.
+    Line,
+    /// Lines of text.
+    Text,
+    /// A name to sign in under.
+    Login,
+    /// A public key.
+    Key,
+    /// A new password: never shown again.
+    Password,
+    /// A password that is in force, or a code.
+    Secret,
+    /// The form's own number.
+    FormId,
+    /// The amount that the button named.
+    Named,
+    /// A box that is ticked or not.
+    Tick,
+    /// What is never refused: it is passed over where it means nothing.
+    Free,
+}
+
+/// A field.
+#[derive(Clone, Debug)]
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    /// What is typed into it when nothing is to be wrong; as the page has it where this is empty.
+    pub(super) typed: &'static str,
+    /// The element that says what is wrong with it; `<name>-error` where this is empty.
+    pub(super) says: &'static str,
+    /// Whether it may be left empty.
+    pub(super) is_optional: bool,
+}
+
+/// A form.
+#[derive(Clone, Debug)]
+pub(super) struct Form {
+    /// Its URL, as the router has it.
+    pub(super) path: &'static str,
+    /// Whose id stands in the URL, where it is not the one of the matrix.
+    pub(super) about: Option<&'static str>,
+    /// Who sends it, by the name that the matrix gives them.
+    pub(super) caller: &'static str,
+    /// The page that it stands on; none for a button that stands there in some states only.
+    pub(super) page: Option<&'static str>,
+    /// What finds it there, where its action does not.
+    pub(super) drawn: Option<&'static str>,
+    /// What finds what was typed on the page that refuses it, where that is another form.
+    pub(super) again: Option<&'static str>,
+    pub(super) fields: Vec<Field>,
+    /// What a refusal writes down: that somebody tried.
+    pub(super) notes: &'static [&'static str],
+    /// What one sending makes, by table, however often it is sent.
+    pub(super) makes: &'static [(&'static str, i64)],
+    /// What each sending writes down: that somebody came in, say.
+    pub(super) repeats: &'static [&'static str],
+    /// Whether the second of two is told that it was done already, in place of being led on.
+    pub(super) is_once: bool,
+    /// Why what was typed is not kept for who signs in again; kept where there is no reason.
+    pub(super) lost: Option<&'static str>,
+}
+
+fn form(path: &'static str, caller: &'static str) -> Form {
+    Form {
+        path,
+        about: None,
+        caller,
+        page: None,
+        drawn: None,
+        again: None,
+        fields: Vec::new(),
+        notes: &[],
+        makes: &[],
+        repeats: &[],
+        is_once: false,
+        lost: None,
+    }
+}
+
+impl Form {
+    fn on(self, page: &'static str) -> Self {
+        let page = Some(page);
+        Self { page, ..self }
+    }
+
+    fn about(self, id: &'static str) -> Self {
+        let about = Some(id);
+        Self { about, ..self }
+    }
+
+    fn drawn(self, css: &'static str) -> Self {
+        let drawn = Some(css);
+        Self { drawn, ..self }
+    }
+
+    fn again(self, css: &'static str) -> Self {
+        let again = Some(css);
+        Self { again, ..self }
+    }
+
+    fn field(mut self, kind: Kind, name: &'static str, typed: &'static str) -> Self {
+        self.fields.push(Field {
+            name,
+            kind,
+            typed,
+            says: "",
+            is_optional: matches!(kind, Kind::Tick | Kind::Free),
+        });
+        self
+    }
+
+    /// The last field's message stands at this element.
+    fn says(mut self, id: &'static str) -> Self {
+        self.fields.last_mut().expect("a field").says = id;
+        self
+    }
+
+    /// The last field may be left empty.
+    fn optional(mut self) -> Self {
+        self.fields.last_mut().expect("a field").is_optional = true;
+        self
+    }
+
+    fn notes(self, notes: &'static [&'static str]) -> Self {
+        Self { notes, ..self }
+    }
+
+    fn makes(self, makes: &'static [(&'static str, i64)]) -> Self {
+        Self { makes, ..self }
+    }
+
+    fn once(self) -> Self {
+        Self {
+            is_once: true,
+            ..self
+        }
+    }
+
+    fn repeats(self, repeats: &'static [&'static str]) -> Self {
+        Self { repeats, ..self }
+    }
+
+    /// What was typed is deliberately not kept.
+    fn lost(self, why: &'static str) -> Self {
+        let lost = Some(why);
+        Self { lost, ..self }
+    }
+
+    /// The two ends of a period.
+    fn ends(self) -> Self {
+        self.field(Day, "from_day", "2026-11-03")
+            .field(Choice, "from_hour", "0")
+            .says("from_day-error")
+            .field(Day, "to_day", "2026-11-05")
+            .field(Choice, "to_hour", "24")
+            .says("to_day-error")
+    }
+
+    /// A coded reason and a note about it.
+    fn reasoned(self, reason: &'static str) -> Self {
+        self.field(Choice, "reason", reason)
+            .field(Text, "note", "看过材料")
+            .optional()
+    }
+}
+
+use Kind::{
+    Choice, Count, Day, FormId, Free, Key, Line, Login, Money, Named, Password, Secret, Text, Tick,
+    Whole,
+};
+
+/// A notice over the form, in place of a message at a field.
+pub(super) const NOTICE: &str = "notice";
+
+/// Nothing was typed that could be lost: a button.
+const BUTTON: &str = "nothing is typed";
+/// What was typed is a secret.
+const SECRET: &str = "passwords and codes are not kept";
+/// Sent by those who have not signed in.
+const OPEN: &str = "nobody has to sign in for it";
+
+/// The ticket's fields; what is chosen for the lease stands on the page that confirms.
+fn ticket() -> Form {
+    form("/market/{symbol}/orders", "buyer-of-a")
+        .on(
+            "/market/A100-80GB.GUZ-GAN.SILVER/confirm?mode=advanced&day=2026-11-03&hour=9&hours=1\
+             &units=1&price=10.00&tif=gtd&until_day=2026-11-01&until_hour=12&min_fill=1",
+        )
+        .again("form[action$='/confirm']")
+        .field(Free, "mode", "advanced")
+        .field(Day, "day", "")
+        .optional()
+        .field(Choice, "hour", "")
+        .optional()
+        .field(Whole, "hours", "")
+        .optional()
+        .field(Whole, "units", "")
+        .field(Money, "price", "")
+        .field(Choice, "tif", "gtd")
+        .optional()
+        .field(Day, "until_day", "")
+        .says("until-error")
+        .field(Choice, "until_hour", "")
+        .says("until-error")
+        .field(Whole, "min_fill", "")
+        .optional()
+        .field(Tick, "post_only", "")
+        .field(FormId, "client_id", "")
+        .field(Named, "hold", "")
+        .field(Choice, "image", "bare")
+        .field(Choice, "ssh_key", "later")
+        .optional()
+        .makes(&[("orders", 1), ("leases", 1)])
+}
+
+fn application(path: &'static str, caller: &'static str, may_be_empty: bool) -> Form {
+    let mut form = form(path, caller).on("/provide/apply");
+    for (name, typed) in APPLICATION {
+        let kind = match name {
+            "region" if !may_be_empty => Choice,
+            "capacity" => Text,
+            _ => Line,
+        };
+        form = form.field(kind, name, typed);
+        if may_be_empty {
+            form = form.optional();
+        }
+    }
+    form
+}
+
+/// Every one of them.
+pub(super) fn forms() -> Vec<Form> {
+    let mut forms = Vec::new();
+    forms.extend(of_people());
+    forms.extend(of_buyers());
+    forms.extend(of_providers());
+    forms.extend(of_the_marketplace());
+    forms
+}
+
+fn of_people() -> Vec<Form> {
+    vec![
+        form("/sign-up", "nobody")
+            .on("/sign-up")
+            .field(Line, "name", "听澜科技")
+            .field(Login, "login", "tinglan")
+            .field(Password, "password", "a river through the western hills")
+            .field(Free, "next", "")
+            .makes(&[("participants", 1), ("users", 1)])
+            .repeats(&["acts", "sessions"])
+            .lost(OPEN),
+        form("/sign-in", "nobody")
+            .on("/sign-in")
+            .field(Login, "login", "buyer-of-a")
+            .says(NOTICE)
+            .field(Secret, "password", "a river through the hills")
+            .says(NOTICE)
+            .field(Free, "next", "")
+            .notes(&["acts"])
+            .repeats(&["sessions"])
+            .lost(OPEN),
+        form("/sign-out", "buyer-of-b").lost(BUTTON),
+        form("/second-factor", "entering-member")
+            .once()
+            .on("/second-factor")
+            .field(Secret, "code", "{code}")
+            .field(Free, "next", "")
+            .notes(&["acts", "second_factors"])
+            .lost(SECRET),
+        form("/second-factor/enrolment", "buyer-of-b")
+            .on("/second-factor")
+            .field(Free, "next", "")
+            .makes(&[("second_factors", 1)])
+            .lost(BUTTON),
+        form("/second-factor/confirmation", "enrolling")
+            .once()
+            .on("/second-factor")
+            .field(Secret, "code", "{code}")
+            .field(Free, "next", "")
+            .makes(&[("recovery_codes", 10)])
+            .lost(SECRET),
+        form("/second-factor/codes", "with-factor")
+            .once()
+            .on("/second-factor")
+            .field(Secret, "code", "{code}")
+            .notes(&["acts", "second_factors"])
+            .makes(&[("recovery_codes", 10)])
+            .lost(SECRET),
+        form("/second-factor/removal", "with-factor")
+            .once()
+            .on("/second-factor")
+            .drawn("form[action='/second-factor/codes']")
+            .again("form[action='/second-factor/codes']")
+            .field(Secret, "code", "{code}")
+            .notes(&["acts", "second_factors"])
+            .lost(SECRET),
+        form("/settings/password", "owner-of-b")
+            .on("/settings")
+            .field(Free, "username", "")
+            .field(Password, "password", "another river through the hills")
+            .field(Secret, "current", "a river through the hills")
+            .notes(&["acts"])
+            .lost(SECRET),
+        form("/settings/sessions/end-others", "owner-of-b").lost(BUTTON),
+        form("/settings/sessions/{id}/end", "buyer-of-a")
+            .once()
+            .about("9101")
+            .lost(BUTTON),
+        form("/settings/members/{id}/roles", "owner-of-a")
+            .on("/settings/members")
+            .field(Tick, "owner", "")
+            .field(Tick, "buyer", "")
+            .field(Tick, "approver", "")
+            .field(Tick, "finance", "on")
+            .field(Tick, "operator", "")
+            .makes(&[("member_roles", 1)]),
+        form("/settings/members/{id}/removal", "owner-of-a")
+            .once()
+            .lost(BUTTON),
+        form("/settings/members/approval", "owner-of-a")
+            .on("/settings/members")
+            .field(Money, "above", "300")
+            .optional(),
+        form("/settings/members/invitations", "owner-of-a")
+            .on("/settings/members")
+            .field(Line, "note", "给小林")
+            .optional()
+            .field(Tick, "owner", "")
+            .field(Tick, "buyer", "on")
+            .field(Tick, "approver", "")
+            .field(Tick, "finance", "")
+            .field(Tick, "operator", "")
+            .field(Free, "token", "")
+            .makes(&[("invitations", 1)]),
+        form("/join", "nobody")
+            .on("/join?invitation=9001")
+            .field(Free, "invitation", "")
+            .field(Login, "login", "xiaolin")
+            .field(Password, "password", "a river through the eastern hills")
+            .makes(&[("users", 1)])
+            .repeats(&["acts", "sessions"])
+            .lost(OPEN),
+        form(
+            "/settings/members/invitations/{id}/revocation",
+            "owner-of-a",
+        )
+        .once()
+        .about("9102")
+        .lost(BUTTON),
+        form("/preferences", "buyer-of-a")
+            .on("/")
+            .field(Free, "back", "")
+            .field(Free, "locale", "")
+            .field(Free, "theme", "")
+            .lost(OPEN),
+    ]
+}
+
+fn of_buyers() -> Vec<Form> {
+    let report = || {
+        form("/leases/{id}/problem", "buyer-of-a")
+            .on("/leases/l2/problem")
+            .field(Choice, "reason", "slow")
+            .field(Day, "day", "")
+            .optional()
+            .field(Choice, "hour", "")
+            .optional()
+            .field(Whole, "hours", "")
+            .optional()
+            .field(Text, "text", "只有一半的速度")
+            .field(FormId, "form_id", "")
+            .makes(&[("disputes", 1), ("dispute_claims", 1)])
+    };
+    vec![
+        ticket(),
+        form("/orders/{id}/replace", "buyer-of-a")
+            .on("/orders/o3/replacement?units=4&price=9.00")
+            .again("form[action$='/replacement']")
+            .field(Whole, "units", "")
+            .field(Money, "price", "")
+            .field(Free, "was", ""),
+        form("/orders/{id}/cancel", "buyer-of-a").lost(BUTTON),
+        form("/orders/requests/{id}/approve", "approver-of-a").lost(BUTTON),
+        form("/orders/requests/{id}/decline", "approver-of-a")
+            .once()
+            .on("/orders/requests/r2")
+            .field(Text, "reason", "太贵，下周再说。"),
+        form("/orders/requests/{id}/withdraw", "buyer-of-a").lost(BUTTON),
+        form("/leases/{id}/access", "buyer-of-a")
+            .on("/leases/l1")
+            .field(Choice, "image", "pytorch-2.6")
+            .field(Choice, "ssh_key", "1")
+            .optional(),
+        form("/keys", "buyer-of-a")
+            .on("/keys")
+            .field(Key, "public_key", include_str!("../../keys/rsa_2048.pub"))
+            .field(Line, "name", "笔记本")
+            .optional()
+            .field(Free, "back", "")
+            .makes(&[("ssh_keys", 1)]),
+        form("/keys/{id}/name", "buyer-of-a")
+            .on("/keys")
+            .field(Line, "name", "台式机")
+            .says("name-1-error"),
+        form("/keys/{id}/remove", "buyer-of-a").lost(BUTTON),
+        report()
+            .field(Free, "by", "minutes")
+            .field(Whole, "minutes", "10")
+            .field(Whole, "units", "1")
+            .field(Free, "amount", "")
+            .field(Named, "claim", "1.6666"),
+        report()
+            .field(Free, "by", "amount")
+            .field(Free, "minutes", "")
+            .field(Free, "units", "1")
+            .field(Money, "amount", "1")
+            .field(Named, "claim", "1.0000"),
+        form("/disputes/{id}/messages", "buyer-of-a")
+            .on("/disputes/d1")
+            .field(Text, "text", "一直连不上")
+            .field(FormId, "form_id", "")
+            .makes(&[("dispute_messages", 1)]),
+        form("/wallet/deposits", "finance-of-a")
+            .on("/wallet")
+            .field(Money, "amount", "70")
+            .field(Free, "form_id", "")
+            .makes(&[("deposits", 1), ("journal_entries", 1)]),
+    ]
+}
+
+fn of_providers() -> Vec<Form> {
+    vec![
+        application("/provide/apply/draft", "owner-of-b", true)
+            .drawn("form[action='/provide/apply']")
+            .again("form[action='/provide/apply']")
+            .repeats(&["applications"])
+            .makes(&[("applications", 1)]),
+        application("/provide/apply", "owner-of-a", false).makes(&[("applications", 1)]),
+        form("/provide/pools", "operator-of-p")
+            .on("/provide/pools/new")
+            .field(Line, "name", "二期")
+            .field(Choice, "grade", "A100-80GB")
+            .field(Choice, "level", "SILVER")
+            .field(Whole, "units", "8")
+            .ends()
+            .field(FormId, "form_id", "")
+            .makes(&[("pools", 1), ("pool_openings", 1)]),
+        form("/provide/pools/{id}/units", "operator-of-p")
+            .on("/provide/pools/p1")
+            .field(Whole, "units", "72")
+            .says("grow-units-error"),
+        form("/provide/pools/{id}/tariffs", "operator-of-p")
+            .on("/provide/pools/p1")
+            .field(Choice, "days", "weekend")
+            .field(Choice, "begins", "0")
+            .says("days-error")
+            .field(Choice, "ends", "24")
+            .says("days-error")
+            .field(Whole, "min_hours", "2")
+            .field(Whole, "units", "8")
+            .field(Money, "price", "12.00")
+            .ends()
+            .field(FormId, "client_id", "")
+            .makes(&[("orders", 1)]),
+        form("/provide/pools/{id}/tariffs/{ask}", "operator-of-p")
+            .on("/provide/pools/p1")
+            .field(Money, "price", "11.00")
+            .says("price-o1-error")
+            .field(Whole, "units", "64")
+            .says("units-o1-error"),
+        form("/provide/pools/{id}/tariffs/{ask}/end", "operator-of-p").lost(BUTTON),
+        form("/provide/pools/{id}/pause", "operator-of-p").lost(BUTTON),
+        form("/provide/pools/{id}/resume", "operator-of-p").lost(BUTTON),
+        form("/provide/pools/{id}/hosts/{host}", "operator-of-p")
+            .on("/provide/pools/p1")
+            .field(Whole, "fails_every", "24")
+            .says("every-1-error")
+            .field(Whole, "fails_minutes", "30")
+            .says("minutes-1-error"),
+    ]
+}
+
+fn of_the_marketplace() -> Vec<Form> {
+    let proposal = || {
+        form("/disputes/{id}/proposals", "arbiter")
+            .on("/disputes/d1")
+            .field(Text, "reason", "读数证实了它")
+            .makes(&[("dispute_proposals", 1)])
+    };
+    vec![
+        proposal()
+            .field(Free, "by", "minutes")
+            .field(Count, "minutes", "3")
+            .field(Whole, "units", "1")
+            .field(Free, "amount", "")
+            .field(Named, "award", "0.5000"),
+        proposal()
+            .field(Free, "by", "amount")
+            .field(Free, "minutes", "")
+            .field(Free, "units", "1")
+            .field(Money, "amount", "0.5")
+            .field(Named, "award", "0.5000"),
+        form("/disputes/{id}/decision", "arbiter")
+            .on("/disputes/d2")
+            .field(Choice, "proposal", "")
+            .says(NOTICE)
+            .field(Choice, "decision", "approve")
+            .says(NOTICE)
+            .field(Text, "opinion", "同意"),
+        form("/ops/applications/{id}/certify", "operations")
+            .once()
+            .on("/ops/applications/1")
+            .field(Text, "note", "材料齐全")
+            .optional(),
+        form("/ops/applications/{id}/refuse", "operations")
+            .once()
+            .on("/ops/applications/2")
+            .reasoned("code_invalid"),
+        form("/ops/participants/{id}/suspend", "operations")
+            .once()
+            .on("/ops/participants/n6")
+            .reasoned("abuse"),
+        form("/ops/participants/{id}/cancel", "operations").lost(BUTTON),
+        form("/ops/participants/{id}/restore", "operations")
+            .once()
+            .about("n5")
+            .on("/ops/participants/n5")
+            .field(Text, "note", "材料已补齐")
+            .optional(),
+        form("/ops/ledger/audit", "auditor").lost(BUTTON),
+    ]
+}
