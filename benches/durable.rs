@@ -281,6 +281,8 @@ impl Workload {
             Side::Buy {
                 target,
                 min_fill: None,
+                flexible: None,
+                buy_in: false,
             },
             1,
             cents,

@@ -316,6 +316,8 @@ fn bid(client_id: &str, instrument: InstrumentId, cents: i64, hours: (i64, i64))
     let side = Side::Buy {
         target,
         min_fill: None,
+        flexible: None,
+        buy_in: false,
     };
     order(BUYER, client_id, side, 1, cents, hours)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use market::{Fees, Money, Rules, ServiceLevel};
+use market::{Bands, CreditStep, Fees, HandBack, Limits, Mode, Money, Resale, Rules, ServiceLevel};
 use serde::{Deserialize, Deserializer, de};
 
 /// The standard rule set, with what each key means.
@@ -62,6 +62,15 @@ pub fn load(source: Option<&str>) -> Result<Rules, RulesError> {
     }
 }
 
+/// A rule set from JSON with the keys of a file. Whether it can hold is for the market to say.
+///
+/// # Errors
+/// Which key is missing, unknown or of a wrong type.
+pub fn from_json(value: serde_json::Value) -> Result<Rules, String> {
+    let rules: File = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    Ok(rules.into())
+}
+
 /// A rule set from the text of a file.
 fn read(file: &str, text: &str) -> Result<Rules, RulesError> {
     let rules: File = toml::from_str(text).map_err(|source| RulesError::Malformed {
@@ -73,18 +82,7 @@ fn read(file: &str, text: &str) -> Result<Rules, RulesError> {
             file: file.to_owned(),
         });
     }
-    let rules = Rules {
-        version: rules.version,
-        seller_fee: Fees {
-            flat: rules.seller_fee.flat,
-            maker_bps: rules.seller_fee.maker_bps,
-            taker_bps: rules.seller_fee.taker_bps,
-        },
-        bond_bps: rules.bond_bps,
-        claim_window_hours: rules.claim_window_hours,
-        reading_deadline_hours: Some(rules.reading_deadline_hours),
-        service_levels: rules.service_levels,
-    };
+    let rules = Rules::from(rules);
     rules.checked().map_err(|source| RulesError::OutOfRange {
         file: file.to_owned(),
         source,
@@ -100,7 +98,89 @@ struct File {
     claim_window_hours: i64,
     reading_deadline_hours: i64,
     seller_fee: FeesInFile,
-    service_levels: BTreeMap<String, ServiceLevel>,
+    buyer_fee: FeesInFile,
+    resale: Resale,
+    hand_back: HandBack,
+    mode: Mode,
+    gate_minutes: i64,
+    current_hour: bool,
+    bands: BandsInFile,
+    limits: Limits,
+    service_levels: BTreeMap<String, LevelInFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BandsInFile {
+    width_bps: i64,
+    lowest: Decimal,
+    highest: Decimal,
+    references: BTreeMap<String, Decimal>,
+}
+
+/// An amount in yuan as a decimal text.
+#[derive(Deserialize)]
+struct Decimal(#[serde(deserialize_with = "decimal_text")] Money);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LevelInFile {
+    availability_bps: i64,
+    penalty_bps: i64,
+    credits: Vec<CreditStep>,
+}
+
+impl From<LevelInFile> for ServiceLevel {
+    fn from(level: LevelInFile) -> Self {
+        Self {
+            availability_bps: level.availability_bps,
+            penalty_bps: level.penalty_bps,
+            credits: level.credits,
+        }
+    }
+}
+
+impl From<File> for Rules {
+    fn from(rules: File) -> Self {
+        Self {
+            version: rules.version,
+            seller_fee: Fees {
+                flat: rules.seller_fee.flat,
+                maker_bps: rules.seller_fee.maker_bps,
+                taker_bps: rules.seller_fee.taker_bps,
+            },
+            buyer_fee: Fees {
+                flat: rules.buyer_fee.flat,
+                maker_bps: rules.buyer_fee.maker_bps,
+                taker_bps: rules.buyer_fee.taker_bps,
+            },
+            bond_bps: rules.bond_bps,
+            claim_window_hours: rules.claim_window_hours,
+            reading_deadline_hours: Some(rules.reading_deadline_hours),
+            resale: rules.resale,
+            hand_back: rules.hand_back,
+            mode: rules.mode,
+            gate_minutes: rules.gate_minutes,
+            current_hour: rules.current_hour,
+            bands: Bands {
+                width_bps: rules.bands.width_bps,
+                lowest: rules.bands.lowest.0,
+                highest: rules.bands.highest.0,
+                references: rules
+                    .bands
+                    .references
+                    .into_iter()
+                    .map(|(grade, price)| (grade, price.0))
+                    .collect(),
+            },
+            limits: rules.limits,
+            service_levels: rules
+                .service_levels
+                .into_iter()
+                .map(|(name, level)| (name, level.into()))
+                .collect(),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -158,9 +238,23 @@ mod tests {
                 "seller_fee.flat must not be negative",
             ),
             ("\"0.0000\"", "\"0.00001\"", "more than four decimals"),
-            ("\"0.0000\"", "0.5", "flat"),
-            ("hours = 24", "hours = 73", "reading_deadline_hours"),
-            ("hours = 24", "hours = -1", "reading_deadline_hours"),
+            ("flat = \"0.0000\"", "flat = 0.5", "flat"),
+            (
+                "gate_minutes = 0\ncurrent_hour = false",
+                "gate_minutes = 5\ncurrent_hour = true",
+                "current_hour needs",
+            ),
+            ("mode = \"continuous\"", "mode = \"auction\"", "auction"),
+            (
+                "line_hours = 24",
+                "line_hours = 73",
+                "reading_deadline_hours",
+            ),
+            (
+                "line_hours = 24",
+                "line_hours = -1",
+                "reading_deadline_hours",
+            ),
             ("version = 1", "version = 0", "version must be 1 or more"),
             (
                 "credit_bps = 1000",

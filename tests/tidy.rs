@@ -43,7 +43,7 @@ const AREA_FILES: [&str; 8] = [
 ];
 
 /// Tables that only the sequencer writes.
-const MARKET_TABLES: [&str; 13] = [
+const MARKET_TABLES: [&str; 16] = [
     "engine",
     "commands",
     "instruments",
@@ -56,6 +56,9 @@ const MARKET_TABLES: [&str; 13] = [
     "journal_entries",
     "postings",
     "balances",
+    "rule_sets",
+    "halts",
+    "related",
     "outbox",
 ];
 

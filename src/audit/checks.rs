@@ -44,7 +44,11 @@ const CHECKS: [(&str, &str); 18] = [
         "what is in escrow is what leases have there",
         "SELECT format('participant %s: escrow %s, leases have %s', participant, b.amount, l.amount)
            FROM (SELECT participant, amount FROM balances WHERE kind = 'escrow') b
-           FULL JOIN (SELECT holder AS participant, sum(escrow) AS amount FROM leases GROUP BY 1) l
+           FULL JOIN (SELECT participant, sum(amount) AS amount
+                        FROM (SELECT holder AS participant, escrow + fee_escrow AS amount FROM leases
+                              UNION ALL
+                              SELECT e.key::bigint, e.value::bigint
+                                FROM leases, jsonb_each_text(left_by) e) a GROUP BY 1) l
           USING (participant)
           WHERE coalesce(b.amount, 0) <> coalesce(l.amount, 0)",
     ),
@@ -62,9 +66,9 @@ const CHECKS: [(&str, &str); 18] = [
                        s.amount)
            FROM (SELECT participant, amount FROM balances WHERE kind = 'payable') b
            FULL JOIN (SELECT participant, sum(amount) AS amount
-                        FROM (SELECT l.provider AS participant, s.payable_until AS until,
-                                     s.paid AS amount
-                                FROM settlements s JOIN leases l ON l.id = s.lease
+                        FROM (SELECT e.participant, s.payable_until AS until, e.amount
+                                FROM settlement_earnings e
+                                JOIN settlements s USING (lease, hour_at)
                               UNION ALL
                               SELECT d.provider, to_timestamp(p.key::bigint / 1000000),
                                      -p.value::bigint
@@ -76,38 +80,52 @@ const CHECKS: [(&str, &str); 18] = [
     (
         "each settled hour shares out exactly its price, less what a ruling awarded of it",
         "SELECT format('lease %s, hour %s: %s and %s awarded of %s', s.lease, s.hour_at,
-                       s.paid + s.refunded + s.fee, e.amount, t.price * t.units)
-           FROM settlements s JOIN trades t ON t.id = s.lease
+                       s.paid + s.refunded + s.fee, e.amount, t.price * u.units)
+           FROM settlements s JOIN trades t ON t.id = s.lease JOIN leases l ON l.id = s.lease
+           CROSS JOIN LATERAL (SELECT coalesce(s.units, t.units) AS units) u
            LEFT JOIN (SELECT d.lease, to_timestamp(p.key::bigint * 3600) AS hour_at,
                              sum(p.value::bigint) AS amount
                         FROM disputes d, jsonb_each_text(d.parts -> 'escrow') p GROUP BY 1, 2) e
           USING (lease, hour_at)
-          WHERE s.paid + s.refunded + s.fee + coalesce(e.amount, 0) <> t.price * t.units
-             OR s.unit_minutes > 60 * t.units
+          WHERE (s.paid + s.refunded + s.fee + coalesce(e.amount, 0) <> t.price * u.units
+                 AND l.parent IS NULL AND l.buyer_fee_bps = 0 AND l.buyer_fee_flat = 0
+                 AND l.late_minutes = 0)
+             OR (s.paid + s.refunded + s.fee + coalesce(e.amount, 0) < t.price * u.units
+                 AND l.late_minutes = 0)
+             OR s.unit_minutes > 60 * u.units
              OR s.hour_at < t.start_at OR s.hour_at >= t.end_at
              OR date_trunc('hour', s.hour_at) <> s.hour_at",
     ),
     (
         "each lease's escrow is the price of its hours that are not settled, less what disputes \
          keep of it, and nothing once it has ended",
-        "SELECT format('lease %s: escrow %s, %s hours settled, %s kept by disputes', l.id, l.escrow,
-                       count(s.lease), e.amount)
-           FROM leases l JOIN trades t USING (id) LEFT JOIN settlements s ON s.lease = l.id
+        "SELECT format('lease %s: escrow %s, %s due, %s kept by disputes', l.id, l.escrow, h.due,
+                       e.amount)
+           FROM leases l JOIN trades t USING (id)
+           CROSS JOIN LATERAL (
+                SELECT coalesce(sum(div(t.price::numeric * u.held
+                                          * (60 - CASE u.nth WHEN 1 THEN l.late_minutes ELSE 0 END),
+                                        60)) FILTER (WHERE s.lease IS NULL), 0) AS due,
+                       count(*) FILTER (WHERE s.lease IS NULL AND u.held > 0) AS unsettled,
+                       coalesce(sum(s.unit_minutes), 0) AS delivered,
+                       coalesce(sum(s.fee - s.buyer_fee), 0) AS fee,
+                       coalesce(sum(s.buyer_fee), 0) AS buyer_fee,
+                       coalesce(sum(s.paid + s.fee - s.buyer_fee), 0) AS earned
+                  FROM unnest(coalesce(l.held, array_fill(t.units, ARRAY[
+                           extract(epoch FROM t.end_at - t.start_at)::int / 3600])))
+                       WITH ORDINALITY AS u (held, nth)
+                  LEFT JOIN settlements s
+                    ON s.lease = l.id AND s.hour_at = t.start_at + (u.nth - 1) * interval '1 hour') h
            LEFT JOIN (SELECT d.lease, sum(p.value::bigint) AS amount
                         FROM disputes d, jsonb_each_text(d.parts -> 'escrow') p
                        WHERE NOT EXISTS (SELECT FROM settlements s
                                           WHERE s.lease = d.lease
                                             AND s.hour_at = to_timestamp(p.key::bigint * 3600))
                        GROUP BY 1) e ON e.lease = l.id
-          GROUP BY l.id, t.id, e.amount
-         HAVING l.escrow <> t.price * t.units
-                  * (extract(epoch FROM t.end_at - t.start_at)::bigint / 3600 - count(s.lease))
-                  - coalesce(e.amount, 0)
-             OR l.ended <> (extract(epoch FROM t.end_at - t.start_at)::bigint / 3600
-                              = count(s.lease))
-             OR l.delivered <> coalesce(sum(s.unit_minutes), 0)
-             OR l.fee <> coalesce(sum(s.fee), 0)
-             OR l.earned <> coalesce(sum(s.paid + s.fee), 0)",
+          WHERE l.escrow <> h.due - coalesce(e.amount, 0)
+             OR l.ended <> (h.unsettled = 0)
+             OR l.delivered <> h.delivered OR l.fee <> h.fee OR l.buyer_fee <> h.buyer_fee
+             OR (l.parent IS NULL AND l.earned <> h.earned)",
     ),
     (
         "what is frozen by disputes is what open ones have frozen",
@@ -138,10 +156,15 @@ const CHECKS: [(&str, &str); 18] = [
     (
         "in no hour are more units of a pool leased than it has",
         "SELECT format('pool %s has %s units, %s are leased from %s', pool, p.units, leased, at)
-           FROM (SELECT pool, at, sum(sum(change)) OVER (PARTITION BY pool ORDER BY at) AS leased
-                   FROM (SELECT pool, start_at AS at, units AS change FROM trades
-                         UNION ALL SELECT pool, end_at, -units FROM trades) c
-                  GROUP BY pool, at) l
+           FROM (SELECT t.pool, t.start_at + (u.nth - 1) * interval '1 hour' AS at,
+                        sum(u.held) AS leased
+                   FROM leases l JOIN trades t USING (id)
+                  CROSS JOIN LATERAL unnest(coalesce(l.held, array_fill(t.units, ARRAY[
+                            extract(epoch FROM t.end_at - t.start_at)::int / 3600])))
+                        WITH ORDINALITY AS u (held, nth)
+                  WHERE l.failed_from IS NULL
+                     OR t.start_at + (u.nth - 1) * interval '1 hour' < l.failed_from
+                  GROUP BY 1, 2) l
            JOIN pools p ON p.id = l.pool
           WHERE leased > p.units",
     ),
@@ -152,24 +175,33 @@ const CHECKS: [(&str, &str); 18] = [
            JOIN pools p ON p.id = t.pool
           WHERE b.side <> 'buy' OR s.side <> 'sell' OR s.pool <> t.pool
              OR b.participant = s.participant
-             OR t.start_at <> b.start_at OR t.end_at <> b.end_at
+             OR t.start_at < b.start_at OR t.end_at > b.end_at
+             OR (b.duration IS NULL AND (t.start_at <> b.start_at OR t.end_at <> b.end_at))
              OR t.start_at < s.start_at OR t.end_at > s.end_at
              OR t.start_at < p.start_at OR t.end_at > p.end_at
              OR NOT (p.instrument = ANY (b.instruments))",
     ),
     (
         "each bid has traded what its trades say",
-        "SELECT format('order %s has traded %s, trades say %s', o.id, o.filled, sum(t.units))
+        "SELECT format('order %s has traded %s, trades say %s unit-hours', o.id, o.filled,
+                       sum(t.units * extract(epoch FROM t.end_at - t.start_at)::bigint / 3600))
            FROM orders o LEFT JOIN trades t ON t.buy = o.id
           WHERE o.side = 'buy' GROUP BY o.id
-         HAVING o.filled <> coalesce(sum(t.units), 0)",
+         HAVING o.filled
+                  * coalesce(o.duration,
+                             extract(epoch FROM o.end_at - o.start_at)::bigint / 3600)
+             <> coalesce(sum(t.units * extract(epoch FROM t.end_at - t.start_at)::bigint / 3600),
+                         0)",
     ),
     (
         "each trade has made one lease, between its orders' participants",
         "SELECT format('trade %s', t.id)
            FROM trades t JOIN orders b ON b.id = t.buy JOIN orders s ON s.id = t.sell
-           LEFT JOIN leases l ON l.id = t.id
-          WHERE l.id IS NULL OR l.holder <> b.participant OR l.provider <> s.participant",
+           JOIN pools p ON p.id = t.pool
+           LEFT JOIN leases l ON l.id = t.id LEFT JOIN leases r ON r.id = s.resold
+          WHERE l.id IS NULL OR l.holder <> b.participant OR l.provider <> p.participant
+             OR l.parent IS DISTINCT FROM s.resold
+             OR s.participant <> coalesce(r.holder, p.participant)",
     ),
     (
         "commands and entries are numbered without a gap",

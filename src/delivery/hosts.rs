@@ -59,7 +59,8 @@ pub fn unit_minutes(seed: u64, hosts: &[Host], lot: i64, lease: &Lease, hour: Ho
     let mut random = ChaCha12Rng::seed_from_u64(seed);
     random.set_stream(u64::from_ne_bytes(lease.id.0.to_ne_bytes()));
     let first = random.random_range(0..(all / lot).max(1)) * lot;
-    let held = lease.units.min(all);
+    let units = lease.held_in(hour);
+    let held = units.min(all);
     let mut minutes = 0;
     let mut begins = 0;
     for host in hosts {
@@ -71,7 +72,8 @@ pub fn unit_minutes(seed: u64, hosts: &[Host], lot: i64, lease: &Lease, hour: Ho
         begins += host.units;
     }
     // What no host has, since one is still to be registered, runs all the same.
-    minutes + (lease.units - all).max(0) * HOUR_MINUTES
+    let ran = minutes + (units - all).max(0) * HOUR_MINUTES;
+    ran.min(lease.hour_minutes(hour))
 }
 
 fn overlap(stretch: &std::ops::Range<i64>, from: i64, to: i64) -> i64 {
@@ -147,6 +149,8 @@ mod tests {
             let bid = Side::Buy {
                 target: Target::Pool(PoolId(1)),
                 min_fill: None,
+                flexible: None,
+                buy_in: false,
             };
             commands.push(order(2, format!("bid{number}"), bid, *units));
         }

@@ -143,10 +143,8 @@ impl Watch {
             let instrument = pool.and_then(|pool| market.instrument(pool.instrument));
             let lot = instrument.map_or(1, |instrument| instrument.listed.lot);
             lease
-                .period
-                .each()
+                .unsettled()
                 .take_while(move |hour| hour.ends() <= now)
-                .filter(|hour| !lease.is_settled(*hour))
                 .map(move |hour| Overdue {
                     lease: lease.clone(),
                     lot,
@@ -281,6 +279,8 @@ mod tests {
         let bid = || Side::Buy {
             target: Target::Pool(PoolId(1)),
             min_fill: None,
+            flexible: None,
+            buy_in: false,
         };
         for command in [
             Command::ListInstrument(ListInstrument {

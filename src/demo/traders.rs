@@ -387,6 +387,8 @@ fn order(participant: ParticipantId, name: String, terms: Terms) -> PlaceOrder {
         side: Side::Buy {
             target: terms.target,
             min_fill: terms.min_fill,
+            flexible: None,
+            buy_in: false,
         },
         units: terms.units,
         price: terms.price,

@@ -191,11 +191,16 @@ fn touch(published: &mut Published, market: &Market, command: &Command, event: &
                 published.instruments.insert(listed.instrument);
             }
         }
-        EventKind::Leased { lease, .. } => {
+        EventKind::Leased { lease, parent, .. } => {
             published.leases.insert(*lease);
+            if let Some(parent) = parent {
+                touch_lease(published, market, *parent);
+            }
         }
         EventKind::Settled(market::Settled { lease, .. })
         | EventKind::Credited { lease, .. }
+        | EventKind::HandedBack { lease, .. }
+        | EventKind::Defaulted { lease, .. }
         | EventKind::Disputed { lease, .. } => touch_lease(published, market, *lease),
         EventKind::Ruled { dispute, .. } => {
             if let Some(dispute) = market.dispute(*dispute) {
@@ -209,7 +214,11 @@ fn touch(published: &mut Published, market: &Market, command: &Command, event: &
                 .map(|posting| posting.account.participant);
             published.participants.extend(accounts);
         }
-        EventKind::Rejected(_) => {}
+        EventKind::Halted { instrument, .. } => {
+            published.instruments.insert(*instrument);
+        }
+        EventKind::Related { participants } => published.participants.extend(participants),
+        EventKind::Rejected(_) | EventKind::RulesSet { .. } => {}
     }
 }
 

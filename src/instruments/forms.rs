@@ -261,6 +261,8 @@ impl Terms {
             side: Side::Buy {
                 target: Target::Instruments(vec![instrument]),
                 min_fill: self.min_fill,
+                flexible: None,
+                buy_in: false,
             },
             units: self.units,
             price: self.price,

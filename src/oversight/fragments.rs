@@ -98,13 +98,12 @@ pub(super) fn missed(market: &Market, now: Timestamp) -> (usize, Vec<Missed>) {
         .open_leases()
         .filter_map(|lease| {
             let since = lease.first_unsettled().filter(|hour| over(*hour))?;
-            let hours = lease.period.each().skip_while(|hour| *hour < since);
-            let hours = hours.take_while(|hour| over(*hour));
+            let hours = lease.unsettled().take_while(|hour| over(*hour));
             Some(Missed {
                 lease: lease.id,
                 provider: lease.provider,
                 since,
-                hours: hours.filter(|hour| !lease.is_settled(*hour)).count(),
+                hours: hours.count(),
                 deadline: deadline_hours.map(|hours| since.ends().plus_hours(hours)),
             })
         })

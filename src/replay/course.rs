@@ -417,6 +417,8 @@ fn order_of(bid: &Bid) -> PlaceOrder {
         side: Side::Buy {
             target: Target::Instruments(bid.instruments.clone()),
             min_fill: bid.min_fill,
+            flexible: None,
+            buy_in: false,
         },
         units: bid.units,
         price: bid.price,

@@ -181,6 +181,11 @@ impl Fates {
                 | EventKind::PoolOpened { .. }
                 | EventKind::Disputed { .. }
                 | EventKind::Ruled { .. }
+                | EventKind::HandedBack { .. }
+                | EventKind::RulesSet { .. }
+                | EventKind::Halted { .. }
+                | EventKind::Related { .. }
+                | EventKind::Defaulted { .. }
                 | EventKind::Posted(_) => {}
             }
         }
@@ -266,6 +271,7 @@ impl Fates {
         let Side::Buy {
             target: Target::Instruments(instruments),
             min_fill,
+            ..
         } = &placed.side
         else {
             return false;

@@ -102,6 +102,8 @@ fn terms<'a>(course: &Course, fate: &'a Fate) -> Terms<'a> {
             ..
         }
         | Side::Sell { pool, .. } => instrument_of(course, *pool).into_iter().collect(),
+        // Nobody in a trace sells a lease on.
+        Side::Resell { .. } => Vec::new(),
     };
     let closed = fate.done.map_or(Timestamp(i64::MAX), |(when, _)| when);
     let untils = fate.prices.iter().skip(1).map(|(when, _)| *when);
@@ -204,6 +206,7 @@ fn line<'a>(
             line.min_hours = Some(*min_hours);
             line.weekly = weekly.clone().map(String::from);
         }
+        Side::Resell { .. } => {}
     }
     line
 }
@@ -237,6 +240,8 @@ mod tests {
             Side::Buy {
                 target: Target::Instruments(vec![InstrumentId(1)]),
                 min_fill: None,
+                flexible: None,
+                buy_in: false,
             }
         } else {
             Side::Sell {

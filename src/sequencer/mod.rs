@@ -10,7 +10,7 @@
 //! | drain up to `batch` commands | [`engine`] | |
 //! | apply each; its events | `market` | |
 //! | work out the rows | [`rows`], [`tables`] | |
-//! | `BEGIN`, advance the engine's row (fencing), at most 14 array statements | [`commit`] | 1 round trip |
+//! | `BEGIN`, advance the engine's row (fencing), at most 17 array statements | [`commit`] | 1 round trip |
 //! | `COMMIT` | [`commit`] | 1 round trip |
 //! | publish to the feed, answer | [`engine`] | |
 //!

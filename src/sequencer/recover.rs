@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use market::{
-    Account, AccountKind, Command, Dispute, DisputeId, DoneWhy, InstrumentId, KnownOrder,
+    Account, AccountKind, Command, Counted, Dispute, DisputeId, DoneWhy, InstrumentId, KnownOrder,
     KnownPool, Lease, LeaseId, ListInstrument, Market, Money, OpenPool, OrderId, ParticipantId,
     Period, PoolId, Rules, Ruling, Snapshot, Timestamp, TradeId,
 };
@@ -21,7 +21,8 @@ pub(super) async fn load(link: &mut Link, rules: &Rules) -> Result<Market, Start
         .await?
         .ok_or_else(|| contradiction("the engine's row is missing"))?;
     tables.commit().await?;
-    if snapshot.rules != *rules {
+    let mut known = snapshot.rule_sets.iter().map(|(_, rules)| rules);
+    if snapshot.rules != *rules && !known.any(|known| known == rules) {
         let (stored, given) = (snapshot.rules.version, rules.version);
         return Err(StartError::OtherRules { stored, given });
     }
@@ -41,6 +42,10 @@ pub(crate) async fn snapshot(tables: &Transaction<'_>) -> Result<Option<Snapshot
         acceptances: engine.get(1),
         entries: engine.get(2),
         rules: serde_json::from_str(engine.get(3)).map_err(contradiction)?,
+        rule_sets: rule_sets(tables).await?,
+        halts: halts(tables).await?,
+        related: related(tables).await?,
+        counted: counted(tables).await?,
         instruments: instruments(tables).await?,
         pools: pools(tables).await?,
         orders: orders(tables).await?,
@@ -53,6 +58,50 @@ pub(crate) async fn snapshot(tables: &Transaction<'_>) -> Result<Option<Snapshot
 
 fn contradiction(error: impl std::fmt::Display) -> StartError {
     StartError::Tables(error.to_string())
+}
+
+async fn rule_sets(tables: &Transaction<'_>) -> Result<Vec<(Timestamp, Rules)>, StartError> {
+    let sql = "SELECT from_at, rules::text FROM rule_sets ORDER BY from_at";
+    let mut sets = Vec::new();
+    for row in tables.query(sql, &[]).await? {
+        let rules = serde_json::from_str(row.get(1)).map_err(contradiction)?;
+        sets.push((instant(&row, 0), rules));
+    }
+    Ok(sets)
+}
+
+/// The halts that are not over by the last command.
+async fn halts(tables: &Transaction<'_>) -> Result<Vec<(InstrumentId, Timestamp)>, StartError> {
+    let sql = "SELECT instrument, until_at FROM halts WHERE until_at > (SELECT at FROM engine)";
+    let halt = |row: &Row| (InstrumentId(row.get(0)), instant(row, 1));
+    Ok(tables.query(sql, &[]).await?.iter().map(halt).collect())
+}
+
+async fn related(
+    tables: &Transaction<'_>,
+) -> Result<Vec<(ParticipantId, ParticipantId)>, StartError> {
+    let sql = "SELECT participant, lowest FROM related";
+    let related = |row: &Row| (ParticipantId(row.get(0)), ParticipantId(row.get(1)));
+    Ok(tables.query(sql, &[]).await?.iter().map(related).collect())
+}
+
+/// The latest twenty trades of each instrument whose prices count, the earliest first.
+async fn counted(tables: &Transaction<'_>) -> Result<Vec<(InstrumentId, Counted)>, StartError> {
+    let sql = "SELECT instrument, at, price,
+                      units * extract(epoch FROM end_at - start_at)::bigint / 3600
+                 FROM (SELECT t.*, p.instrument,
+                              row_number() OVER (PARTITION BY p.instrument ORDER BY t.id DESC) AS nth
+                         FROM trades t JOIN pools p ON p.id = t.pool WHERE t.counts) t
+                WHERE nth <= 20 ORDER BY id";
+    let counted = |row: &Row| {
+        let counted = Counted {
+            at: instant(row, 1),
+            price: Money(row.get(2)),
+            unit_hours: row.get(3),
+        };
+        (InstrumentId(row.get(0)), counted)
+    };
+    Ok(tables.query(sql, &[]).await?.iter().map(counted).collect())
 }
 
 async fn instruments(tables: &Transaction<'_>) -> Result<Vec<ListInstrument>, StartError> {
@@ -85,8 +134,8 @@ async fn pools(tables: &Transaction<'_>) -> Result<Vec<KnownPool>, StartError> {
 }
 
 async fn orders(tables: &Transaction<'_>) -> Result<Vec<KnownOrder>, StartError> {
-    let sql = "SELECT c.body::text, c.at, o.instruments, o.units, o.price, o.acceptance,
-                      o.accepted_at, o.held, o.done, o.id
+    let sql = "SELECT coalesce(o.terms || '{\"do\": \"place_order\"}', c.body)::text, c.at, o.instruments, o.units, o.price, o.acceptance,
+                      o.accepted_at, o.held, o.done, o.id, o.pool, o.rules, o.late_minutes
                  FROM orders o JOIN commands c ON c.seq = o.command ORDER BY o.id";
     let mut orders = Vec::new();
     for row in tables.query(sql, &[]).await? {
@@ -105,6 +154,9 @@ async fn orders(tables: &Transaction<'_>) -> Result<Vec<KnownOrder>, StartError>
                 .into_iter()
                 .map(InstrumentId)
                 .collect(),
+            pool: row.get::<_, Option<i64>>(10).map(PoolId),
+            rules: row.get(11),
+            late_minutes: row.get(12),
             units: row.get(3),
             price: Money(row.get(4)),
             acceptance: row.get(5),
@@ -126,7 +178,9 @@ fn done_why(code: &str) -> Result<DoneWhy, StartError> {
 async fn leases(tables: &Transaction<'_>) -> Result<Vec<Lease>, StartError> {
     let sql = "SELECT l.id, t.buy, t.sell, l.holder, l.provider, t.pool, t.units, t.start_at,
                       t.end_at, t.price, t.rules, l.fee_bps, l.fee_flat, l.acceptance, l.escrow,
-                      l.bond, l.delivered, l.earned, l.fee, l.credited
+                      l.bond, l.delivered, l.earned, l.fee, l.credited, l.parent, l.held,
+                      l.late_minutes, l.buyer_fee_bps, l.buyer_fee_flat, l.buyer_fee, t.at,
+                      l.failed_from
                  FROM leases l JOIN trades t USING (id) ORDER BY id";
     let mut leases: Vec<Lease> = tables
         .query(sql, &[])
@@ -163,6 +217,14 @@ fn lease(row: &Row) -> Result<Lease, StartError> {
         end: hour(8)?,
     };
     let id: i64 = row.get(0);
+    let hours = usize::try_from(period.hours()).map_err(contradiction)?;
+    let held: Option<Vec<i64>> = row.get(21);
+    let held = held.unwrap_or(vec![row.get(6); hours]);
+    if held.len() != hours {
+        return Err(contradiction(
+            "a lease has units in hours that are not its own",
+        ));
+    }
     Ok(Lease {
         id: LeaseId(id),
         trade: TradeId(id),
@@ -174,17 +236,26 @@ fn lease(row: &Row) -> Result<Lease, StartError> {
         units: row.get(6),
         period,
         price: Money(row.get(9)),
+        parent: row.get::<_, Option<i64>>(20).map(LeaseId),
+        links: Vec::new(),
+        held,
+        late_minutes: row.get(22),
         rules: row.get(10),
         fee_bps: row.get(11),
         fee_flat: Money(row.get(12)),
+        buyer_fee_bps: row.get(23),
+        buyer_fee_flat: Money(row.get(24)),
         acceptance: row.get(13),
+        traded_at: instant(row, 26),
         escrow: Money(row.get(14)),
         bond: Money(row.get(15)),
         delivered: row.get(16),
         earned: Money(row.get(17)),
         fee: Money(row.get(18)),
-        settled: vec![false; usize::try_from(period.hours()).map_err(contradiction)?],
+        buyer_fee: Money(row.get(25)),
+        settled: vec![false; hours],
         credited: Money(row.get(19)),
+        failed_from: row.get::<_, Option<Instant>>(27).map(|at| at.0.hour()),
     })
 }
 
@@ -240,8 +311,8 @@ async fn payable(
     tables: &Transaction<'_>,
 ) -> Result<Vec<(Timestamp, ParticipantId, Money)>, StartError> {
     let sql = "SELECT until, provider, sum(amount)::bigint
-                 FROM (SELECT s.payable_until AS until, l.provider, s.paid AS amount
-                         FROM settlements s JOIN leases l ON l.id = s.lease
+                 FROM (SELECT s.payable_until AS until, e.participant AS provider, e.amount
+                         FROM settlement_earnings e JOIN settlements s USING (lease, hour_at)
                         WHERE s.payable_until > (SELECT at FROM engine)
                        UNION ALL
                        SELECT to_timestamp(p.key::bigint / 1000000), d.provider,

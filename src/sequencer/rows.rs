@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use market::{
-    Command, DisputeId, Entry, Event, EventKind, InstrumentId, LeaseId, Market, OrderId, Posting,
-    Reason, Settled, Side, Timestamp, Trade,
+    Command, DisputeId, Entry, Event, EventKind, InstrumentId, LeaseId, Market, OrderId,
+    ParticipantId, Posting, Reason, Rules, Settled, Side, Timestamp, Trade,
 };
 
 use super::Actor;
@@ -34,6 +34,8 @@ pub(super) struct Rows {
     pub(super) pools: BTreeMap<i64, PoolRow>,
     /// Each with the command that placed it.
     pub(super) new_orders: BTreeMap<OrderId, i64>,
+    /// Those of them whose terms are in their command.
+    pub(super) placed: BTreeSet<OrderId>,
     pub(super) changed_orders: BTreeSet<OrderId>,
     pub(super) done_at: BTreeMap<OrderId, Timestamp>,
     pub(super) trades: Vec<Made<Trade>>,
@@ -45,6 +47,10 @@ pub(super) struct Rows {
     pub(super) rulings: BTreeMap<DisputeId, i64>,
     pub(super) settlements: Vec<Made<Settled>>,
     pub(super) entries: Vec<Made<Entry>>,
+    /// Each with from when it holds and the command that gave it.
+    pub(super) rule_sets: Vec<(Rules, Timestamp, i64)>,
+    pub(super) halts: BTreeMap<InstrumentId, Timestamp>,
+    pub(super) related: BTreeSet<ParticipantId>,
     pub(super) balances: BTreeMap<market::Account, i64>,
     pub(super) news: Vec<serde_json::Value>,
     /// The instant of the last command.
@@ -131,20 +137,26 @@ impl Rows {
                     self.pools.entry(pool.0).or_insert(row).terms.units = terms.units;
                 }
             }
-            EventKind::Accepted { order, .. } => {
-                if matches!(one.command, Command::PlaceOrder(_)) {
+            EventKind::Accepted { order, .. } => match one.command {
+                Command::PlaceOrder(_) => {
+                    self.placed.insert(*order);
                     self.new_orders.insert(*order, command);
-                } else {
+                }
+                Command::Default { .. } => {
+                    self.new_orders.insert(*order, command);
+                }
+                _ => {
                     self.changed_orders.insert(*order);
                 }
-            }
+            },
             EventKind::Traded(trade) => {
                 self.changed_orders.insert(trade.buy);
                 self.tell(event);
                 self.trades.push(one.made(at, *trade));
             }
-            EventKind::Leased { lease, .. } => {
+            EventKind::Leased { lease, parent, .. } => {
                 self.changed_leases.insert(*lease);
+                self.changed_leases.extend(parent);
             }
             EventKind::Done { order, .. } => {
                 self.changed_orders.insert(*order);
@@ -153,7 +165,7 @@ impl Rows {
             }
             EventKind::Settled(settled) => {
                 self.change_lease(market, settled.lease);
-                self.settlements.push(one.made(at, *settled));
+                self.settlements.push(one.made(at, settled.clone()));
             }
             EventKind::Credited { lease, .. } => {
                 self.change_lease(market, *lease);
@@ -172,6 +184,19 @@ impl Rows {
                 }
                 self.tell(event);
             }
+            EventKind::HandedBack { lease, .. } | EventKind::Defaulted { lease, .. } => {
+                self.change_lease(market, *lease);
+                self.tell(event);
+            }
+            EventKind::RulesSet { from, .. } => {
+                if let Command::SetRules { rules, .. } = &one.command {
+                    self.rule_sets.push(((**rules).clone(), *from, command));
+                }
+            }
+            EventKind::Halted { instrument, until } => {
+                self.halts.insert(*instrument, *until);
+            }
+            EventKind::Related { participants } => self.related.extend(participants),
             EventKind::Posted(entry) => {
                 if let Reason::BondRelease(lease) = entry.reason {
                     self.changed_leases.insert(lease);
@@ -194,16 +219,16 @@ impl Rows {
     }
 }
 
-/// An array of ids as PostgreSQL writes it: arrays of arrays of different lengths can't be sent.
-pub(super) fn id_array(ids: &[InstrumentId]) -> String {
-    let ids: Vec<String> = ids.iter().map(|id| id.0.to_string()).collect();
-    format!("{{{}}}", ids.join(","))
+/// An array of numbers as PostgreSQL writes it: arrays of arrays of different lengths can't be sent.
+pub(super) fn number_array(numbers: impl Iterator<Item = i64>) -> String {
+    let numbers: Vec<String> = numbers.map(|number| number.to_string()).collect();
+    format!("{{{}}}", numbers.join(","))
 }
 
 /// The name of a side in the tables.
 pub(super) fn side_code(side: &Side) -> &'static str {
     match side {
         Side::Buy { .. } => "buy",
-        Side::Sell { .. } => "sell",
+        Side::Sell { .. } | Side::Resell { .. } => "sell",
     }
 }

@@ -1,16 +1,18 @@
 //! The array statements of a batch, and the columns that each takes.
 
-use market::{Dispute, DisputeId, Market, OrderId};
+use std::collections::BTreeMap;
+
+use market::{Dispute, DisputeId, Lease, LeaseId, Market, Money, OrderId, ParticipantId};
 use tokio_postgres::types::ToSql;
 
 use super::instant::Instant;
-use super::rows::{Rows, id_array, side_code};
+use super::rows::{Rows, number_array, side_code};
 
 /// The arrays of one statement; none where the batch has no row for it.
 pub(super) type Columns = Vec<Box<dyn ToSql + Sync + Send>>;
 
 /// The statements in the order of `tables`, after the one that advances the engine's row.
-pub(super) const SQL: [&str; 15] = [
+pub(super) const SQL: [&str; 18] = [
     "UPDATE engine SET batch = $3, command = $4, at = $5, acceptances = $6, entries = $7,
             chain = $8 WHERE epoch = $1 AND batch = $2",
     "INSERT INTO commands (seq, batch, at, actor, body, rejected)
@@ -27,37 +29,55 @@ pub(super) const SQL: [&str; 15] = [
                           $5::timestamptz[], $6::timestamptz[], $7::timestamptz[])
          ON CONFLICT (id) DO UPDATE SET units = EXCLUDED.units",
     "INSERT INTO orders (id, command, participant, client_id, side, instruments, pool, units,
-            price, start_at, end_at, acceptance, accepted_at, filled, held, done, done_at)
+            price, start_at, end_at, acceptance, accepted_at, filled, held, done, done_at,
+            duration, resold, rules, late_minutes, terms)
      SELECT id, command, participant, client_id, side::order_side, instruments::bigint[], pool,
-            units, price, start_at, end_at, acceptance, accepted_at, filled, held, done, done_at
+            units, price, start_at, end_at, acceptance, accepted_at, filled, held, done, done_at,
+            duration, resold, rules, late_minutes, terms::jsonb
        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[],
                    $7::bigint[], $8::bigint[], $9::bigint[], $10::timestamptz[],
                    $11::timestamptz[], $12::bigint[], $13::timestamptz[], $14::bigint[],
-                   $15::bigint[], $16::text[], $17::timestamptz[])
+                   $15::bigint[], $16::text[], $17::timestamptz[], $18::bigint[],
+                   $19::bigint[], $20::bigint[], $21::bigint[], $22::text[])
          AS t (id, command, participant, client_id, side, instruments, pool, units, price,
-               start_at, end_at, acceptance, accepted_at, filled, held, done, done_at)",
+               start_at, end_at, acceptance, accepted_at, filled, held, done, done_at,
+               duration, resold, rules, late_minutes, terms)",
     "UPDATE orders o
         SET units = t.units, price = t.price, acceptance = t.acceptance,
             accepted_at = t.accepted_at, filled = t.filled, held = t.held, done = t.done,
-            done_at = t.done_at
+            done_at = t.done_at, rules = t.rules
        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::timestamptz[],
-                   $6::bigint[], $7::bigint[], $8::text[], $9::timestamptz[])
-         AS t (id, units, price, acceptance, accepted_at, filled, held, done, done_at)
+                   $6::bigint[], $7::bigint[], $8::text[], $9::timestamptz[], $10::bigint[])
+         AS t (id, units, price, acceptance, accepted_at, filled, held, done, done_at, rules)
       WHERE o.id = t.id",
     "INSERT INTO trades
-            (id, command, at, buy, sell, maker, price, units, pool, start_at, end_at, rules)
+            (id, command, at, buy, sell, maker, price, units, pool, start_at, end_at, rules,
+             counts)
      SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::bigint[],
                           $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
-                          $10::timestamptz[], $11::timestamptz[], $12::bigint[])",
+                          $10::timestamptz[], $11::timestamptz[], $12::bigint[],
+                          $13::boolean[])",
     "INSERT INTO leases (id, holder, provider, fee_bps, fee_flat, acceptance, escrow, bond,
-            delivered, earned, fee, credited, ended)
-     SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
-                          $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[],
-                          $11::bigint[], $12::bigint[], $13::boolean[])
+            delivered, earned, fee, credited, ended, parent, held, late_minutes, buyer_fee_bps,
+            buyer_fee_flat, buyer_fee, fee_escrow, left_by, failed_from)
+     SELECT id, holder, provider, fee_bps, fee_flat, acceptance, escrow, bond,
+            delivered, earned, fee, credited, ended, parent, held::bigint[], late_minutes,
+            buyer_fee_bps, buyer_fee_flat, buyer_fee, fee_escrow, left_by::jsonb, failed_from
+       FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
+                   $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[],
+                   $11::bigint[], $12::bigint[], $13::boolean[], $14::bigint[], $15::text[],
+                   $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[],
+                   $21::text[], $22::timestamptz[])
+         AS t (id, holder, provider, fee_bps, fee_flat, acceptance, escrow, bond,
+               delivered, earned, fee, credited, ended, parent, held, late_minutes,
+               buyer_fee_bps, buyer_fee_flat, buyer_fee, fee_escrow, left_by,
+               failed_from)
          ON CONFLICT (id) DO UPDATE
         SET escrow = EXCLUDED.escrow, bond = EXCLUDED.bond, delivered = EXCLUDED.delivered,
             earned = EXCLUDED.earned, fee = EXCLUDED.fee, credited = EXCLUDED.credited,
-            ended = EXCLUDED.ended",
+            ended = EXCLUDED.ended, held = EXCLUDED.held, buyer_fee = EXCLUDED.buyer_fee,
+            fee_escrow = EXCLUDED.fee_escrow, left_by = EXCLUDED.left_by,
+            failed_from = EXCLUDED.failed_from",
     // First those that are ruled: a lease has one open dispute at a time.
     "UPDATE disputes d
         SET frozen = t.frozen, parts = t.parts::jsonb, awarded = t.awarded,
@@ -76,10 +96,14 @@ pub(super) const SQL: [&str; 15] = [
          AS t (id, command, lease, claimant, provider, claimed, opened_at, frozen, parts,
                awarded, unfunded, ruled_at, ruling)",
     "INSERT INTO settlements (lease, hour_at, command, at, unit_minutes, paid, refunded, fee,
-            payable_until, entry)
-     SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[], $4::timestamptz[],
-                          $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
-                          $9::timestamptz[], $10::bigint[])",
+            payable_until, entry, units, resellers, buyer_fee)
+     SELECT lease, hour_at, command, at, unit_minutes, paid, refunded, fee, payable_until, entry,
+            units, resellers::jsonb, buyer_fee
+       FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[], $4::timestamptz[],
+                   $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::timestamptz[],
+                   $10::bigint[], $11::bigint[], $12::text[], $13::bigint[])
+         AS t (lease, hour_at, command, at, unit_minutes, paid, refunded, fee, payable_until,
+               entry, units, resellers, buyer_fee)",
     "INSERT INTO journal_entries (id, command, at, reason, subject, hash)
      SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::text[],
                           $5::bigint[], $6::bytea[])",
@@ -91,6 +115,16 @@ pub(super) const SQL: [&str; 15] = [
      SELECT participant, kind::account_kind, amount
        FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS t (participant, kind, amount)
          ON CONFLICT (participant, kind) DO UPDATE SET amount = EXCLUDED.amount",
+    "INSERT INTO rule_sets (version, from_at, rules, command)
+     SELECT version, from_at, rules::jsonb, command
+       FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::bigint[])
+         AS t (version, from_at, rules, command)",
+    "INSERT INTO halts (instrument, until_at)
+     SELECT * FROM unnest($1::bigint[], $2::timestamptz[])
+         ON CONFLICT (instrument) DO UPDATE SET until_at = EXCLUDED.until_at",
+    "INSERT INTO related (participant, lowest)
+     SELECT * FROM unnest($1::bigint[], $2::bigint[])
+         ON CONFLICT (participant) DO UPDATE SET lowest = EXCLUDED.lowest",
     "INSERT INTO outbox (batch, news) VALUES ($1, $2::text::jsonb)",
 ];
 
@@ -118,6 +152,9 @@ pub(super) fn of(market: &Market, rows: &Rows, batch: i64, hashes: Vec<Vec<u8>>)
         entries(rows, hashes),
         postings(rows),
         balances(rows),
+        rule_sets(rows),
+        halts(rows),
+        related(market, rows),
         outbox(rows, batch),
     ]
 }
@@ -183,7 +220,9 @@ fn new_orders(market: &Market, rows: &Rows) -> Columns {
             column(orders, |(order, _)| order.participant().0),
             column(orders, |(order, _)| order.placed.client_id.0.clone()),
             column(orders, |(order, _)| side_code(&order.placed.side)),
-            column(orders, |(order, _)| id_array(&order.instruments)),
+            column(orders, |(order, _)| {
+                number_array(order.instruments.iter().map(|id| id.0))
+            }),
             column(orders, |(order, _)| order.pool().map(|pool| pool.0)),
             column(orders, |(order, _)| order.units),
             column(orders, |(order, _)| order.price.0),
@@ -195,6 +234,17 @@ fn new_orders(market: &Market, rows: &Rows) -> Columns {
             column(orders, |(order, _)| order.held.0),
             column(orders, |(order, _)| order.done.map(market::DoneWhy::code)),
             column(orders, |(order, _)| done_at(rows, order.id)),
+            column(orders, |(order, _)| {
+                order.flexible().map(|flexible| flexible.duration)
+            }),
+            column(orders, |(order, _)| order.resold().map(|lease| lease.0)),
+            column(orders, |(order, _)| order.rules),
+            column(orders, |(order, _)| order.late_minutes),
+            column(orders, |(order, _)| {
+                let placed = &order.placed;
+                let unsaid = !rows.placed.contains(&order.id);
+                unsaid.then(|| serde_json::to_string(placed).expect("terms are plain data"))
+            }),
         ]
     })
 }
@@ -216,6 +266,7 @@ fn changed_orders(market: &Market, rows: &Rows) -> Columns {
             column(orders, |order| order.held.0),
             column(orders, |order| order.done.map(market::DoneWhy::code)),
             column(orders, |order| done_at(rows, order.id)),
+            column(orders, |order| order.rules),
         ]
     })
 }
@@ -238,7 +289,11 @@ fn trades(market: &Market, rows: &Rows) -> Columns {
             column(trades, |made| made.what.pool.0),
             column(trades, |made| Instant(made.what.period.start.begins())),
             column(trades, |made| Instant(made.what.period.end.begins())),
-            column(trades, |_| market.rules().version),
+            column(trades, |made| {
+                let lease = market.lease(LeaseId(made.what.trade.0));
+                lease.expect("each trade has made one lease").rules
+            }),
+            column(trades, |made| made.what.counts),
         ]
     })
 }
@@ -265,8 +320,39 @@ fn leases(market: &Market, rows: &Rows) -> Columns {
             column(leases, |lease| lease.fee.0),
             column(leases, |lease| lease.credited.0),
             column(leases, |lease| lease.is_ended()),
+            column(leases, |lease| lease.parent.map(|parent| parent.0)),
+            column(leases, |lease| held(lease)),
+            column(leases, |lease| lease.late_minutes),
+            column(leases, |lease| lease.buyer_fee_bps),
+            column(leases, |lease| lease.buyer_fee_flat.0),
+            column(leases, |lease| lease.buyer_fee.0),
+            column(leases, |lease| lease.fee_held().0),
+            column(leases, |lease| {
+                amounts(lease.left()).unwrap_or("{}".to_owned())
+            }),
+            column(leases, |lease| {
+                lease.failed_from.map(|hour| Instant(hour.begins()))
+            }),
         ]
     })
+}
+
+/// The units of a lease by hour, where they are not all of its trade's.
+fn held(lease: &Lease) -> Option<String> {
+    let is_less = lease.held.iter().any(|units| *units != lease.units);
+    is_less.then(|| number_array(lease.held.iter().copied()))
+}
+
+/// Amounts by participant as JSON; none where there are none.
+fn amounts(of: impl IntoIterator<Item = (ParticipantId, Money)>) -> Option<String> {
+    let mut amounts: BTreeMap<i64, i64> = BTreeMap::new();
+    for (participant, amount) in of {
+        if amount > Money::ZERO {
+            *amounts.entry(participant.0).or_default() += amount.0;
+        }
+    }
+    let some = !amounts.is_empty();
+    some.then(|| serde_json::to_string(&amounts).expect("amounts are plain data"))
 }
 
 fn new_disputes(market: &Market, rows: &Rows) -> Columns {
@@ -333,6 +419,9 @@ fn settlements(rows: &Rows) -> Columns {
             column(settled, |made| made.what.fee.0),
             column(settled, |made| made.what.payable_until.map(Instant)),
             column(settled, |made| made.what.entry.map(|entry| entry.0)),
+            column(settled, |made| made.what.units),
+            column(settled, |made| amounts(made.what.resellers.iter().copied())),
+            column(settled, |made| made.what.buyer_fee.0),
         ]
     })
 }
@@ -378,6 +467,39 @@ fn balances(rows: &Rows) -> Columns {
             column(balances, |(account, _)| account.participant.0),
             column(balances, |(account, _)| account.kind.code()),
             column(balances, |(_, amount)| **amount),
+        ]
+    })
+}
+
+fn rule_sets(rows: &Rows) -> Columns {
+    unless_empty(&rows.rule_sets, |given| {
+        vec![
+            column(given, |(rules, ..)| rules.version),
+            column(given, |(_, from, _)| Instant(*from)),
+            column(given, |(rules, ..)| {
+                serde_json::to_string(rules).expect("rules are plain data")
+            }),
+            column(given, |(.., command)| *command),
+        ]
+    })
+}
+
+fn halts(rows: &Rows) -> Columns {
+    let halts: Vec<_> = rows.halts.iter().collect();
+    unless_empty(&halts, |halts| {
+        vec![
+            column(halts, |(instrument, _)| instrument.0),
+            column(halts, |(_, until)| Instant(**until)),
+        ]
+    })
+}
+
+fn related(market: &Market, rows: &Rows) -> Columns {
+    let related: Vec<_> = rows.related.iter().collect();
+    unless_empty(&related, |related| {
+        vec![
+            column(related, |participant| participant.0),
+            column(related, |participant| market.group(**participant).0),
         ]
     })
 }

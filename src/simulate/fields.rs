@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use market::{Money, Timestamp};
+use market::{Money, Rules, Timestamp};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::instant;
+use crate::rules;
 
 /// The fields of one line that have not been asked for yet.
 #[derive(Debug)]
@@ -86,6 +87,20 @@ impl Fields {
             let texts = value.as_array()?.iter();
             texts.map(|text| text.as_str().map(str::to_owned)).collect()
         })
+    }
+
+    /// A list of texts.
+    pub(super) fn texts(&mut self, name: &str) -> Result<Vec<String>, String> {
+        required(name, self.texts_or_none(name)?)
+    }
+
+    /// A rule set, with the keys of a file of rules.
+    pub(super) fn rules(&mut self, name: &str) -> Result<Rules, String> {
+        let value = self.take(name, "an object", |value| {
+            value.is_object().then(|| value.clone())
+        })?;
+        let value = required(name, value)?;
+        rules::from_json(value).map_err(|error| format!("field {name:?}: {error}"))
     }
 
     /// A whole number of 64 bits, if it is there.

@@ -1,6 +1,6 @@
 //! One line in: what is asked, as it was written, with names and not yet numbers.
 
-use market::{Delivered, Money, TimeInForce, Timestamp, Weekly};
+use market::{Delivered, Flexible, Money, Rules, TimeInForce, Timestamp, Weekly};
 
 use super::fields::Fields;
 
@@ -38,6 +38,10 @@ pub(super) enum Verb {
         id: String,
         org: Option<String>,
     },
+    CancelAll {
+        org: String,
+        symbol: Option<String>,
+    },
     Replace {
         id: String,
         org: Option<String>,
@@ -57,6 +61,26 @@ pub(super) enum Verb {
     Ruling {
         dispute: String,
         award: Money,
+    },
+    HandBack {
+        org: String,
+        lease: String,
+        start: Timestamp,
+        end: Timestamp,
+    },
+    Default {
+        lease: String,
+    },
+    Rules {
+        rules: Box<Rules>,
+        from: Timestamp,
+    },
+    Halt {
+        symbol: String,
+        until: Timestamp,
+    },
+    Related {
+        orgs: Vec<String>,
     },
     Balance {
         org: String,
@@ -93,14 +117,19 @@ pub(super) enum SideLine {
     Buy {
         target: TargetLine,
         min_fill: Option<i64>,
+        flexible: Option<Flexible>,
+        buy_in: bool,
     },
     Sell {
         pool: String,
         min_hours: i64,
         weekly: Option<Weekly>,
     },
-    /// It asks for something that is not built yet.
-    Unbuilt,
+    Resell {
+        lease: String,
+        min_hours: i64,
+        weekly: Option<Weekly>,
+    },
 }
 
 /// What a bid can be filled from.
@@ -111,7 +140,7 @@ pub(super) enum TargetLine {
 }
 
 /// Verbs that later versions will know.
-const LATER: [&str; 5] = ["default", "withdraw", "halt", "related", "hand_back"];
+const LATER: [&str; 1] = ["withdraw"];
 
 /// Reads one line.
 ///
@@ -143,6 +172,10 @@ pub(super) fn read(text: &str) -> Result<Line, String> {
             id: fields.text("id")?,
             org: fields.text_or_none("org")?,
         },
+        "cancel_all" => Verb::CancelAll {
+            org: fields.text("org")?,
+            symbol: fields.text_or_none("symbol")?,
+        },
         "replace" => replace(&mut fields)?,
         "deliver" => Verb::Deliver {
             lease: fields.text("lease")?,
@@ -157,6 +190,23 @@ pub(super) fn read(text: &str) -> Result<Line, String> {
         "ruling" => Verb::Ruling {
             dispute: fields.text("dispute")?,
             award: fields.money("award")?,
+        },
+        "hand_back" => Verb::HandBack {
+            org: fields.text("org")?,
+            lease: fields.text("lease")?,
+            start: fields.instant("start")?,
+            end: fields.instant("end")?,
+        },
+        "default" => Verb::Default {
+            lease: fields.text("lease")?,
+        },
+        "rules" => Verb::Rules {
+            rules: Box::new(fields.rules("rules")?),
+            from: fields.instant("from")?,
+        },
+        "halt" => halt(&mut fields, at)?,
+        "related" => Verb::Related {
+            orgs: fields.texts("orgs")?,
         },
         "balance" => Verb::Balance {
             org: fields.text("org")?,
@@ -206,14 +256,22 @@ fn buy(fields: &mut Fields) -> Result<SideLine, String> {
         _ => return Err("a bid names either \"symbols\" or \"pool\"".to_owned()),
     };
     let min_fill = fields.whole_or_none("min_fill")?;
-    let flexible = fields.whole_or_none("duration")?.is_some();
-    let runs = fields.whole_or_none("min_run")?.unwrap_or(1) != 1;
+    let duration = fields.whole_or_none("duration")?;
+    let min_run = fields.whole_or_none("min_run")?.unwrap_or(1);
     let splittable = fields.flag("splittable")?;
-    let buy_in = fields.flag("buy_in")?;
-    if flexible || runs || splittable || buy_in {
-        return Ok(SideLine::Unbuilt);
-    }
-    Ok(SideLine::Buy { target, min_fill })
+    let is_flexible = duration.is_some() || min_run != 1 || splittable;
+    // Runs of nothing in particular are for the market to refuse.
+    let flexible = is_flexible.then(|| Flexible {
+        duration: duration.unwrap_or(0),
+        splittable,
+        min_run,
+    });
+    Ok(SideLine::Buy {
+        target,
+        min_fill,
+        flexible,
+        buy_in: fields.flag("buy_in")?,
+    })
 }
 
 fn sell(fields: &mut Fields) -> Result<SideLine, String> {
@@ -231,7 +289,11 @@ fn sell(fields: &mut Fields) -> Result<SideLine, String> {
             min_hours,
             weekly,
         }),
-        (None, Some(_)) => Ok(SideLine::Unbuilt),
+        (None, Some(lease)) => Ok(SideLine::Resell {
+            lease,
+            min_hours,
+            weekly,
+        }),
         _ => Err("an ask names either \"pool\" or \"lease\"".to_owned()),
     }
 }
@@ -265,6 +327,15 @@ fn replace(fields: &mut Fields) -> Result<Verb, String> {
         org,
         units,
         price,
+    })
+}
+
+/// A halt for so many minutes.
+fn halt(fields: &mut Fields, at: Timestamp) -> Result<Verb, String> {
+    let micros = fields.whole("minutes")?.saturating_mul(60_000_000);
+    Ok(Verb::Halt {
+        symbol: fields.text("symbol")?,
+        until: Timestamp(at.0.saturating_add(micros)),
     })
 }
 

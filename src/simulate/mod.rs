@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read as _, Write};
 
 use market::{
-    ClientId, Command, Delivered, ListInstrument, Market, Money, OpenPool, ParticipantId, Period,
-    PlaceOrder, Rejection, Rules, Side, Target, Timestamp,
+    ClientId, Command, Delivered, LeaseId, ListInstrument, Market, Money, OpenPool, ParticipantId,
+    Period, PlaceOrder, Rejection, Rules, Side, Target, Timestamp,
 };
 
 use self::line::{Line, OrderLine, SideLine, TargetLine, Verb};
@@ -155,6 +155,14 @@ impl<W: Write> Simulation<W> {
                     client_id,
                 })
             }
+            Verb::CancelAll { org, symbol } => {
+                let instrument = symbol.map(|symbol| self.names.instrument(&symbol));
+                let command = Command::CancelAll {
+                    participant: self.names.participant(&org),
+                    instrument,
+                };
+                self.apply(at, &command, Some(org))
+            }
             Verb::Replace {
                 id,
                 org,
@@ -174,6 +182,40 @@ impl<W: Write> Simulation<W> {
                 delivered,
             } => self.deliver(at, lease, hour, delivered),
             Verb::Dispute { org, lease, amount } => self.dispute(at, &org, lease, amount),
+            Verb::HandBack {
+                org,
+                lease,
+                start,
+                end,
+            } => {
+                let command = Command::HandBack {
+                    participant: self.names.participant(&org),
+                    lease: lease_number(&lease),
+                    start,
+                    end,
+                };
+                self.apply(at, &command, Some(lease))
+            }
+            Verb::Default { lease } => {
+                let command = Command::Default {
+                    lease: lease_number(&lease),
+                };
+                self.apply(at, &command, Some(lease))
+            }
+            Verb::Rules { rules, from } => {
+                let command = Command::SetRules { rules, from };
+                self.apply(at, &command, None)
+            }
+            Verb::Halt { symbol, until } => {
+                let instrument = self.names.instrument(&symbol);
+                let command = Command::Halt { instrument, until };
+                self.apply(at, &command, Some(symbol))
+            }
+            Verb::Related { orgs } => {
+                let participants = orgs.iter().map(|org| self.names.participant(org));
+                let participants = participants.collect();
+                self.apply(at, &Command::Relate { participants }, None)
+            }
             Verb::Ruling { dispute, award } => self.ruling(at, dispute, award),
             Verb::Balance { org } => self.balance(at, &org),
             Verb::Book { symbol, start, end } => self.book(at, symbol, start, end),
@@ -202,13 +244,10 @@ impl<W: Write> Simulation<W> {
         let participant = self.names.participant(&order.org);
         let owner = self.owners.get(&order.id);
         let taken = owner.is_some_and(|owner| *owner != participant);
-        let known = owner.is_some();
-        let side = match self.side(order.side) {
-            _ if taken => return self.refuse(at, Some(order.id), Rejection::DuplicateId),
-            Some(side) => side,
-            None if known => return self.refuse(at, Some(order.id), Rejection::DuplicateId),
-            None => return self.refuse(at, Some(order.id), Rejection::NotSupported),
-        };
+        if taken {
+            return self.refuse(at, Some(order.id), Rejection::DuplicateId);
+        }
+        let side = self.side(order.side);
         let client_id = ClientId(order.id.clone());
         let command = Command::PlaceOrder(PlaceOrder {
             participant,
@@ -228,24 +267,20 @@ impl<W: Write> Simulation<W> {
         Ok(())
     }
 
-    /// The side as the market takes it; `None` for what is not built yet.
-    fn side(&mut self, side: SideLine) -> Option<Side> {
-        let side = match side {
+    /// The side as the market takes it.
+    fn side(&mut self, side: SideLine) -> Side {
+        match side {
             SideLine::Buy {
-                target: TargetLine::Symbols(symbols),
+                target,
                 min_fill,
-            } => {
-                let instruments = symbols.iter().map(|symbol| self.names.instrument(symbol));
-                let target = Target::Instruments(instruments.collect());
-                Side::Buy { target, min_fill }
-            }
-            SideLine::Buy {
-                target: TargetLine::Pool(pool),
+                flexible,
+                buy_in,
+            } => Side::Buy {
+                target: self.target(target),
                 min_fill,
-            } => {
-                let target = Target::Pool(self.names.pool(&pool));
-                Side::Buy { target, min_fill }
-            }
+                flexible,
+                buy_in,
+            },
             SideLine::Sell {
                 pool,
                 min_hours,
@@ -255,9 +290,26 @@ impl<W: Write> Simulation<W> {
                 min_hours,
                 weekly,
             },
-            SideLine::Unbuilt => return None,
-        };
-        Some(side)
+            SideLine::Resell {
+                lease,
+                min_hours,
+                weekly,
+            } => Side::Resell {
+                lease: lease_number(&lease),
+                min_hours,
+                weekly,
+            },
+        }
+    }
+
+    fn target(&mut self, target: TargetLine) -> Target {
+        match target {
+            TargetLine::Symbols(symbols) => {
+                let instruments = symbols.iter().map(|symbol| self.names.instrument(symbol));
+                Target::Instruments(instruments.collect())
+            }
+            TargetLine::Pool(pool) => Target::Pool(self.names.pool(&pool)),
+        }
     }
 
     /// Changes an order for whoever the line names, else for the order's owner.
@@ -288,11 +340,8 @@ impl<W: Write> Simulation<W> {
         hour: Timestamp,
         delivered: Delivered,
     ) -> io::Result<()> {
-        let Ok(number) = lease.parse() else {
-            return self.refuse(at, Some(lease), Rejection::UnknownLease);
-        };
         let command = Command::Deliver {
-            lease: number,
+            lease: lease_number(&lease),
             hour,
             delivered,
         };
@@ -306,12 +355,9 @@ impl<W: Write> Simulation<W> {
         lease: String,
         amount: Money,
     ) -> io::Result<()> {
-        let Ok(number) = lease.parse() else {
-            return self.refuse(at, Some(lease), Rejection::UnknownLease);
-        };
         let command = Command::OpenDispute {
             participant: self.names.participant(org),
-            lease: number,
+            lease: lease_number(&lease),
             amount,
         };
         self.apply(at, &command, Some(lease))
@@ -354,4 +400,9 @@ impl<W: Write> Simulation<W> {
         let book = What::book(&symbol, period, &depth);
         self.printer.print(Some(at), book)
     }
+}
+
+/// The number of a lease; that of none for what is no lease's name.
+fn lease_number(lease: &str) -> LeaseId {
+    lease.parse().unwrap_or(LeaseId(0))
 }

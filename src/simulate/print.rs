@@ -44,6 +44,10 @@ pub(super) enum What<'a> {
         reason: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
         missing: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        lowest: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        highest: Option<String>,
     },
     Trade {
         trade: String,
@@ -64,6 +68,8 @@ pub(super) enum What<'a> {
         units: i64,
         start: String,
         end: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        parent: Option<String>,
     },
     Done {
         id: &'a str,
@@ -93,6 +99,19 @@ pub(super) enum What<'a> {
         awarded: String,
         released: String,
         unfunded: String,
+    },
+    HandedBack {
+        lease: String,
+        start: String,
+        end: String,
+        refunded: String,
+        paid: String,
+    },
+    Defaulted {
+        lease: String,
+        from: String,
+        difference: String,
+        penalty: String,
     },
     Posted {
         entry: String,
@@ -192,22 +211,32 @@ impl<'a> What<'a> {
             Rejection::InsufficientFunds { missing } => Some(decimal(missing)),
             _ => None,
         };
+        let (lowest, highest) = match why {
+            Rejection::OutsideBand { lowest, highest } => (lowest, highest),
+            _ => (None, None),
+        };
         Self::Rejected {
             id,
             reason: why.code(),
             missing,
+            lowest: lowest.map(|price| price.to_string()),
+            highest: highest.map(|price| price.to_string()),
         }
     }
 
     /// `None` for what says nothing when it succeeds.
     fn happened(kind: &EventKind, market: &'a Market, names: &'a Names) -> Option<Self> {
-        let what = match *kind {
+        let what = match kind.clone() {
             EventKind::Accepted { order, again } => Self::Accepted {
                 id: order_name(market, order),
                 again,
             },
             EventKind::Traded(trade) => Self::trade(&trade, market, names),
-            EventKind::Leased { lease, trade } => {
+            EventKind::Leased {
+                lease,
+                trade,
+                parent,
+            } => {
                 let lease = market.lease(lease)?;
                 Self::Lease {
                     lease: lease.id.to_string(),
@@ -217,6 +246,7 @@ impl<'a> What<'a> {
                     units: lease.units,
                     start: instant::print(lease.period.start.begins()),
                     end: instant::print(lease.period.end.begins()),
+                    parent: parent.map(|parent| parent.to_string()),
                 }
             }
             EventKind::Done { order, why } => Self::Done {
@@ -246,6 +276,29 @@ impl<'a> What<'a> {
                 claimed: claimed.to_string(),
                 frozen: frozen.to_string(),
             },
+            EventKind::HandedBack {
+                lease,
+                period,
+                refunded,
+                paid,
+            } => Self::HandedBack {
+                lease: lease.to_string(),
+                start: instant::print(period.start.begins()),
+                end: instant::print(period.end.begins()),
+                refunded: refunded.to_string(),
+                paid: paid.to_string(),
+            },
+            EventKind::Defaulted {
+                lease,
+                from,
+                difference,
+                penalty,
+            } => Self::Defaulted {
+                lease: lease.to_string(),
+                from: instant::print(from.begins()),
+                difference: difference.to_string(),
+                penalty: penalty.to_string(),
+            },
             EventKind::Ruled {
                 dispute,
                 awarded,
@@ -259,6 +312,9 @@ impl<'a> What<'a> {
             },
             EventKind::InstrumentListed
             | EventKind::PoolOpened { .. }
+            | EventKind::RulesSet { .. }
+            | EventKind::Halted { .. }
+            | EventKind::Related { .. }
             | EventKind::Rejected(_)
             | EventKind::Posted(_) => return None,
         };
@@ -296,9 +352,12 @@ impl<'a> What<'a> {
                 Some(order_name(market, order).to_owned())
             }
             Reason::Trade(trade) => Some(trade.to_string()),
-            Reason::Settlement(lease) | Reason::Credit(lease) | Reason::BondRelease(lease) => {
-                Some(lease.to_string())
-            }
+            Reason::Settlement(lease)
+            | Reason::Credit(lease)
+            | Reason::BondRelease(lease)
+            | Reason::HandBack(lease)
+            | Reason::BuyIn(lease)
+            | Reason::Default(lease) => Some(lease.to_string()),
             Reason::Dispute(dispute) | Reason::Ruling(dispute) => Some(dispute.to_string()),
         };
         let postings = entry.postings.iter();

@@ -32,7 +32,7 @@ impl Capacity {
                             .as_ref()
                             .is_none_or(|weekly| weekly.holds(hour.of_week()))
                 }
-                Side::Buy { .. } => false,
+                Side::Buy { .. } | Side::Resell { .. } => false,
             })
             .map(|ask| (ask.price, (ask.units - ask.sold_in(hour)).max(0)))
             .collect();
@@ -121,6 +121,8 @@ mod tests {
         let bid = Side::Buy {
             target: Target::Instruments(vec![InstrumentId(1)]),
             min_fill: None,
+            flexible: None,
+            buy_in: false,
         };
         for command in [
             Command::ListInstrument(ListInstrument {

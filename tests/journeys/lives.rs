@@ -41,7 +41,7 @@ async fn live(started: &Started, bare: &mut Market, workload: &mut Workload) {
 async fn lives(rules: RuleSet, seeds: std::ops::Range<u64>) {
     for seed in seeds {
         let database = fresh_database().await;
-        let mut workload = Workload::new(seed);
+        let mut workload = rules.workload(seed);
         let mut bare = Market::new(rules.rules());
         for part in 0..4 {
             let (started, _) = start(&database.url, rules.rules()).await;
@@ -63,6 +63,11 @@ async fn lives_without_rules_are_read_back() {
 #[tokio::test]
 async fn lives_under_the_standard_rules_are_read_back() {
     lives(RuleSet::Standard, 2..4).await;
+}
+
+#[tokio::test]
+async fn lives_under_changing_rules_are_read_back() {
+    lives(RuleSet::Changing, 6..8).await;
 }
 
 #[tokio::test]

@@ -141,6 +141,8 @@ async fn of_many_who_want_the_last_unit_at_once_one_gets_it() {
             side: Side::Buy {
                 target: Target::Instruments(vec![INSTRUMENT]),
                 min_fill: None,
+                flexible: None,
+                buy_in: false,
             },
             units: 1,
             price: market::Money(100_000),

@@ -8,7 +8,7 @@ use crate::money::Money;
 use crate::order::Order;
 use crate::rejection::Rejection;
 use crate::state::{Market, is_lots};
-use crate::time::Period;
+use crate::time::{MINUTE_MICROS, Period};
 
 impl Market {
     /// Accepts an order and lets it trade, or says why not.
@@ -24,21 +24,35 @@ impl Market {
             self.emit(out, EventKind::Accepted { order, again: true });
             return Ok(());
         }
-        let mut order = self.admit(placed)?;
-        let held = if order.is_bid() {
-            self.affordable(&order, Money::ZERO)?
-        } else {
-            Money::ZERO
-        };
+        let mut order = self.admit(placed, true)?;
+        if order.is_bid() {
+            order.held = self.affordable(&order, Money::ZERO)?;
+        }
         if placed.post_only && self.would_trade(&order) {
             return Err(Rejection::WouldTrade);
         }
+        self.let_in(order, out);
+        Ok(())
+    }
+
+    /// An order that buys in, if the buyer can afford it with what the bond adds to their cash.
+    pub(crate) fn admit_buy_in(
+        &self,
+        placed: &PlaceOrder,
+        added: Money,
+    ) -> Result<Order, Rejection> {
+        let mut order = self.admit(placed, false)?;
+        order.held = self.affordable(&order, added)?;
+        Ok(order)
+    }
+
+    /// Accepts an order that was checked and lets it trade.
+    pub(crate) fn let_in(&mut self, mut order: Order, out: &mut Vec<Event>) -> OrderId {
         order.acceptance = self.next_acceptance();
-        let (hold, cash) = self.hold_and_cash(placed.participant);
-        let id = order.id;
-        order.held = held;
+        let (id, held, participant) = (order.id, order.held, order.participant());
+        let (hold, cash) = self.hold_and_cash(participant);
         self.client_ids
-            .insert((placed.participant, placed.client_id.clone()), id);
+            .insert((participant, order.placed.client_id.clone()), id);
         self.enter_books(&order);
         self.orders.push(order);
         self.emit(
@@ -50,12 +64,21 @@ impl Market {
         );
         self.post(out, Reason::Hold(id), &[(cash, -held), (hold, held)]);
         self.arrive(id, out);
-        Ok(())
+        id
     }
 
     /// The order that these terms would make, every check made but that of funds and post-only.
-    fn admit(&self, placed: &PlaceOrder) -> Result<Order, Rejection> {
+    fn admit(&self, placed: &PlaceOrder, has_gate: bool) -> Result<Order, Rejection> {
         let (instruments, lot, tick) = self.admit_target(placed)?;
+        let pool = match placed.side {
+            Side::Sell { pool, .. }
+            | Side::Buy {
+                target: Target::Pool(pool),
+                ..
+            } => Some(pool),
+            Side::Resell { lease, .. } => self.lease(lease).map(|lease| lease.pool),
+            Side::Buy { .. } => None,
+        };
         let mut min_fill = lot;
         if let Side::Buy {
             min_fill: Some(units),
@@ -79,6 +102,10 @@ impl Market {
             id: OrderId(i64::try_from(self.orders.len()).expect("orders are counted") + 1),
             placed: placed.clone(),
             instruments,
+            pool,
+            rules: self.rules.version,
+            late_minutes: self.late_minutes(placed),
+            gate_minutes: self.rules.gate_of(placed.tif),
             lot,
             period,
             units: placed.units,
@@ -91,10 +118,16 @@ impl Market {
             first_hour: period.start.max(self.now.hour()),
             done: None,
         };
-        self.admit_period(&order)?;
+        if !hours_fit(&order) {
+            return Err(Rejection::BadDuration);
+        }
+        self.admit_period(&order, has_gate)?;
         if matches!(placed.tif, TimeInForce::Gtd { until } if until <= self.now) {
             return Err(Rejection::UntilPassed);
         }
+        self.admit_amount(&order)?;
+        self.admit_open(&order)?;
+        self.admit_price(&order)?;
         Ok(order)
     }
 
@@ -132,6 +165,18 @@ impl Market {
                 }
                 vec![pool.instrument]
             }
+            Side::Resell {
+                lease, min_hours, ..
+            } => {
+                let lease = self
+                    .lease(*lease)
+                    .filter(|lease| lease.holder == placed.participant)
+                    .ok_or(Rejection::UnknownLease)?;
+                if placed.tif == TimeInForce::Fok || *min_hours < 1 {
+                    return Err(Rejection::NotSupported);
+                }
+                vec![self.pools[&lease.pool].instrument]
+            }
         };
         let (mut lot, mut tick) = (1, 1);
         for id in &instruments {
@@ -145,14 +190,27 @@ impl Market {
         Ok((instruments, lot, tick))
     }
 
-    fn admit_period(&self, order: &Order) -> Result<(), Rejection> {
+    fn admit_period(&self, order: &Order, has_gate: bool) -> Result<(), Rejection> {
+        if let Some(lease) = order.resold().and_then(|lease| self.lease(lease)) {
+            self.admit_resale(order, lease)?;
+            if !self.may_resell(lease) {
+                return Err(Rejection::NotAllowed);
+            }
+            return Ok(());
+        }
         let Side::Sell { pool, .. } = order.placed.side else {
-            let started = order.placed.start < self.now;
-            return if started {
-                Err(Rejection::PeriodStarted)
-            } else {
-                Ok(())
-            };
+            let starts = order.last_start().begins();
+            let goes_on = self.rules.current_hour
+                && order.flexible().is_none()
+                && starts.hour() == self.now.hour();
+            if starts < self.now && !goes_on {
+                return Err(Rejection::PeriodStarted);
+            }
+            let gate = self.rules.gate_minutes;
+            if has_gate && starts.plus_minutes(-gate) < self.now && !goes_on {
+                return Err(Rejection::GateClosed);
+            }
+            return Ok(());
         };
         if order.placed.end <= self.now {
             return Err(Rejection::PeriodOver);
@@ -169,7 +227,7 @@ impl Market {
 
     /// What a bid must hold for what remains of it, if cash and what it holds already cover that.
     fn affordable(&self, bid: &Order, held: Money) -> Result<Money, Rejection> {
-        let need = bid.price.times(bid.remaining(), bid.period.hours());
+        let need = bid.need(bid.remaining(), self.rules_of(bid.rules).buyer_fee);
         let cash = self
             .ledger
             .balance(Account::of(bid.participant(), AccountKind::Cash));
@@ -203,15 +261,21 @@ impl Market {
             return Err(Rejection::NotATick);
         }
         self.admit_capacity(&new)?;
+        self.admit_open(&new)?;
+        self.admit_price(&new)?;
         let keeps_place = new.price == old.price && new.units < old.units;
         let rest_is_cancelled = new.units <= old.least_sold();
         // What has traded stands: the total of a bid is never less.
         new.units = new.units.max(old.filled);
+        if !keeps_place {
+            new.rules = self.rules.version;
+        }
         if old.is_bid() && !rest_is_cancelled {
             new.held = self.affordable(&new, old.held)?;
         }
         if !keeps_place && !rest_is_cancelled {
             new.accepted_at = self.now;
+            new.gate_minutes = self.rules.gate_of(new.placed.tif);
             // Its old place is gone: what it would trade, it trades as the later one.
             new.acceptance = 0;
             if new.placed.post_only && self.would_trade(&new) {
@@ -240,7 +304,41 @@ impl Market {
         Ok(())
     }
 
+    /// Minutes of the first hour of a bid that have gone.
+    fn late_minutes(&self, placed: &PlaceOrder) -> i64 {
+        let is_bid = matches!(placed.side, Side::Buy { flexible: None, .. });
+        let gone = self.now.0.saturating_sub(placed.start.0);
+        if is_bid && placed.start.hour() == self.now.hour() {
+            gone.max(0).div_euclid(MINUTE_MICROS)
+        } else {
+            0
+        }
+    }
+
+    /// Whether the rules admit so many asks of a pool, instruments of a bid, and hours in which a
+    /// flexible bid may lie.
+    fn admit_amount(&self, order: &Order) -> Result<(), Rejection> {
+        let limits = self.rules.limits;
+        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        let within = |number: i64, limit: i64| limit == 0 || number <= limit;
+        let pool = order.pool().and_then(|pool| self.pool(pool));
+        let asks = pool.map_or(0, |pool| count(pool.asks.len()) + 1);
+        let is_pools = matches!(order.placed.side, Side::Sell { .. });
+        let fits = (!is_pools || within(asks, limits.asks_per_pool))
+            && (!order.is_bid()
+                || within(count(order.instruments.len()), limits.instruments_per_bid))
+            && (order.flexible().is_none() || within(order.period.hours(), limits.flexible_hours));
+        if fits {
+            Ok(())
+        } else {
+            Err(Rejection::OverLimit)
+        }
+    }
+
     fn admit_capacity(&self, order: &Order) -> Result<(), Rejection> {
+        if let Some(lease) = order.resold().and_then(|lease| self.lease(lease)) {
+            return self.admit_resold_units(order, lease);
+        }
         let pool = order
             .pool()
             .filter(|_| !order.is_bid())
@@ -250,6 +348,14 @@ impl Market {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether a bid can have the hours that it wants inside its period, in runs as long as it wants.
+fn hours_fit(bid: &Order) -> bool {
+    bid.flexible().is_none_or(|flexible| {
+        (1..=bid.period.hours()).contains(&flexible.duration)
+            && (1..=flexible.duration).contains(&flexible.min_run)
+    })
 }
 
 /// `None` when it does not fit.

@@ -2,6 +2,7 @@
 
 use crate::id::{ClientId, DisputeId, InstrumentId, LeaseId, ParticipantId, PoolId};
 use crate::money::Money;
+use crate::rules::Rules;
 use crate::time::Timestamp;
 
 /// What the market is asked, by whom is said inside where it matters.
@@ -30,6 +31,13 @@ pub enum Command {
         participant: ParticipantId,
         /// Its client id.
         client_id: ClientId,
+    },
+    /// Cancels what remains of all of a participant's open orders.
+    CancelAll {
+        /// Whose orders.
+        participant: ParticipantId,
+        /// Only those of which a book has some; all when not given.
+        instrument: Option<InstrumentId>,
     },
     /// Changes the units, the price or both of an open order.
     ReplaceOrder {
@@ -66,6 +74,41 @@ pub enum Command {
         dispute: DisputeId,
         /// What the claimant gets, as far as it is frozen; at most what was claimed.
         award: Money,
+    },
+    /// Gives whole hours of a lease back to its pool.
+    HandBack {
+        /// The lease's holder.
+        participant: ParticipantId,
+        /// Which lease.
+        lease: LeaseId,
+        /// The first hour begins here.
+        start: Timestamp,
+        /// The last hour is over here.
+        end: Timestamp,
+    },
+    /// Ends a lease that its provider fails.
+    Default {
+        /// Which lease.
+        lease: LeaseId,
+    },
+    /// Gives the market another rule set from an instant on.
+    SetRules {
+        /// The rule set; its version is higher than every one before.
+        rules: Box<Rules>,
+        /// From when it holds.
+        from: Timestamp,
+    },
+    /// Lets orders of an instrument only be cancelled for a time.
+    Halt {
+        /// Which instrument.
+        instrument: InstrumentId,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Says that participants belong together: none of them trades with another.
+    Relate {
+        /// Whom; who is related to one of them is related to all.
+        participants: Vec<ParticipantId>,
     },
     /// Only lets happen what is due.
     Tick,
@@ -135,6 +178,13 @@ pub enum Side {
         target: Target,
         /// No fill is smaller; the lot when not given.
         min_fill: Option<i64>,
+        /// Fewer hours than the period, wherever in it they are had; all of it when not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        flexible: Option<Flexible>,
+        /// Whether what its provider fails is bought in elsewhere; beyond what the bond adds to the
+        /// old price up to the limit.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        buy_in: bool,
     },
     /// An ask: offers a pool's units.
     Sell {
@@ -145,6 +195,32 @@ pub enum Side {
         /// The hours of the week in which it holds; all when not given.
         weekly: Option<Weekly>,
     },
+    /// An ask that sells a lease on.
+    Resell {
+        /// Which lease.
+        lease: LeaseId,
+        /// No shorter period is sold.
+        min_hours: i64,
+        /// The hours of the week in which it holds; all when not given.
+        weekly: Option<Weekly>,
+    },
+}
+
+/// The hours that a bid wants inside its period. All units in all of them, or nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Flexible {
+    /// How many hours, 1 to those of the period.
+    pub duration: i64,
+    /// Whether they may be had in several runs; such a bid never rests.
+    #[serde(default)]
+    pub splittable: bool,
+    /// The fewest hours of a run, 1 to the duration.
+    #[serde(default = "one")]
+    pub min_run: i64,
+}
+
+fn one() -> i64 {
+    1
 }
 
 /// What a bid can be filled from.

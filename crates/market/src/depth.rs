@@ -28,8 +28,8 @@ pub struct Level {
 
 impl Market {
     /// The book of an instrument for a period (MATCHING, Book): asks that sell all of it, each
-    /// pool's free units counted once, at its best prices first; bids with exactly this period,
-    /// without those pinned to a pool. Empty for an instrument that is not listed.
+    /// pool's free units counted once, at its best prices first, resale asks apart from them; bids with exactly this period,
+    /// without flexible ones and those pinned to a pool. Empty for an instrument that is not listed.
     pub fn depth(&self, instrument: InstrumentId, period: Period) -> Depth {
         let Some(instrument) = self.instrument(instrument) else {
             return Depth::default();
@@ -41,6 +41,10 @@ impl Market {
             let Some(pool) = ask.pool().filter(|_| ask.sells(period)) else {
                 continue;
             };
+            if ask.resold().is_some() {
+                add(&mut depth.asks, price, self.offer(ask, period));
+                continue;
+            }
             let free = free
                 .entry(pool)
                 .or_insert_with(|| self.pools[&pool].least_free(period));
@@ -50,7 +54,8 @@ impl Market {
         }
         for &(price, _, id) in &instrument.bids {
             let bid = self.order(id);
-            if bid.period == period && bid.pool().is_none() {
+            let is_plain = bid.pool().is_none() && bid.flexible().is_none();
+            if bid.period == period && is_plain {
                 add(&mut depth.bids, price.0, bid.remaining());
             }
         }
@@ -58,8 +63,11 @@ impl Market {
     }
 
     /// What an ask can sell for a whole period: the least of its hours of what it has not sold
-    /// and its pool has free.
+    /// and its pool has free, or its lease has.
     pub fn offer(&self, ask: &Order, period: Period) -> i64 {
+        if let Some(lease) = ask.resold().and_then(|lease| self.lease(lease)) {
+            return self.resale_offer(ask, lease, period);
+        }
         let Some(pool) = ask.pool().and_then(|pool| self.pool(pool)) else {
             return 0;
         };

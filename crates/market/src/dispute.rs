@@ -275,10 +275,10 @@ impl Market {
     /// All that a claim on a lease could freeze now. Of the escrow that is what is there for hours
     /// that are over: those to come have to find theirs when they settle.
     fn freezable(&self, lease: &Lease) -> Parts {
-        let over = |hour: &Hour| hour.ends() <= self.now && !lease.is_settled(*hour);
-        let escrow = lease.period.each().filter(over).map(|hour| {
+        let over = |hour: &Hour| hour.ends() <= self.now;
+        let escrow = lease.unsettled().filter(over).map(|hour| {
             let (frozen, awarded) = self.out_of_escrow(lease.id, hour);
-            (hour, lease.hour_price() - frozen - awarded)
+            (hour, lease.claimable(hour) - frozen - awarded)
         });
         let payable = self.payable.iter();
         let payable = payable.filter(|((_, provider), _)| *provider == lease.provider);

@@ -1,7 +1,7 @@
 //! What happens by itself when its time comes.
 
 use crate::event::{DoneWhy, Event};
-use crate::id::{LeaseId, OrderId, ParticipantId};
+use crate::id::{InstrumentId, LeaseId, OrderId, ParticipantId};
 use crate::lease::Lease;
 use crate::ledger::{Account, AccountKind, Reason};
 use crate::money::Money;
@@ -12,17 +12,22 @@ use crate::time::{Hour, Timestamp};
 /// last hour settles, and its credit is paid, before its bond is free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Due {
+    /// Another rule set is in force.
+    Rules,
     /// An order expires.
     Expiry(OrderId),
     /// The earliest unsettled hour of a lease settles as not delivered.
     Deadline(LeaseId),
     /// What is left of a lease's bond is free.
     BondRelease(LeaseId),
+    /// An instrument is halted no more.
+    HaltOver(InstrumentId),
     /// What a provider earned in an hour becomes cash.
     Payout(ParticipantId),
 }
 
-/// The place of payouts among what falls due at one instant: after orders and leases.
+/// The place of payouts and of ends of halts among what falls due at one instant: after orders and
+/// leases.
 pub(crate) const LAST: i64 = i64::MAX;
 
 impl Market {
@@ -31,10 +36,15 @@ impl Market {
         while let Some(&(instant, _, due)) = self.due.first().filter(|(when, ..)| *when <= at) {
             self.now = instant;
             match due {
+                Due::Rules => self.change_rules(instant),
+                Due::HaltOver(instrument) => {
+                    self.due.pop_first();
+                    self.resume(instrument, out);
+                }
                 Due::Expiry(order) => {
-                    let begins = self.order(order).period.start.begins();
-                    if self.order(order).is_bid() {
-                        self.now = instant.min(begins);
+                    let known = self.order(order);
+                    if known.is_bid() {
+                        self.now = instant.min(known.closes().max(known.accepted_at));
                     }
                     self.finish(order, DoneWhy::Expired, out);
                 }
@@ -78,20 +88,21 @@ impl Market {
     /// When the claim window of a lease closes, and its bond is free.
     pub(crate) fn claim_window_ends(&self, lease: &Lease) -> Timestamp {
         let end = lease.period.end.begins();
-        end.plus_hours(self.rules.claim_window_hours)
+        end.plus_hours(self.rules_of(lease.rules).claim_window_hours)
     }
 
-    /// When the readings of an hour must have come; `None` when the rules set no deadline.
-    pub(crate) fn deadline(&self, hour: Hour) -> Option<Timestamp> {
-        self.rules
-            .reading_deadline_hours
-            .map(|hours| hour.ends().plus_hours(hours))
+    /// When the readings of a lease's earliest unsettled hour must have come; `None` when its rules
+    /// set no deadline, or all is settled.
+    pub(crate) fn deadline(&self, lease: &Lease) -> Option<Timestamp> {
+        let hour: Hour = lease.first_unsettled()?;
+        let hours = self.rules_of(lease.rules).reading_deadline_hours?;
+        Some(hour.ends().plus_hours(hours))
     }
 
     /// Keeps a lease's deadline at its earliest unsettled hour.
     pub(crate) fn set_deadline(&mut self, lease: LeaseId) {
         let lease = &self.leases[index(lease.0)];
-        if let Some(at) = lease.first_unsettled().and_then(|hour| self.deadline(hour)) {
+        if let Some(at) = self.deadline(lease) {
             self.due
                 .insert((at, lease.acceptance, Due::Deadline(lease.id)));
         }
@@ -100,7 +111,7 @@ impl Market {
     /// Takes a lease's deadline away while its hours change.
     pub(crate) fn clear_deadline(&mut self, lease: LeaseId) {
         let lease = &self.leases[index(lease.0)];
-        if let Some(at) = lease.first_unsettled().and_then(|hour| self.deadline(hour)) {
+        if let Some(at) = self.deadline(lease) {
             self.due
                 .remove(&(at, lease.acceptance, Due::Deadline(lease.id)));
         }

@@ -1,6 +1,8 @@
 //! Everything that can happen in the market.
 
-use crate::id::{DisputeId, EntryId, LeaseId, OrderId, ParticipantId, PoolId, TradeId};
+use crate::id::{
+    DisputeId, EntryId, InstrumentId, LeaseId, OrderId, ParticipantId, PoolId, TradeId,
+};
 use crate::ledger::Entry;
 use crate::money::Money;
 use crate::rejection::Rejection;
@@ -42,6 +44,8 @@ pub enum EventKind {
         lease: LeaseId,
         /// By which trade.
         trade: TradeId,
+        /// Of which lease it was resold.
+        parent: Option<LeaseId>,
     },
     /// Nothing more comes of an order.
     Done {
@@ -85,6 +89,47 @@ pub enum EventKind {
         /// What of the award nothing was frozen for.
         unfunded: Money,
     },
+    /// A holder gave hours of a lease back.
+    HandedBack {
+        /// Which lease.
+        lease: LeaseId,
+        /// Which hours: all units that it had in them.
+        period: Period,
+        /// To the holder, and to resellers what they had left in escrow.
+        refunded: Money,
+        /// To the provider.
+        paid: Money,
+    },
+    /// A lease that its provider failed was ended; what was left of it was refunded before.
+    Defaulted {
+        /// Which lease.
+        lease: LeaseId,
+        /// The first hour that it lacks.
+        from: Hour,
+        /// What the bond paid for hours that were bought in dearer.
+        difference: Money,
+        /// What the bond paid the holder for hours that were not.
+        penalty: Money,
+    },
+    /// A rule set was given.
+    RulesSet {
+        /// Its version.
+        version: i64,
+        /// From when it holds.
+        from: Timestamp,
+    },
+    /// An instrument was halted.
+    Halted {
+        /// Which.
+        instrument: InstrumentId,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Participants were said to belong together.
+    Related {
+        /// All that belong to them now.
+        participants: Vec<ParticipantId>,
+    },
     /// A journal entry was made.
     Posted(Entry),
 }
@@ -108,28 +153,37 @@ pub struct Trade {
     pub period: Period,
     /// Where they come from.
     pub pool: PoolId,
+    /// Whether its price counts for bands: not of a resale.
+    pub counts: bool,
 }
 
-/// One settled hour of a lease: `paid + refunded + fee` is the hour's price, less what a ruling
-/// awarded of it before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+/// One settled hour of a lease: `paid + refunded + fee` is what was in escrow for the hour, less
+/// what a ruling awarded of it before.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Settled {
     /// Which lease.
     pub lease: LeaseId,
     /// Which hour.
     pub hour: Hour,
+    /// How many units the lease had in it.
+    pub units: i64,
     /// What its units got, in unit-minutes.
     pub unit_minutes: i64,
-    /// To the provider, after the fee; what of it an open dispute had frozen stays so.
+    /// To the provider and to resellers, after the fee; what of the provider's an open dispute had
+    /// frozen stays so.
     pub paid: Money,
-    /// To the holder.
+    /// To the holder, and to resellers what they had left in escrow.
     pub refunded: Money,
-    /// To the marketplace.
+    /// To the marketplace, from buyer and seller.
     pub fee: Money,
+    /// What of the fee is the buyer's.
+    pub buyer_fee: Money,
     /// When what was paid becomes cash; `None` when it is cash at once.
     pub payable_until: Option<Timestamp>,
     /// The journal entry that paid it; `None` when no money moved.
     pub entry: Option<EntryId>,
+    /// What of `paid` is resellers', in the order of the chain.
+    pub resellers: Vec<(ParticipantId, Money)>,
 }
 
 /// Why nothing more comes of an order.

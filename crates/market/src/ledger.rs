@@ -122,6 +122,13 @@ pub enum Reason {
     Dispute(DisputeId),
     /// A ruling splits what was frozen.
     Ruling(DisputeId),
+    /// Hours of a lease go back to its pool.
+    HandBack(LeaseId),
+    /// A bond adds to what its failed lease is bought in for, or gets back what of that was not
+    /// needed.
+    BuyIn(LeaseId),
+    /// A bond pays the penalty of its failed lease.
+    Default(LeaseId),
 }
 
 impl Reason {
@@ -138,6 +145,9 @@ impl Reason {
             Self::BondRelease(_) => "bond_release",
             Self::Dispute(_) => "dispute",
             Self::Ruling(_) => "ruling",
+            Self::HandBack(_) => "hand_back",
+            Self::BuyIn(_) => "buy_in",
+            Self::Default(_) => "default",
         }
     }
 
@@ -147,9 +157,12 @@ impl Reason {
             Self::Deposit | Self::Payout => None,
             Self::Hold(order) | Self::Release(order) => Some(order.0),
             Self::Trade(trade) => Some(trade.0),
-            Self::Settlement(lease) | Self::Credit(lease) | Self::BondRelease(lease) => {
-                Some(lease.0)
-            }
+            Self::Settlement(lease)
+            | Self::Credit(lease)
+            | Self::BondRelease(lease)
+            | Self::HandBack(lease)
+            | Self::BuyIn(lease)
+            | Self::Default(lease) => Some(lease.0),
             Self::Dispute(dispute) | Self::Ruling(dispute) => Some(dispute.0),
         }
     }

@@ -9,28 +9,36 @@
 //! docs/MARKET_RULES.md has the rules in numbered clauses, each with the scenario that shows it.
 
 mod admission;
+mod bands;
 pub mod catalogue;
 pub mod command;
 mod depth;
 mod dispute;
 mod due;
+mod ending;
 pub mod event;
+mod flexible;
+mod halt;
 mod id;
 mod lease;
 mod ledger;
 mod matching;
 mod money;
 mod order;
+mod plan;
 mod pool;
 mod rejection;
+mod resale;
 mod rules;
 mod settlement;
 mod snapshot;
 mod state;
 mod time;
 
+pub use bands::Counted;
 pub use command::{
-    Command, Delivered, ListInstrument, OpenPool, PlaceOrder, Side, Target, TimeInForce, Weekly,
+    Command, Delivered, Flexible, ListInstrument, OpenPool, PlaceOrder, Side, Target, TimeInForce,
+    Weekly,
 };
 pub use depth::{Depth, Level};
 pub use dispute::{Dispute, Parts, Ruling};
@@ -39,13 +47,15 @@ pub use id::{
     ClientId, DisputeId, EntryId, InstrumentId, LeaseId, OrderId, ParticipantId, PoolId, TradeId,
     UnknownId,
 };
-pub use lease::Lease;
+pub use lease::{Lease, Link};
 pub use ledger::{Account, AccountKind, Entry, Ledger, Posting, Reason};
 pub use money::{Money, MoneyError, WHOLE_BPS, YUAN, decimal};
 pub use order::Order;
 pub use pool::Pool;
 pub use rejection::Rejection;
-pub use rules::{BadRules, CreditStep, Fees, Rules, ServiceLevel};
+pub use rules::{
+    BadRules, Bands, CreditStep, Fees, HandBack, Limits, Mode, Resale, Rules, ServiceLevel,
+};
 pub use snapshot::{KnownOrder, KnownPool, Snapshot};
 pub use state::{Instrument, Market};
 pub use time::{HORIZON_HOURS, HOUR_MICROS, HOUR_MINUTES, Hour, Period, Timestamp};

@@ -55,7 +55,7 @@ pub(crate) fn floor_div(a: i128, b: i128) -> Money {
 
 /// `⌈a / b⌉` for positive `b`, in the wide type: a caller compares it with a balance first.
 pub(crate) fn ceil_div(a: i128, b: i128) -> i128 {
-    -((-a).div_euclid(b))
+    -(a.saturating_neg().div_euclid(b))
 }
 
 impl Add for Money {

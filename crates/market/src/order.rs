@@ -1,10 +1,12 @@
 //! Orders: what was asked, and what has come of it.
 
-use crate::command::{PlaceOrder, Side, Target, TimeInForce};
+use crate::command::{Flexible, PlaceOrder, Side, Target, TimeInForce, Weekly};
 use crate::event::DoneWhy;
-use crate::id::{InstrumentId, OrderId, ParticipantId, PoolId};
-use crate::money::Money;
-use crate::time::{Hour, Period, Timestamp};
+use crate::id::{InstrumentId, LeaseId, OrderId, ParticipantId, PoolId};
+use crate::lease::{FEE_PARTS, fee_rate};
+use crate::money::{Money, ceil_div};
+use crate::rules::Fees;
+use crate::time::{HOUR_MINUTES, Hour, Period, Timestamp};
 
 /// An accepted order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +17,14 @@ pub struct Order {
     pub placed: PlaceOrder,
     /// The instruments in whose books it stands: several only for a bid.
     pub instruments: Vec<InstrumentId>,
+    /// The pool that an ask's units are in, or that a bid is pinned to.
+    pub pool: Option<PoolId>,
+    /// The rule set under which it was last accepted.
+    pub rules: i64,
+    /// Minutes of its first hour that were gone at its acceptance.
+    pub late_minutes: i64,
+    /// How many minutes before its last start a bid that rests expires.
+    pub gate_minutes: i64,
     /// The smallest number of units in which it trades.
     pub lot: i64,
     /// The delivery period.
@@ -45,7 +55,10 @@ impl Order {
     pub(crate) fn has_terms(&self, placed: &PlaceOrder) -> bool {
         let plain = |placed: &PlaceOrder| {
             let mut plain = placed.clone();
-            if let Side::Buy { target, min_fill } = &mut plain.side {
+            if let Side::Buy {
+                target, min_fill, ..
+            } = &mut plain.side
+            {
                 min_fill.get_or_insert(self.lot);
                 if let Target::Instruments(instruments) = target {
                     instruments.sort_unstable();
@@ -67,19 +80,74 @@ impl Order {
         matches!(self.placed.side, Side::Buy { .. })
     }
 
-    /// The pool that an ask offers or a bid is pinned to.
+    /// The pool that an ask's units are in, or that a bid is pinned to.
     pub fn pool(&self) -> Option<PoolId> {
-        match &self.placed.side {
-            Side::Sell { pool, .. }
-            | Side::Buy {
-                target: Target::Pool(pool),
-                ..
-            } => Some(*pool),
-            Side::Buy {
-                target: Target::Instruments(_),
-                ..
-            } => None,
+        self.pool
+    }
+
+    /// The lease that an ask sells on.
+    pub fn resold(&self) -> Option<LeaseId> {
+        match self.placed.side {
+            Side::Resell { lease, .. } => Some(lease),
+            Side::Sell { .. } | Side::Buy { .. } => None,
         }
+    }
+
+    /// An ask's weekly tariff and the shortest period that it sells; `None` of a bid.
+    pub fn tariff(&self) -> Option<(Option<&Weekly>, i64)> {
+        match &self.placed.side {
+            Side::Sell {
+                min_hours, weekly, ..
+            }
+            | Side::Resell {
+                min_hours, weekly, ..
+            } => Some((weekly.as_ref(), *min_hours)),
+            Side::Buy { .. } => None,
+        }
+    }
+
+    /// Whether an ask's period and weekly tariff have this hour.
+    pub fn holds_in(&self, hour: Hour) -> bool {
+        let on_tariff = |(weekly, _): (Option<&Weekly>, i64)| {
+            weekly.is_none_or(|weekly| weekly.holds(hour.of_week()))
+        };
+        self.period.contains(hour) && self.tariff().is_some_and(on_tariff)
+    }
+
+    /// What a bid needs for so many units under these fees: price and fee, each rounded up. It may
+    /// be absurd, so the type is wide.
+    pub(crate) fn need(&self, units: i64, fees: Fees) -> i128 {
+        let minutes = self.hours() * HOUR_MINUTES - self.late_minutes;
+        let price = ceil_div(self.price.times(units, minutes), HOUR_MINUTES.into());
+        let rate = fee_rate(self.price, fees.dearest_bps(), fees.flat);
+        let fee = rate
+            .saturating_mul(units.into())
+            .saturating_mul(minutes.into());
+        price.saturating_add(ceil_div(fee, FEE_PARTS))
+    }
+
+    /// The hours that a bid wants inside its period, where those are not all.
+    pub fn flexible(&self) -> Option<Flexible> {
+        match &self.placed.side {
+            Side::Buy { flexible, .. } => *flexible,
+            Side::Sell { .. } | Side::Resell { .. } => None,
+        }
+    }
+
+    /// Whether a bid may be had in several runs: then it never rests.
+    pub(crate) fn is_splittable(&self) -> bool {
+        self.flexible().is_some_and(|flexible| flexible.splittable)
+    }
+
+    /// How many hours a bid wants.
+    pub fn hours(&self) -> i64 {
+        let wanted = self.flexible().map(|flexible| flexible.duration);
+        wanted.unwrap_or(self.period.hours())
+    }
+
+    /// The hour with which a bid begins at the latest.
+    pub fn last_start(&self) -> Hour {
+        Hour(self.period.end.0 - self.hours())
     }
 
     /// A bid's units that have not traded.
@@ -91,24 +159,19 @@ impl Order {
     pub fn min_fill(&self) -> i64 {
         match &self.placed.side {
             Side::Buy { min_fill, .. } => min_fill.unwrap_or(self.lot),
-            Side::Sell { .. } => self.lot,
+            Side::Sell { .. } | Side::Resell { .. } => self.lot,
         }
     }
 
     /// Whether an ask sells this whole period: every hour within its own, on its weekly tariff,
     /// and not shorter than it allows.
     pub fn sells(&self, period: Period) -> bool {
-        let Side::Sell {
-            min_hours, weekly, ..
-        } = &self.placed.side
-        else {
+        let Some((weekly, min_hours)) = self.tariff() else {
             return false;
         };
         self.period.covers(period)
-            && period.hours() >= *min_hours
-            && weekly
-                .as_ref()
-                .is_none_or(|weekly| period.each().all(|hour| weekly.holds(hour.of_week())))
+            && period.hours() >= min_hours
+            && weekly.is_none_or(|weekly| period.each().all(|hour| weekly.holds(hour.of_week())))
     }
 
     /// What an ask has sold of this hour.
@@ -118,6 +181,16 @@ impl Order {
             .and_then(|index| self.sold.get(index))
             .copied()
             .unwrap_or(0)
+    }
+
+    /// Counts units that a bid has bought. The runs of a splittable one, all of which it buys at
+    /// once, have the same units.
+    pub(crate) fn count_bought(&mut self, units: i64) {
+        self.filled = if self.is_splittable() {
+            self.units
+        } else {
+            self.filled + units
+        };
     }
 
     /// Counts units of an ask as sold in every hour of a period.
@@ -134,14 +207,10 @@ impl Order {
 
     /// The fewest units that an ask has sold of any hour that it covers; a bid's traded units.
     pub fn least_sold(&self) -> i64 {
-        let Side::Sell { weekly, .. } = &self.placed.side else {
+        if self.is_bid() {
             return self.filled;
-        };
-        let covered = |hour: &Hour| {
-            weekly
-                .as_ref()
-                .is_none_or(|weekly| weekly.holds(hour.of_week()))
-        };
+        }
+        let covered = |hour: &Hour| self.holds_in(*hour);
         // Hours that were over when it was placed were never sold; one week shows them all.
         let gone = Period {
             start: self.period.start,
@@ -168,7 +237,7 @@ impl Order {
         !unsold_at_first && self.least_sold() >= self.units
     }
 
-    /// When it expires: a bid at its start, an ask at its end, each earlier where a date says so.
+    /// When it expires: a bid when it closes, an ask at its end, each earlier where a date says so.
     ///
     /// A bid accepted at its very start rests for what else comes at that instant, so it expires
     /// with the next one (MATCHING, Time).
@@ -178,7 +247,7 @@ impl Order {
         } else if self.was_accepted_at_its_start() {
             Timestamp(self.accepted_at.0 + 1)
         } else {
-            self.period.start.begins()
+            self.closes()
         };
         match self.placed.tif {
             TimeInForce::Gtd { until } => last.min(until),
@@ -197,6 +266,11 @@ impl Order {
     }
 
     fn was_accepted_at_its_start(&self) -> bool {
-        self.accepted_at == self.period.start.begins()
+        self.accepted_at >= self.closes()
+    }
+
+    /// The last instant at which a bid can trade: that of its last start, less the gate's minutes.
+    pub(crate) fn closes(&self) -> Timestamp {
+        self.last_start().begins().plus_minutes(-self.gate_minutes)
     }
 }

@@ -85,4 +85,11 @@ impl Pool {
             );
         }
     }
+
+    /// Takes back units of an hour that were leased.
+    pub(crate) fn give_back(&mut self, hour: Hour, units: i64) {
+        let index =
+            usize::try_from(hour.0 - self.first_hour.0).expect("what is given back has not begun");
+        self.leased[index] -= units;
+    }
 }

@@ -1,6 +1,6 @@
 //! Every reason for which the market says no.
 
-use crate::money::decimal;
+use crate::money::{Money, decimal};
 
 /// Why a command was not done. Nothing was changed by it.
 ///
@@ -48,9 +48,16 @@ pub enum Rejection {
     /// to 9998.
     #[error("the period is not one of whole hours, or ends more than 400 days ahead")]
     BadPeriod,
+    /// A bid wants fewer hours than one or more than its period has, or runs of fewer than one or
+    /// more than it wants.
+    #[error("the hours that are wanted do not fit into the period")]
+    BadDuration,
     /// A bid that starts before now.
     #[error("the period has started")]
     PeriodStarted,
+    /// A bid whose start is nearer than the rules let it be.
+    #[error("the gate for this period is closed")]
+    GateClosed,
     /// An ask that does not end after now.
     #[error("the period is over")]
     PeriodOver,
@@ -60,9 +67,30 @@ pub enum Rejection {
     /// The ask has more units than its pool.
     #[error("the pool has fewer units")]
     OverPool,
+    /// The ask offers more than the lease has in an hour and other asks don't offer.
+    #[error("the lease has fewer units that are not offered")]
+    OverLease,
+    /// The rules in force don't allow it, or not yet.
+    #[error("the rules do not allow this now")]
+    NotAllowed,
     /// A good-till-date order whose date is not after now.
     #[error("the time until which it should stand has passed")]
     UntilPassed,
+    /// More of something than the rules admit: asks of a pool, instruments of a bid, hours in which
+    /// a flexible bid may lie.
+    #[error("this is more than the rules admit")]
+    OverLimit,
+    /// The instrument is halted: orders can only be cancelled.
+    #[error("orders of this instrument can only be cancelled now")]
+    Halted,
+    /// A bid above or an ask below what the rules let pass.
+    #[error("the price is outside the band")]
+    OutsideBand {
+        /// No ask is lower.
+        lowest: Option<Money>,
+        /// No bid is higher.
+        highest: Option<Money>,
+    },
     /// Cash does not cover what must be held.
     #[error("cash is short by {} yuan", decimal(*missing))]
     InsufficientFunds {
@@ -75,6 +103,12 @@ pub enum Rejection {
     /// The hour is not one of the lease's.
     #[error("the hour is not one of the lease's")]
     OutsideLease,
+    /// The notice is shorter than the rules ask for.
+    #[error("it is too late for this")]
+    TooLate,
+    /// Nothing is left of the lease that could end.
+    #[error("nothing is left of the lease")]
+    LeaseOver,
     /// The hour is not over.
     #[error("the hour is not over")]
     HourNotOver,
@@ -93,6 +127,10 @@ pub enum Rejection {
     /// The dispute is decided.
     #[error("the dispute is decided")]
     AlreadyRuled,
+    /// The rule set can't hold, is not newer than the others, or would hold from before now or
+    /// before another.
+    #[error("this rule set can not be put in force")]
+    BadRules,
     /// A deposit that is not positive or would exceed what the ledger can count, a claim that is
     /// not positive or above the lease's price, an award below zero or above the claim.
     #[error("the amount is not one that can be booked")]
@@ -115,11 +153,21 @@ impl Rejection {
             Self::MinFillOverUnits => "min_fill_over_units",
             Self::NotATick => "not_a_tick",
             Self::BadPeriod => "bad_period",
+            Self::BadDuration => "bad_duration",
             Self::PeriodStarted => "period_started",
+            Self::GateClosed => "gate_closed",
             Self::PeriodOver => "period_over",
             Self::OutsidePool => "outside_pool",
             Self::OverPool => "over_pool",
+            Self::OverLease => "over_lease",
+            Self::NotAllowed => "not_allowed",
+            Self::OverLimit => "over_limit",
+            Self::BadRules => "bad_rules",
+            Self::TooLate => "too_late",
+            Self::LeaseOver => "lease_over",
             Self::UntilPassed => "until_passed",
+            Self::Halted => "halted",
+            Self::OutsideBand { .. } => "outside_band",
             Self::InsufficientFunds { .. } => "insufficient_funds",
             Self::WouldTrade => "would_trade",
             Self::OutsideLease => "outside_lease",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::command::TimeInForce;
 use crate::money::{Money, WHOLE_BPS};
 
 /// A rule set. Shares are in basis points (1/10,000), times in whole hours.
@@ -12,6 +13,9 @@ pub struct Rules {
     pub version: i64,
     /// The seller's fee.
     pub seller_fee: Fees,
+    /// The buyer's fee, on top of the price.
+    #[serde(default)]
+    pub buyer_fee: Fees,
     /// The provider's pledge at each trade, as a share of the lease's price.
     pub bond_bps: i64,
     /// How long after an hour a claim about it can be made: until then what it earned can't be
@@ -20,8 +24,98 @@ pub struct Rules {
     /// How long after an hour its readings may come; then it settles as not delivered. Not longer
     /// than the claim window. `None`: it waits for ever.
     pub reading_deadline_hours: Option<i64>,
+    /// When a lease can be resold.
+    #[serde(default)]
+    pub resale: Resale,
+    /// When hours of a lease can be handed back.
+    #[serde(default)]
+    pub hand_back: HandBack,
+    /// How orders meet.
+    #[serde(default)]
+    pub mode: Mode,
+    /// How many minutes before its start a bid has to be there.
+    #[serde(default)]
+    pub gate_minutes: i64,
+    /// Whether a bid may start with the hour in course.
+    #[serde(default)]
+    pub current_hour: bool,
+    /// Between which prices orders are let in.
+    #[serde(default)]
+    pub bands: Bands,
+    /// How much is let in.
+    #[serde(default)]
+    pub limits: Limits,
     /// Service levels by the name that ends a symbol.
     pub service_levels: BTreeMap<String, ServiceLevel>,
+}
+
+/// When a lease can be resold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resale {
+    /// Whether it can be at all.
+    pub allowed: bool,
+    /// How many hours after the trade that made the lease it can be offered.
+    pub cooling_off_hours: i64,
+}
+
+/// When hours of a lease can be handed back, and who gets what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HandBack {
+    /// Whether they can be at all.
+    pub allowed: bool,
+    /// How many hours before the first of them at the latest.
+    pub notice_hours: i64,
+    /// The holder's share of their escrow; the rest is the provider's.
+    pub holder_bps: i64,
+}
+
+/// How orders meet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Bids and asks rest and meet as they come.
+    #[default]
+    Continuous,
+    /// Asks are taken as they stand; bids don't rest.
+    Listed,
+}
+
+/// Between which prices orders are let in: around the median of recent trades, else around the
+/// grade's reference, and never outside fixed limits. 0 stands for none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bands {
+    /// How far from the reference, as a share of it.
+    pub width_bps: i64,
+    /// No ask is lower, per unit-hour.
+    pub lowest: Money,
+    /// No bid is higher, per unit-hour.
+    pub highest: Money,
+    /// What stands for the median where nothing traded, by grade.
+    pub references: BTreeMap<String, Money>,
+}
+
+/// How much is let in. 0 stands for no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Open asks of one pool.
+    pub asks_per_pool: i64,
+    /// Instruments of one bid.
+    pub instruments_per_bid: i64,
+    /// Hours of the period in which a flexible bid may lie.
+    pub flexible_hours: i64,
+}
+
+impl Default for Resale {
+    fn default() -> Self {
+        Self {
+            allowed: true,
+            cooling_off_hours: 0,
+        }
+    }
 }
 
 /// A fee: a flat part a unit-hour, and a share of what is paid.
@@ -36,12 +130,22 @@ pub struct Fees {
     pub taker_bps: i64,
 }
 
+impl Fees {
+    /// The larger of the two shares: what is held until it is known which is due.
+    pub fn dearest_bps(&self) -> i64 {
+        self.maker_bps.max(self.taker_bps)
+    }
+}
+
 /// What a service level promises, and what a broken promise credits.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceLevel {
     /// The share of unit-minutes that it promises.
     pub availability_bps: i64,
+    /// What a provider who defaults pays, as a share of the price of what is left and not bought in.
+    #[serde(default)]
+    pub penalty_bps: i64,
     /// What is credited below which availability.
     pub credits: Vec<CreditStep>,
 }
@@ -65,6 +169,9 @@ pub enum BadRules {
     /// A negative amount or time.
     #[error("{0} must not be negative")]
     Negative(&'static str),
+    /// A bid can't be there before a gate and start with the hour in course.
+    #[error("current_hour needs gate_minutes to be 0")]
+    Gate,
     /// Readings may come after the bond is free.
     #[error("reading_deadline_hours must be set and not exceed claim_window_hours")]
     Deadline,
@@ -76,9 +183,17 @@ impl Rules {
         Self {
             version: 0,
             seller_fee: Fees::default(),
+            buyer_fee: Fees::default(),
             bond_bps: 0,
             claim_window_hours: 0,
             reading_deadline_hours: None,
+            resale: Resale::default(),
+            hand_back: HandBack::default(),
+            mode: Mode::default(),
+            gate_minutes: 0,
+            current_hour: false,
+            bands: Bands::default(),
+            limits: Limits::default(),
             service_levels: BTreeMap::new(),
         }
     }
@@ -89,6 +204,46 @@ impl Rules {
     /// When a share, an amount or a time is out of range, or a bond could be freed before the
     /// credit that it stands for is known.
     pub fn checked(self) -> Result<Self, BadRules> {
+        self.check_shares()?;
+        let not_negative = [
+            ("seller_fee.flat", self.seller_fee.flat.0),
+            ("buyer_fee.flat", self.buyer_fee.flat.0),
+            ("resale.cooling_off_hours", self.resale.cooling_off_hours),
+            ("hand_back.notice_hours", self.hand_back.notice_hours),
+            ("gate_minutes", self.gate_minutes),
+            ("bands.lowest", self.bands.lowest.0),
+            ("bands.highest", self.bands.highest.0),
+            ("limits.asks_per_pool", self.limits.asks_per_pool),
+            (
+                "limits.instruments_per_bid",
+                self.limits.instruments_per_bid,
+            ),
+            ("limits.flexible_hours", self.limits.flexible_hours),
+            ("claim_window_hours", self.claim_window_hours),
+            (
+                "reading_deadline_hours",
+                self.reading_deadline_hours.unwrap_or(0),
+            ),
+        ];
+        if let Some((name, _)) = not_negative.iter().find(|(_, value)| *value < 0) {
+            return Err(BadRules::Negative(name));
+        }
+        if self.bands.references.values().any(|price| price.0 < 0) {
+            return Err(BadRules::Negative("bands.references"));
+        }
+        if self.current_hour && self.gate_minutes > 0 {
+            return Err(BadRules::Gate);
+        }
+        let in_time = self
+            .reading_deadline_hours
+            .is_some_and(|hours| hours <= self.claim_window_hours);
+        if self.bond_bps > 0 && !in_time {
+            return Err(BadRules::Deadline);
+        }
+        Ok(self)
+    }
+
+    fn check_shares(&self) -> Result<(), BadRules> {
         let share = |name: &str, bps: i64| {
             if (0..=WHOLE_BPS).contains(&bps) {
                 Ok(())
@@ -98,36 +253,30 @@ impl Rules {
         };
         share("seller_fee.maker_bps", self.seller_fee.maker_bps)?;
         share("seller_fee.taker_bps", self.seller_fee.taker_bps)?;
+        share("buyer_fee.maker_bps", self.buyer_fee.maker_bps)?;
+        share("buyer_fee.taker_bps", self.buyer_fee.taker_bps)?;
         share("bond_bps", self.bond_bps)?;
+        share("bands.width_bps", self.bands.width_bps)?;
+        share("hand_back.holder_bps", self.hand_back.holder_bps)?;
         for (name, level) in &self.service_levels {
-            share(
-                &format!("service_levels.{name}.availability_bps"),
-                level.availability_bps,
-            )?;
+            let of_level = |key: &str| format!("service_levels.{name}.{key}");
+            share(&of_level("availability_bps"), level.availability_bps)?;
+            share(&of_level("penalty_bps"), level.penalty_bps)?;
             for step in &level.credits {
-                share(&format!("service_levels.{name}.below_bps"), step.below_bps)?;
-                share(
-                    &format!("service_levels.{name}.credit_bps"),
-                    step.credit_bps,
-                )?;
+                share(&of_level("below_bps"), step.below_bps)?;
+                share(&of_level("credit_bps"), step.credit_bps)?;
             }
         }
-        if self.seller_fee.flat < Money::ZERO {
-            return Err(BadRules::Negative("seller_fee.flat"));
+        Ok(())
+    }
+
+    /// How many minutes before its last start a bid expires that rests so long; one that never rests
+    /// may be exempt from the gate.
+    pub(crate) fn gate_of(&self, tif: TimeInForce) -> i64 {
+        match tif {
+            TimeInForce::Gtc | TimeInForce::Gtd { .. } => self.gate_minutes,
+            TimeInForce::Ioc | TimeInForce::Fok => 0,
         }
-        if self.claim_window_hours < 0 {
-            return Err(BadRules::Negative("claim_window_hours"));
-        }
-        if self.reading_deadline_hours.is_some_and(|hours| hours < 0) {
-            return Err(BadRules::Negative("reading_deadline_hours"));
-        }
-        let in_time = self
-            .reading_deadline_hours
-            .is_some_and(|hours| hours <= self.claim_window_hours);
-        if self.bond_bps > 0 && !in_time {
-            return Err(BadRules::Deadline);
-        }
-        Ok(self)
     }
 
     /// The credit, in basis points of the lease's price, for this many of this many unit-minutes

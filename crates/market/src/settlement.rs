@@ -1,14 +1,35 @@
 //! Settlement: what was delivered in an hour is paid, what was not is refunded, and a service
-//! level not kept is credited at the lease's end (MATCHING, Money and With rules).
+//! level not kept is credited at the lease's end (MATCHING, Money, Resale and With rules).
 
 use crate::command::Delivered;
 use crate::event::{Event, EventKind, Settled};
 use crate::id::LeaseId;
+use crate::lease::{FEE_PARTS, Lease, Shares, fee_rate};
 use crate::ledger::{Account, AccountKind, Reason};
 use crate::money::{Money, WHOLE_BPS, floor_div};
 use crate::rejection::Rejection;
 use crate::state::{Market, index};
 use crate::time::{HOUR_MINUTES, Hour, Timestamp};
+
+/// The fees of an hour.
+struct Taken {
+    seller: Money,
+    buyer: Money,
+    /// What of the buyer's fee comes back.
+    back: Money,
+}
+
+/// An hour that is settled.
+struct Settlement {
+    id: LeaseId,
+    hour: Hour,
+    unit_minutes: i64,
+    /// What of its price no ruling has awarded.
+    of_price: Money,
+    frozen: Money,
+    shares: Shares,
+    taken: Taken,
+}
 
 impl Market {
     /// Settles an hour by what was delivered in it.
@@ -22,7 +43,7 @@ impl Market {
         let lease = self.lease(id).ok_or(Rejection::UnknownLease)?;
         let hour = hour
             .on_the_hour()
-            .filter(|hour| lease.period.contains(*hour))
+            .filter(|hour| lease.held_in(*hour) > 0)
             .ok_or(Rejection::OutsideLease)?;
         if hour.ends() > self.now {
             return Err(Rejection::HourNotOver);
@@ -31,11 +52,11 @@ impl Market {
             return Err(Rejection::AlreadySettled);
         }
         let unit_minutes = match delivered {
-            Delivered::Minutes(minutes) => minutes.checked_mul(lease.units),
+            Delivered::Minutes(minutes) => minutes.checked_mul(lease.held_in(hour)),
             Delivered::UnitMinutes(unit_minutes) => Some(unit_minutes),
         };
         let unit_minutes = unit_minutes
-            .filter(|minutes| (0..=lease.hour_minutes()).contains(minutes))
+            .filter(|minutes| (0..=lease.hour_minutes(hour)).contains(minutes))
             .ok_or(Rejection::BadMinutes)?;
         self.settle(id, hour, unit_minutes, out);
         Ok(())
@@ -50,64 +71,106 @@ impl Market {
         out: &mut Vec<Event>,
     ) {
         self.clear_deadline(id);
-        let claim_window = self.rules.claim_window_hours;
-        let payable_until =
-            Some(hour.ends().plus_hours(claim_window)).filter(|until| *until > self.now);
         let (frozen, awarded) = self.out_of_escrow(id, hour);
         let lease = &mut self.leases[index(id.0)];
-        let price = lease.hour_price() - awarded;
-        let earned = floor_div(lease.price.times(unit_minutes, 1), HOUR_MINUTES.into());
-        // What a ruling awarded of the hour comes off what it earns first, then off the refund.
-        let earned = (earned - awarded).max(Money::ZERO);
-        let refunded = price - earned;
-        let place = lease.index(hour).expect("an hour of the lease");
-        assert!(!lease.settled[place], "lease {id} settles each hour once");
-        lease.settled[place] = true;
-        lease.delivered += unit_minutes;
-        lease.earned += earned;
-        lease.escrow -= price - frozen;
-        let running = running_fee(lease.earned, lease.fee_bps, lease.fee_flat, lease.delivered);
-        // A flat fee may exceed what a cheap hour paid: the provider never pays to deliver.
-        let fee = Money::exact((running - i128::from(lease.fee.0)).min(earned.0.into()));
-        lease.fee += fee;
-        let paid = earned - fee;
+        let mut shares = lease.share_out(hour, unit_minutes, awarded);
+        let of_price = lease.hour_price(hour) - awarded;
+        let taken = lease.count(hour, unit_minutes, &mut shares);
+        lease.escrow -= of_price - frozen;
+        let settlement = Settlement {
+            id,
+            hour,
+            unit_minutes,
+            of_price,
+            frozen,
+            shares,
+            taken,
+        };
+        self.pay_out(settlement, out);
+        self.set_deadline(id);
+        self.close_if_ended(id, out);
+    }
+
+    /// Moves the money of a settled hour.
+    fn pay_out(&mut self, settlement: Settlement, out: &mut Vec<Event>) {
+        let Settlement {
+            id,
+            hour,
+            unit_minutes,
+            of_price,
+            frozen,
+            shares,
+            taken,
+        } = settlement;
+        let lease = &self.leases[index(id.0)];
         let (holder, provider) = (lease.holder, lease.provider);
+        let (units, left) = (lease.held_in(hour), lease.left_in(hour).collect::<Vec<_>>());
+        let window = self.rules_of(lease.rules).claim_window_hours;
+        let payable_until = Some(hour.ends().plus_hours(window)).filter(|until| *until > self.now);
         let to = if payable_until.is_some() {
             AccountKind::Payable
         } else {
             AccountKind::Cash
         };
-        let kept = paid.min(frozen);
-        if let Some(until) = payable_until {
-            self.change_payable(until, provider, paid - kept);
-        }
+        let escrow = of_price - frozen + taken.buyer + taken.back;
+        let refunded = shares.holder + taken.back;
+        let fee = taken.seller + taken.buyer;
+        let kept = shares.provider.min(frozen);
         if frozen > Money::ZERO {
             self.keep_earned(id, hour, kept, payable_until);
         }
-        let lines = [
-            (Account::of(holder, AccountKind::Escrow), frozen - price),
+        let mut earned = vec![(provider, shares.provider - kept)];
+        let mut lines = vec![
+            (Account::of(holder, AccountKind::Escrow), -escrow),
             (Account::of(provider, AccountKind::Dispute), kept - frozen),
-            (Account::of(provider, to), paid - kept),
-            (Account::marketplace(AccountKind::Fees), fee),
-            (Account::of(holder, AccountKind::Cash), refunded),
+            (Account::of(provider, to), shares.provider - kept),
         ];
+        for ((reseller, gain, back), (_, left)) in shares.resellers.iter().zip(left) {
+            let account = |kind| Account::of(*reseller, kind);
+            lines.push((account(AccountKind::Escrow), -left));
+            lines.push((account(AccountKind::Cash), *back));
+            lines.push((account(to), *gain));
+            earned.push((*reseller, *gain));
+        }
+        lines.push((Account::marketplace(AccountKind::Fees), fee));
+        lines.push((Account::of(holder, AccountKind::Cash), refunded));
+        for (whose, amount) in &earned {
+            if let Some(until) = payable_until {
+                self.change_payable(until, *whose, *amount);
+            }
+        }
         let mut posted = Vec::new();
         let entry = self.post(&mut posted, Reason::Settlement(id), &lines);
+        let resellers = shares.resellers.iter();
+        let (gains, backs): (Vec<Money>, Vec<Money>) =
+            resellers.map(|(_, gain, back)| (*gain, *back)).unzip();
+        let resellers = shares.resellers.iter();
         let settled = Settled {
             lease: id,
             hour,
+            units,
             unit_minutes,
-            paid,
-            refunded,
+            paid: shares.provider + gains.into_iter().sum(),
+            refunded: refunded + backs.into_iter().sum(),
             fee,
+            buyer_fee: taken.buyer,
             payable_until,
             entry,
+            resellers: resellers
+                .filter(|(_, gain, _)| *gain > Money::ZERO)
+                .map(|(reseller, gain, _)| (*reseller, *gain))
+                .collect(),
         };
         self.emit(out, EventKind::Settled(settled));
         out.append(&mut posted);
-        self.set_deadline(id);
-        if self.leases[index(id.0)].is_ended() {
-            self.open_leases.remove(&id);
+    }
+
+    /// A lease that has no hour left to settle is open no more, and is credited what it is due.
+    pub(crate) fn close_if_ended(&mut self, id: LeaseId, out: &mut Vec<Event>) {
+        let lease = &self.leases[index(id.0)];
+        // On default a penalty takes the place of the credit.
+        let is_failed = lease.failed_from.is_some();
+        if lease.is_ended() && self.open_leases.remove(&id) && !is_failed {
             self.credit(id, out);
         }
     }
@@ -116,32 +179,24 @@ impl Market {
     fn credit(&mut self, id: LeaseId, out: &mut Vec<Event>) {
         let lease = &self.leases[index(id.0)];
         assert!(
-            lease.escrow == Money::ZERO,
+            lease.escrow == Money::ZERO && lease.fee_held() == Money::ZERO,
             "an ended lease {id} has no escrow"
         );
         let instrument = self.pools[&lease.pool].instrument;
         let level = self.instruments[&instrument].service_level();
         let bps = self
-            .rules
+            .rules_of(lease.rules)
             .credit_bps(level, lease.delivered, lease.promised());
         let due = floor_div(
             i128::from(lease.total().0) * i128::from(bps),
             WHOLE_BPS.into(),
         );
-        let free = due.min(lease.bond);
-        let (holder, provider) = (lease.holder, lease.provider);
-        let mut thawed = Money::ZERO;
-        if let Some(frozen) = self.frozen_parts(id) {
-            // A frozen bond is the lease's still: the credit is the holder's whatever is ruled.
-            thawed = (due - free).min(frozen.bond);
-            frozen.bond -= thawed;
-        }
-        let amount = free + thawed;
+        let holder = lease.holder;
+        let (from_bond, amount) = self.out_of_bond(id, due);
         if amount == Money::ZERO {
             return;
         }
         self.leases[index(id.0)].credited = amount;
-        self.change_bond(id, -free);
         self.emit(
             out,
             EventKind::Credited {
@@ -150,22 +205,70 @@ impl Market {
                 amount,
             },
         );
+        let [free, thawed] = from_bond;
         let lines = [
-            (Account::of(provider, AccountKind::Bond), -free),
-            (Account::of(provider, AccountKind::Dispute), -thawed),
+            free,
+            thawed,
             (Account::of(holder, AccountKind::Cash), amount),
         ];
         self.post(out, Reason::Credit(id), &lines);
     }
+
+    /// Takes as much as there is of what is due out of a lease's bond, and where that is not enough
+    /// out of what a dispute has frozen of it: that is the lease's still, whatever is ruled. Gives
+    /// the lines of it, and how much it is.
+    pub(crate) fn out_of_bond(
+        &mut self,
+        id: LeaseId,
+        due: Money,
+    ) -> ([(Account, Money); 2], Money) {
+        let lease = &self.leases[index(id.0)];
+        let (provider, free) = (lease.provider, due.min(lease.bond));
+        let mut thawed = Money::ZERO;
+        if let Some(frozen) = self.frozen_parts(id) {
+            thawed = (due - free).min(frozen.bond);
+            frozen.bond -= thawed;
+        }
+        self.change_bond(id, -free);
+        let lines = [
+            (Account::of(provider, AccountKind::Bond), -free),
+            (Account::of(provider, AccountKind::Dispute), -thawed),
+        ];
+        (lines, free + thawed)
+    }
 }
 
-/// The seller's fee on all that a lease has earned so far, rounded down once on the total, so
-/// that rounding never adds up: a share of what was earned and a flat part a delivered unit-hour.
-/// A flat part can be absurd, so the type is wide.
-fn running_fee(earned: Money, bps: i64, flat: Money, delivered: i64) -> i128 {
-    let share = i128::from(earned.0) * i128::from(bps) * i128::from(HOUR_MINUTES);
-    let flat = flat.times(delivered, WHOLE_BPS);
-    share
-        .saturating_add(flat)
-        .div_euclid(i128::from(WHOLE_BPS) * i128::from(HOUR_MINUTES))
+impl Lease {
+    /// Counts an hour as settled and takes the fees out of its shares: each rounded down once on
+    /// the total of the lease, so that rounding never adds up.
+    fn count(&mut self, hour: Hour, unit_minutes: i64, shares: &mut Shares) -> Taken {
+        let held = self.fee_held();
+        let place = self.index(hour).expect("an hour of the lease");
+        assert!(
+            !self.settled[place],
+            "lease {} settles each hour once",
+            self.id
+        );
+        self.settled[place] = true;
+        self.delivered += unit_minutes;
+        let earned = match shares.resellers.last_mut() {
+            Some((_, gain, _)) => gain,
+            None => &mut shares.provider,
+        };
+        self.earned += *earned;
+        let rate = fee_rate(self.earned, self.fee_bps, Money::ZERO) * i128::from(HOUR_MINUTES);
+        let flat = fee_rate(Money::ZERO, 0, self.fee_flat).saturating_mul(self.delivered.into());
+        let running = rate.saturating_add(flat).div_euclid(FEE_PARTS);
+        // A flat fee may exceed what a cheap hour paid: the seller never pays to deliver.
+        let seller = Money::exact((running - i128::from(self.fee.0)).min(earned.0.into()));
+        self.fee += seller;
+        *earned -= seller;
+        let buyer = self.buyer_fee_of(self.delivered) - self.buyer_fee;
+        self.buyer_fee += buyer;
+        Taken {
+            seller,
+            buyer,
+            back: held - buyer - self.fee_held(),
+        }
+    }
 }

@@ -2,26 +2,35 @@
 
 use std::collections::BTreeMap;
 
+use crate::bands::Counted;
 use crate::command::{ListInstrument, OpenPool, PlaceOrder};
 use crate::dispute::Dispute;
 use crate::due::{Due, LAST};
 use crate::event::DoneWhy;
-use crate::id::{InstrumentId, OrderId, ParticipantId};
-use crate::lease::Lease;
+use crate::id::{InstrumentId, OrderId, ParticipantId, PoolId};
+use crate::lease::{Lease, Link};
 use crate::ledger::{Account, Ledger};
 use crate::money::Money;
 use crate::order::Order;
 use crate::pool::Pool;
 use crate::rules::Rules;
 use crate::state::{Instrument, Market, index};
-use crate::time::{Period, Timestamp};
+use crate::time::{Hour, Period, Timestamp};
 
 /// All that a market is, in the form in which tables keep it. Books, calendars and what falls
 /// due are worked out from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// The rule set in force.
+    /// The rule set with which it began.
     pub rules: Rules,
+    /// Every other rule set with the instant from which it holds, in that order.
+    pub rule_sets: Vec<(Timestamp, Rules)>,
+    /// Until when each instrument is halted that is.
+    pub halts: Vec<(InstrumentId, Timestamp)>,
+    /// Of each participant that is related to another the lowest of them.
+    pub related: Vec<(ParticipantId, ParticipantId)>,
+    /// The latest trades of each instrument whose prices count, the earliest first.
+    pub counted: Vec<(InstrumentId, Counted)>,
     /// The instant of the last command.
     pub now: Timestamp,
     /// How many places in the order of acceptance are taken.
@@ -62,6 +71,12 @@ pub struct KnownOrder {
     pub placed_at: Timestamp,
     /// Its instruments.
     pub instruments: Vec<InstrumentId>,
+    /// The pool that its units are in, or that it is pinned to.
+    pub pool: Option<PoolId>,
+    /// The rule set under which it was last accepted.
+    pub rules: i64,
+    /// Minutes of its first hour that were gone at its acceptance.
+    pub late_minutes: i64,
     /// Its total units now.
     pub units: i64,
     /// Its price now.
@@ -85,6 +100,19 @@ impl Market {
         let mut market = Self::new(snapshot.rules);
         market.now = snapshot.now;
         market.acceptances = snapshot.acceptances;
+        for (from, rules) in snapshot.rule_sets {
+            market.rules_given(rules, from);
+            if from <= market.now {
+                market.change_rules(from);
+            }
+        }
+        market.related = snapshot.related.into_iter().collect();
+        for (instrument, until) in snapshot.halts {
+            market.halted(instrument, until);
+        }
+        for (instrument, counted) in snapshot.counted {
+            market.remember(instrument, counted);
+        }
         market.ledger = Ledger::restore(snapshot.balances, snapshot.entries);
         for listed in snapshot.instruments {
             market
@@ -140,10 +168,19 @@ impl Market {
             .ok_or_else(|| format!("order {id} has no period"))?;
         self.client_ids
             .insert((placed.participant, placed.client_id.clone()), id);
+        let rules = self
+            .rule_sets
+            .get(&known.rules)
+            .ok_or_else(|| format!("order {id} has no rules"))?;
+        let gate_minutes = rules.gate_of(placed.tif);
         self.orders.push(Order {
             id,
             placed,
             instruments: known.instruments,
+            pool: known.pool,
+            rules: known.rules,
+            late_minutes: known.late_minutes,
+            gate_minutes,
             lot,
             period,
             units: known.units,
@@ -159,11 +196,22 @@ impl Market {
         Ok(())
     }
 
-    fn restore_lease(&mut self, lease: Lease) -> Result<(), String> {
+    fn restore_lease(&mut self, mut lease: Lease) -> Result<(), String> {
         let known = |id: OrderId| usize::try_from(id.0 - 1).is_ok_and(|at| at < self.orders.len());
         let numbered = usize::try_from(lease.id.0 - 1) == Ok(self.leases.len());
         if !numbered || !known(lease.buy) || !known(lease.sell) {
             return Err(format!("lease {} is out of order", lease.id));
+        }
+        if let Some(parent) = lease.parent {
+            let parent = self
+                .lease(parent)
+                .ok_or_else(|| format!("lease {} has no parent", lease.id))?;
+            lease.links.clone_from(&parent.links);
+            lease.links.push(Link {
+                reseller: parent.holder,
+                bought: parent.price,
+                sold: lease.price,
+            });
         }
         let pool = self
             .pools
@@ -173,11 +221,14 @@ impl Market {
         let within = pool.period.covers(lease.period)
             && ask.period.covers(lease.period)
             && lease.period.start >= ask.first_hour.max(pool.first_hour);
-        if !within || pool.least_free(lease.period) < lease.units {
+        let holds = |hour: Hour| lease.occupies(hour) <= pool.free_in(hour);
+        if !within || !lease.period.each().all(holds) {
             return Err(format!("lease {} is not within its pool", lease.id));
         }
-        pool.lease(lease.period, lease.units);
-        self.order_mut(lease.buy).filled += lease.units;
+        for hour in lease.period.each() {
+            pool.lease(hour.alone(), lease.occupies(hour));
+        }
+        self.order_mut(lease.buy).count_bought(lease.units);
         self.order_mut(lease.sell).sell(lease.period, lease.units);
         self.begin_lease(lease);
         Ok(())

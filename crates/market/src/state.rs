@@ -1,8 +1,9 @@
 //! The market's state, and how a command changes it.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use crate::bands::Counted;
 use crate::command::{Command, ListInstrument, OpenPool};
 use crate::dispute::Dispute;
 use crate::due::Due;
@@ -72,6 +73,16 @@ impl Instrument {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Market {
     pub(crate) rules: Rules,
+    /// Every rule set that was in force, by version: leases keep to theirs.
+    pub(crate) rule_sets: BTreeMap<i64, Rules>,
+    /// From when which version holds, of those that are to come.
+    pub(crate) rules_to_come: BTreeMap<Timestamp, i64>,
+    /// Until when each instrument is halted that is.
+    pub(crate) halts: BTreeMap<InstrumentId, Timestamp>,
+    /// Of each participant that is related to another the lowest of them.
+    pub(crate) related: BTreeMap<ParticipantId, ParticipantId>,
+    /// The latest trades of each instrument whose prices count, the earliest first.
+    pub(crate) counted: BTreeMap<InstrumentId, VecDeque<Counted>>,
     pub(crate) now: Timestamp,
     pub(crate) acceptances: i64,
     pub(crate) instruments: BTreeMap<InstrumentId, Instrument>,
@@ -81,6 +92,8 @@ pub struct Market {
     pub(crate) leases: Vec<Lease>,
     /// Those of the leases that have an hour to settle.
     pub(crate) open_leases: BTreeSet<LeaseId>,
+    /// The open asks that sell a lease on, of each that has any.
+    pub(crate) resales: BTreeMap<LeaseId, BTreeSet<OrderId>>,
     pub(crate) disputes: Vec<Dispute>,
     /// The disputes of each lease that has any.
     pub(crate) disputed: BTreeMap<LeaseId, Vec<DisputeId>>,
@@ -93,7 +106,12 @@ impl Market {
     /// A market in which nothing has happened.
     pub fn new(rules: Rules) -> Self {
         Self {
+            rule_sets: BTreeMap::from([(rules.version, rules.clone())]),
             rules,
+            rules_to_come: BTreeMap::new(),
+            halts: BTreeMap::new(),
+            related: BTreeMap::new(),
+            counted: BTreeMap::new(),
             now: Timestamp(i64::MIN),
             acceptances: 0,
             instruments: BTreeMap::new(),
@@ -102,6 +120,7 @@ impl Market {
             client_ids: BTreeMap::new(),
             leases: Vec::new(),
             open_leases: BTreeSet::new(),
+            resales: BTreeMap::new(),
             disputes: Vec::new(),
             disputed: BTreeMap::new(),
             ledger: Ledger::default(),
@@ -144,6 +163,13 @@ impl Market {
                 self.finish(order, DoneWhy::Cancelled, out);
                 Ok(())
             }
+            Command::CancelAll {
+                participant,
+                instrument,
+            } => {
+                self.cancel_all(*participant, *instrument, out);
+                Ok(())
+            }
             Command::ReplaceOrder {
                 participant,
                 client_id,
@@ -164,6 +190,19 @@ impl Market {
                 amount,
             } => self.claim(*participant, *lease, *amount, out),
             Command::RuleDispute { dispute, award } => self.rule(*dispute, *award, out),
+            Command::HandBack {
+                participant,
+                lease,
+                start,
+                end,
+            } => self.hand_back(*participant, *lease, (*start, *end), out),
+            Command::Default { lease } => self.fail(*lease, out),
+            Command::SetRules { rules, from } => self.set_rules(rules, *from, out),
+            Command::Halt { instrument, until } => self.halt(*instrument, *until, out),
+            Command::Relate { participants } => {
+                self.relate(participants, out);
+                Ok(())
+            }
             Command::Tick => Ok(()),
         }
     }
@@ -264,6 +303,29 @@ impl Market {
         }
     }
 
+    /// Cancels a participant's open orders, or those that stand in one book, in order of
+    /// acceptance.
+    fn cancel_all(
+        &mut self,
+        participant: ParticipantId,
+        instrument: Option<InstrumentId>,
+        out: &mut Vec<Event>,
+    ) {
+        let mut open: Vec<(i64, OrderId)> = self
+            .client_ids
+            .range((participant, ClientId(String::new()))..)
+            .take_while(|((whose, _), _)| *whose == participant)
+            .map(|(_, order)| self.order(*order))
+            .filter(|order| order.done.is_none())
+            .filter(|order| instrument.is_none_or(|one| order.instruments.contains(&one)))
+            .map(|order| (order.acceptance, order.id))
+            .collect();
+        open.sort_unstable();
+        for (_, order) in open {
+            self.finish(order, DoneWhy::Cancelled, out);
+        }
+    }
+
     /// Ends an order: frees what it holds, takes it out of the books, and says why.
     pub(crate) fn finish(&mut self, id: OrderId, why: DoneWhy, out: &mut Vec<Event>) {
         let order = self.orders[index(id.0)].clone();
@@ -282,7 +344,9 @@ impl Market {
         for instrument in &order.instruments {
             self.instrument_mut(*instrument).enter(order);
         }
-        if let (false, Some(pool)) = (order.is_bid(), order.pool()) {
+        if let Some(lease) = order.resold() {
+            self.resales.entry(lease).or_default().insert(order.id);
+        } else if let (false, Some(pool)) = (order.is_bid(), order.pool()) {
             self.pool_mut(pool).asks.insert(order.id);
         }
         self.due
@@ -294,7 +358,13 @@ impl Market {
         for instrument in &order.instruments {
             self.instrument_mut(*instrument).leave(order);
         }
-        if let (false, Some(pool)) = (order.is_bid(), order.pool()) {
+        if let Some(lease) = order.resold() {
+            let open = self.resales.entry(lease).or_default();
+            open.remove(&order.id);
+            if open.is_empty() {
+                self.resales.remove(&lease);
+            }
+        } else if let (false, Some(pool)) = (order.is_bid(), order.pool()) {
             self.pool_mut(pool).asks.remove(&order.id);
         }
         self.due
@@ -356,6 +426,11 @@ impl Market {
     /// The rule set in force.
     pub fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    /// The rule set of this version: one that is or was in force.
+    pub fn rules_of(&self, version: i64) -> &Rules {
+        &self.rule_sets[&version]
     }
 
     /// The ledger.

@@ -22,6 +22,9 @@ pub struct Timestamp(pub i64);
 /// Microseconds in an hour.
 pub const HOUR_MICROS: i64 = 3_600_000_000;
 
+/// Microseconds in a minute.
+pub(crate) const MINUTE_MICROS: i64 = 60_000_000;
+
 /// Minutes in an hour: what one unit owes in each hour of a lease.
 pub const HOUR_MINUTES: i64 = 60;
 
@@ -52,6 +55,16 @@ impl Timestamp {
         Hour(self.0.div_euclid(HOUR_MICROS))
     }
 
+    /// The instant `minutes` later.
+    pub(crate) fn plus_minutes(self, minutes: i64) -> Self {
+        Self(self.0.saturating_add(minutes.saturating_mul(MINUTE_MICROS)))
+    }
+
+    /// The first hour that does not begin before this instant.
+    pub fn next_hour(self) -> Hour {
+        self.on_the_hour().unwrap_or(Hour(self.hour().0 + 1))
+    }
+
     /// The instant `hours` later.
     pub fn plus_hours(self, hours: i64) -> Self {
         Self(self.0.saturating_add(hours.saturating_mul(HOUR_MICROS)))
@@ -72,6 +85,16 @@ impl Hour {
     /// The hour of the week, 0 for Monday 00:00 UTC. (1970-01-01 was a Thursday.)
     pub fn of_week(self) -> usize {
         usize::try_from((self.0 + 72).rem_euclid(168)).expect("168 fits in a usize")
+    }
+}
+
+impl Hour {
+    /// The period of this hour alone.
+    pub fn alone(self) -> Period {
+        Period {
+            start: self,
+            end: Hour(self.0 + 1),
+        }
     }
 }
 

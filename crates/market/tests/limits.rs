@@ -77,6 +77,8 @@ fn buy() -> Side {
     Side::Buy {
         target: Target::Instruments(vec![InstrumentId(1)]),
         min_fill: None,
+        flexible: None,
+        buy_in: false,
     }
 }
 

@@ -13,7 +13,6 @@ use market::{Command, Event, EventKind, Market, Posting, Reason, Timestamp};
 
 use crate::auditor::Auditor;
 use crate::rule_sets::RuleSet;
-use crate::workload::Workload;
 
 /// How often the books are compared: each time it costs a look at every order for every order.
 const BOOKS_EVERY: u64 = 50;
@@ -37,7 +36,7 @@ pub struct Failure {
 pub fn run(seed: u64, steps: u64, rules: RuleSet) -> Result<Counts, Failure> {
     let mut market = Market::new(rules.rules());
     let mut auditor = Auditor::new(rules.rules());
-    let mut workload = Workload::new(seed);
+    let mut workload = rules.workload(seed);
     let mut counts = Counts::new();
     for step in 1..=steps {
         let (at, command) = workload.next_command();
@@ -98,11 +97,24 @@ fn name(kind: &EventKind) -> String {
         EventKind::Accepted { again: false, .. } => "accepted".to_owned(),
         EventKind::Accepted { again: true, .. } => "accepted again".to_owned(),
         EventKind::Traded(_) => "trade".to_owned(),
-        EventKind::Leased { .. } => "lease".to_owned(),
+        EventKind::Leased { parent: None, .. } => "lease".to_owned(),
+        EventKind::Leased { .. } => "lease resold".to_owned(),
         EventKind::Settled(_) => "settled".to_owned(),
         EventKind::Credited { .. } => "credited".to_owned(),
         EventKind::Disputed { .. } => "disputed".to_owned(),
         EventKind::Ruled { .. } => "ruled".to_owned(),
+        EventKind::HandedBack { .. } => "handed back".to_owned(),
+        EventKind::Defaulted { difference, .. } => {
+            let dearer = if difference.0 > 0 {
+                ", bought in dearer"
+            } else {
+                ""
+            };
+            format!("defaulted{dearer}")
+        }
+        EventKind::RulesSet { .. } => "rules set".to_owned(),
+        EventKind::Halted { .. } => "halted".to_owned(),
+        EventKind::Related { .. } => "related".to_owned(),
         EventKind::Posted(_) => "posted".to_owned(),
     }
 }

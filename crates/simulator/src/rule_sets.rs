@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use market::{CreditStep, Fees, Money, Rules, ServiceLevel};
+use market::{Bands, CreditStep, Fees, HandBack, Limits, Mode, Money, Resale, Rules, ServiceLevel};
+
+use crate::workload::Workload;
 
 /// A rule set by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -11,21 +13,33 @@ pub enum RuleSet {
     None,
     /// Those of rules/standard.toml.
     Standard,
+    /// None at first, then one after the other of [`changes`].
+    Changing,
     /// Odd figures, short times and large shares, to round and to run short often.
     Odd,
 }
 
 impl RuleSet {
     /// Every rule set.
-    pub const ALL: [Self; 3] = [Self::None, Self::Standard, Self::Odd];
+    pub const ALL: [Self; 4] = [Self::None, Self::Standard, Self::Odd, Self::Changing];
 
     /// Its rules.
     pub fn rules(self) -> Rules {
         match self {
-            Self::None => Rules::none(),
+            Self::None | Self::Changing => Rules::none(),
             Self::Standard => standard(),
             Self::Odd => odd(),
         }
+    }
+
+    /// The commands of a seed under it.
+    pub fn workload(self, seed: u64) -> Workload {
+        let changes = if self == Self::Changing {
+            changes()
+        } else {
+            Vec::new()
+        };
+        Workload::new(seed).changing(changes)
     }
 
     /// Its name on the command line.
@@ -34,18 +48,20 @@ impl RuleSet {
             Self::None => "none",
             Self::Standard => "standard",
             Self::Odd => "odd",
+            Self::Changing => "changing",
         }
     }
 }
 
-/// A service level of this availability, with credits as (below, credit).
-fn level(availability_bps: i64, steps: &[(i64, i64)]) -> ServiceLevel {
+/// A service level of this availability and penalty, with credits as (below, credit).
+fn level(availability_bps: i64, penalty_bps: i64, steps: &[(i64, i64)]) -> ServiceLevel {
     let credits = steps.iter().map(|&(below_bps, credit_bps)| CreditStep {
         below_bps,
         credit_bps,
     });
     ServiceLevel {
         availability_bps,
+        penalty_bps,
         credits: credits.collect(),
     }
 }
@@ -58,24 +74,86 @@ fn standard() -> Rules {
             maker_bps: 200,
             taker_bps: 200,
         },
+        buyer_fee: Fees::default(),
         bond_bps: 1000,
         claim_window_hours: 72,
         reading_deadline_hours: Some(24),
+        resale: Resale {
+            allowed: true,
+            cooling_off_hours: 0,
+        },
+        hand_back: HandBack {
+            allowed: false,
+            notice_hours: 24,
+            holder_bps: 5000,
+        },
+        mode: Mode::Continuous,
+        gate_minutes: 0,
+        current_hour: false,
+        bands: Bands::default(),
+        limits: Limits::default(),
         service_levels: BTreeMap::from([
             (
                 "BRONZE".to_owned(),
-                level(9500, &[(9500, 200), (9000, 500)]),
+                level(9500, 1000, &[(9500, 200), (9000, 500)]),
             ),
             (
                 "SILVER".to_owned(),
-                level(9900, &[(9900, 300), (9500, 600), (9000, 1000)]),
+                level(9900, 1000, &[(9900, 300), (9500, 600), (9000, 1000)]),
             ),
             (
                 "GOLD".to_owned(),
-                level(9990, &[(9990, 500), (9900, 800), (9500, 1000)]),
+                level(9990, 1000, &[(9990, 500), (9900, 800), (9500, 1000)]),
             ),
         ]),
     }
+}
+
+/// Rule sets that follow each other, again and again; who gives them numbers them.
+fn changes() -> Vec<Rules> {
+    let banded = Bands {
+        width_bps: 3_000,
+        lowest: Money(1_000),
+        highest: Money(2_800),
+        references: BTreeMap::from([
+            ("A".to_owned(), Money(1_500)),
+            ("C".to_owned(), Money(2_001)),
+        ]),
+    };
+    vec![
+        Rules {
+            current_hour: true,
+            buyer_fee: Fees {
+                flat: Money(3),
+                maker_bps: 21,
+                taker_bps: 77,
+            },
+            ..odd()
+        },
+        Rules {
+            gate_minutes: 15,
+            bands: banded,
+            ..standard()
+        },
+        Rules {
+            mode: Mode::Listed,
+            gate_minutes: 90,
+            limits: Limits {
+                asks_per_pool: 3,
+                instruments_per_bid: 1,
+                flexible_hours: 4,
+            },
+            ..odd()
+        },
+        Rules {
+            current_hour: true,
+            resale: Resale {
+                allowed: false,
+                cooling_off_hours: 0,
+            },
+            ..Rules::none()
+        },
+    ]
 }
 
 fn odd() -> Rules {
@@ -86,15 +164,37 @@ fn odd() -> Rules {
             maker_bps: 133,
             taker_bps: 277,
         },
+        buyer_fee: Fees {
+            flat: Money(11),
+            maker_bps: 271,
+            taker_bps: 183,
+        },
         bond_bps: 3333,
         claim_window_hours: 3,
         reading_deadline_hours: Some(3),
+        resale: Resale {
+            allowed: true,
+            cooling_off_hours: 1,
+        },
+        hand_back: HandBack {
+            allowed: true,
+            notice_hours: 1,
+            holder_bps: 7777,
+        },
+        mode: Mode::Continuous,
+        gate_minutes: 0,
+        current_hour: false,
+        bands: Bands::default(),
+        limits: Limits::default(),
         service_levels: BTreeMap::from([
             (
                 "SILVER".to_owned(),
-                level(9900, &[(9000, 4000), (9900, 1717)]),
+                level(9900, 1234, &[(9000, 4000), (9900, 1717)]),
             ),
-            ("GOLD".to_owned(), level(9999, &[(9999, 333), (5000, 9999)])),
+            (
+                "GOLD".to_owned(),
+                level(9999, 4321, &[(9999, 333), (5000, 9999)]),
+            ),
         ]),
     }
 }

@@ -295,10 +295,8 @@ impl Book<'_> {
             };
             // An hour's grace: readings of the last one may be on their way.
             let over = lease
-                .period
-                .each()
-                .take_while(|hour| hour.ends().plus_hours(1) <= self.now)
-                .filter(|hour| !lease.is_settled(*hour));
+                .unsettled()
+                .take_while(|hour| hour.ends().plus_hours(1) <= self.now);
             for hour in over {
                 hours += 1;
                 first = first.into_iter().chain([(hour, row.id)]).min();

@@ -99,6 +99,8 @@ pub(crate) fn bid(client_id: &str, units: i64, price: i64, hours: (i64, i64)) ->
         Side::Buy {
             target,
             min_fill: None,
+            flexible: None,
+            buy_in: false,
         },
         units,
         price,

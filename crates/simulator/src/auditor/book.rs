@@ -44,6 +44,7 @@ fn asks(model: &Model, instrument: InstrumentId, start: i64, end: i64) -> Vec<(i
             .iter()
             .map(|place| &model.orders[*place])
             .filter(|order| !order.is_bid() && order.pool() == Some(*id))
+            .filter(|ask| ask.resold().is_none())
             .filter(|ask| covers(ask, start, end))
             .collect();
         asks.sort_by_key(|ask| (ask.price, ask.accepted));
@@ -53,11 +54,19 @@ fn asks(model: &Model, instrument: InstrumentId, start: i64, end: i64) -> Vec<(i
             *levels.entry(ask.price).or_default() += units;
         }
     }
+    for place in &model.open {
+        let ask = &model.orders[*place];
+        let pool = ask.pool().filter(|_| ask.resold().is_some());
+        let here = pool.is_some_and(|pool| model.pools[&pool].instrument == instrument);
+        if here && covers(ask, start, end) {
+            *levels.entry(ask.price).or_default() += model.offer(ask, start, end).max(0);
+        }
+    }
     levels.into_iter().filter(|(_, units)| *units > 0).collect()
 }
 
 fn covers(ask: &Order, start: i64, end: i64) -> bool {
-    let market::Side::Sell { min_hours, .. } = ask.terms.side else {
+    let Some(min_hours) = ask.min_hours() else {
         return false;
     };
     let covered = ask.covered();
@@ -75,7 +84,8 @@ fn bids(model: &Model, instrument: InstrumentId, start: i64, end: i64) -> Vec<(i
         else {
             continue;
         };
-        if (bid.start, bid.end) == (start, end) && instruments.contains(&instrument) {
+        let is_plain = bid.flexible().is_none();
+        if is_plain && (bid.start, bid.end) == (start, end) && instruments.contains(&instrument) {
             *levels.entry(bid.price).or_default() += bid.remaining();
         }
     }

@@ -106,7 +106,10 @@ impl Model {
         let mut sources = Vec::new();
         for (hour, there) in &lease.escrow {
             if (hour + 1) * HOUR <= self.now.0 {
-                sources.push((Source::Escrow(*hour), *there));
+                // What resellers earn of an hour is not the provider's to lose.
+                let units = Amount::from(lease.held[hour]);
+                let above = Amount::from(0.max(lease.price - lease.first_price())) * units;
+                sources.push((Source::Escrow(*hour), 0.max(there - above)));
             }
         }
         sources.push((Source::Bond, lease.bond));
@@ -175,7 +178,9 @@ impl Model {
 
     /// When a lease's claim window closes.
     fn claims_close(&self, place: usize) -> Timestamp {
-        Timestamp((self.leases[place].end + self.rules.claim_window_hours) * HOUR)
+        let lease = &self.leases[place];
+        let window = self.rule_sets[&lease.rules].claim_window_hours;
+        Timestamp((lease.end + window) * HOUR)
     }
 
     /// The open dispute about a lease.

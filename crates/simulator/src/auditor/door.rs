@@ -6,7 +6,7 @@ use market::{
 };
 
 use super::Out;
-use super::model::{Amount, HOUR, Model, Order, Pool};
+use super::model::{Amount, HOUR, MINUTE, Model, Order, Pool};
 
 /// The longest time from a command to the end of a period.
 const HORIZON: i64 = 400 * 24 * HOUR;
@@ -50,6 +50,22 @@ impl Model {
                 self.finish(place, DoneWhy::Cancelled, out);
                 Ok(())
             }
+            Command::CancelAll {
+                participant,
+                instrument,
+            } => {
+                let mut open = self.open.clone();
+                open.sort_by_key(|place| self.orders[*place].accepted);
+                for place in open {
+                    let order = &self.orders[place];
+                    let books = self.instruments_of(&order.terms).unwrap_or_default();
+                    let named = instrument.is_none_or(|one| books.contains(&one));
+                    if order.owner() == *participant && named {
+                        self.finish(place, DoneWhy::Cancelled, out);
+                    }
+                }
+                Ok(())
+            }
             Command::ReplaceOrder {
                 participant,
                 client_id,
@@ -70,6 +86,19 @@ impl Model {
                 amount,
             } => self.claim(*participant, *lease, *amount, out),
             Command::RuleDispute { dispute, award } => self.ruling(*dispute, *award, out),
+            Command::HandBack {
+                participant,
+                lease,
+                start,
+                end,
+            } => self.hand_back(*participant, *lease, (*start, *end), out),
+            Command::Default { lease } => self.default_of(*lease, out),
+            Command::SetRules { rules, from } => self.set_rules(rules, *from, out),
+            Command::Halt { instrument, until } => self.halt(*instrument, *until, out),
+            Command::Relate { participants } => {
+                self.relate(participants, out);
+                Ok(())
+            }
             Command::Tick => Ok(()),
         }
     }
@@ -95,7 +124,7 @@ impl Model {
     }
 
     /// Whether a period is whole hours, not empty, near enough, and not too long ago.
-    fn is_period(&self, start: Timestamp, end: Timestamp) -> bool {
+    pub(super) fn is_period(&self, start: Timestamp, end: Timestamp) -> bool {
         let whole = start.0 % HOUR == 0 && end.0 % HOUR == 0 && start < end;
         whole && end.0 <= self.now.0 + HORIZON && start.0 >= 0
     }
@@ -120,15 +149,7 @@ impl Model {
             if pool.units < terms.units {
                 pool.units = terms.units;
                 out.push((self.now, opened));
-                let mut asks = self.open.clone();
-                asks.retain(|place| {
-                    let ask = &self.orders[*place];
-                    !ask.is_bid() && ask.pool() == Some(terms.pool)
-                });
-                asks.sort_by_key(|place| self.orders[*place].accepted);
-                for ask in asks {
-                    self.arrive(ask, out);
-                }
+                self.offer_again(terms.pool, out);
             }
             return Ok(());
         }
@@ -148,6 +169,24 @@ impl Model {
         Ok(())
     }
 
+    /// The asks of a pool arrive again.
+    pub(super) fn offer_again(&mut self, pool: market::PoolId, out: &mut Out) {
+        if self.halts.contains_key(&self.pools[&pool].instrument) {
+            return;
+        }
+        let mut asks = self.open.clone();
+        asks.retain(|place| {
+            let ask = &self.orders[*place];
+            !ask.is_bid() && ask.resold().is_none() && ask.pool() == Some(pool)
+        });
+        asks.sort_by_key(|place| self.orders[*place].accepted);
+        for ask in asks {
+            if self.orders[ask].done.is_none() {
+                self.arrive(ask, out);
+            }
+        }
+    }
+
     fn own_open(&self, whose: ParticipantId, client_id: &ClientId) -> Result<usize, Rejection> {
         let place = self.known(whose, client_id);
         let place = place.ok_or(Rejection::UnknownOrder)?;
@@ -157,13 +196,16 @@ impl Model {
         }
     }
 
-    fn known(&self, whose: ParticipantId, client_id: &ClientId) -> Option<usize> {
+    pub(super) fn known(&self, whose: ParticipantId, client_id: &ClientId) -> Option<usize> {
         let named = |order: &Order| order.owner() == whose && order.terms.client_id == *client_id;
         self.orders.iter().position(named)
     }
 
     /// The instruments that an order can trade.
-    fn instruments_of(&self, terms: &PlaceOrder) -> Result<Vec<InstrumentId>, Rejection> {
+    pub(super) fn instruments_of(
+        &self,
+        terms: &PlaceOrder,
+    ) -> Result<Vec<InstrumentId>, Rejection> {
         match &terms.side {
             Side::Buy {
                 target: Target::Instruments(instruments),
@@ -193,7 +235,54 @@ impl Model {
                 }
                 Ok(vec![pool.instrument])
             }
+            Side::Resell {
+                lease, min_hours, ..
+            } => {
+                let lease = self.lease_at(*lease).map(|place| &self.leases[place]);
+                let lease = lease.filter(|lease| lease.holder == terms.participant);
+                let lease = lease.ok_or(Rejection::UnknownLease)?;
+                if terms.tif == TimeInForce::Fok || *min_hours < 1 {
+                    return Err(Rejection::NotSupported);
+                }
+                Ok(vec![self.pools[&lease.pool].instrument])
+            }
         }
+    }
+
+    /// Where the units of an order are, or have to be.
+    fn pool_of(&self, terms: &PlaceOrder) -> Option<market::PoolId> {
+        match &terms.side {
+            Side::Buy {
+                target: Target::Pool(pool),
+                ..
+            }
+            | Side::Sell { pool, .. } => Some(*pool),
+            Side::Resell { lease, .. } => {
+                let place = self.lease_at(*lease)?;
+                Some(self.leases[place].pool)
+            }
+            Side::Buy { .. } => None,
+        }
+    }
+
+    /// Whether resale asks would offer more of a lease than it has.
+    fn is_over_lease(&self, order: &Order) -> bool {
+        let Some(lease) = order.resold().and_then(|lease| self.lease_at(lease)) else {
+            return false;
+        };
+        let lease = &self.leases[lease];
+        order.covered().into_iter().any(|hour| {
+            let others = self.open.iter().map(|place| &self.orders[*place]);
+            let others = others.filter(|other| {
+                other.id != order.id
+                    && other.resold() == order.resold()
+                    && other.covered().contains(&hour)
+            });
+            let offered: i64 = others.map(|other| other.units - other.sold_in(hour)).sum();
+            let is_open = lease.unsettled.contains(&hour);
+            let held = if is_open { lease.held[&hour] } else { 0 };
+            offered + order.units - order.sold_in(hour) > held
+        })
     }
 
     fn place(&mut self, terms: &PlaceOrder, out: &mut Out) -> Result<(), Rejection> {
@@ -209,21 +298,26 @@ impl Model {
             out.push((self.now, accepted));
             return Ok(());
         }
-        let order = self.checked(terms)?;
+        let order = self.checked(terms, true)?;
         self.check_funds(&order, 0)?;
         if terms.post_only && self.could_trade(&order) {
             return Err(Rejection::WouldTrade);
         }
+        self.enter(order, out);
+        Ok(())
+    }
+
+    /// Lets a checked order in, and lets it trade.
+    pub(super) fn enter(&mut self, order: Order, out: &mut Out) {
         let place = self.orders.len();
         self.orders.push(order);
         self.open.push(place);
         self.let_in(place, 0, out);
         self.arrive(place, out);
-        Ok(())
     }
 
     /// An order with these terms, checked but for its funds and for post-only.
-    fn checked(&self, terms: &PlaceOrder) -> Result<Order, Rejection> {
+    pub(super) fn checked(&self, terms: &PlaceOrder, gate: bool) -> Result<Order, Rejection> {
         let instruments = self.instruments_of(terms)?;
         let listed = || instruments.iter().map(|id| &self.instruments[id]);
         let lot = common_multiple(&listed().map(|terms| terms.lot).collect::<Vec<_>>());
@@ -233,6 +327,11 @@ impl Model {
             terms: terms.clone(),
             lot,
             tick,
+            pool: self.pool_of(terms),
+            late: self.minutes_gone(terms),
+            gate: self.rules.gate_minutes,
+            fees: self.rules.buyer_fee,
+            splits: 0,
             start: terms.start.0.div_euclid(HOUR),
             end: terms.end.0.div_euclid(HOUR),
             units: terms.units,
@@ -247,13 +346,42 @@ impl Model {
         if !self.is_period(terms.start, terms.end) {
             return Err(Rejection::BadPeriod);
         }
-        if order.is_bid() && terms.start < self.now {
+        if let Some(wanted) = order.flexible() {
+            let fits = wanted.duration >= 1 && wanted.duration <= order.end - order.start;
+            if !fits || wanted.min_run < 1 || wanted.min_run > wanted.duration {
+                return Err(Rejection::BadDuration);
+            }
+        }
+        let resold = order.resold().and_then(|lease| self.lease_at(lease));
+        if resold.is_some() && terms.start < self.now {
             return Err(Rejection::PeriodStarted);
+        }
+        let starts = (order.end - order.hours()) * HOUR;
+        let in_course = self.rules.current_hour
+            && order.flexible().is_none()
+            && self.now.0.div_euclid(HOUR) == order.start;
+        if order.is_bid() && !in_course {
+            if starts < self.now.0 {
+                return Err(Rejection::PeriodStarted);
+            }
+            if gate && starts - self.rules.gate_minutes * MINUTE < self.now.0 {
+                return Err(Rejection::GateClosed);
+            }
         }
         if !order.is_bid() && terms.end <= self.now {
             return Err(Rejection::PeriodOver);
         }
-        if let (false, Some(pool)) = (order.is_bid(), order.pool()) {
+        if let Some(lease) = resold {
+            if self.is_over_lease(&order) {
+                return Err(Rejection::OverLease);
+            }
+            let lease = &self.leases[lease];
+            let resale = self.rule_sets[&lease.rules].resale;
+            let from = lease.made_at.0 + resale.cooling_off_hours * HOUR;
+            if !resale.allowed || self.now.0 < from {
+                return Err(Rejection::NotAllowed);
+            }
+        } else if let (false, Some(pool)) = (order.is_bid(), order.pool()) {
             let pool = &self.pools[&pool];
             if order.start < pool.start || order.end > pool.end {
                 return Err(Rejection::OutsidePool);
@@ -262,14 +390,45 @@ impl Model {
                 return Err(Rejection::OverPool);
             }
         }
-        match terms.tif {
-            TimeInForce::Gtd { until } if until <= self.now => Err(Rejection::UntilPassed),
-            _ => Ok(order),
+        if matches!(terms.tif, TimeInForce::Gtd { until } if until <= self.now) {
+            return Err(Rejection::UntilPassed);
+        }
+        let limits = self.rules.limits;
+        let over =
+            |count: usize, limit: i64| limit > 0 && count > usize::try_from(limit).unwrap_or(0);
+        let mut books = instruments.clone();
+        books.sort_unstable();
+        books.dedup();
+        let of_pool = self.open.iter().filter(|place| {
+            let other = &self.orders[**place];
+            !other.is_bid() && other.resold().is_none() && other.pool() == order.pool()
+        });
+        let asks = of_pool.count() + 1;
+        let is_pools = !order.is_bid() && order.resold().is_none();
+        let hours = usize::try_from(order.end - order.start).unwrap_or(0);
+        if (is_pools && over(asks, limits.asks_per_pool))
+            || (order.is_bid() && over(books.len(), limits.instruments_per_bid))
+            || (order.flexible().is_some() && over(hours, limits.flexible_hours))
+        {
+            return Err(Rejection::OverLimit);
+        }
+        self.check_moment(&order)?;
+        Ok(order)
+    }
+
+    /// Whole minutes of the hour in course that are gone, for a bid that starts with it.
+    fn minutes_gone(&self, terms: &PlaceOrder) -> i64 {
+        let bid = matches!(terms.side, Side::Buy { flexible: None, .. });
+        let start = terms.start.0.div_euclid(HOUR);
+        if bid && start == self.now.0.div_euclid(HOUR) && self.now > terms.start {
+            (self.now.0 - terms.start.0) / MINUTE
+        } else {
+            0
         }
     }
 
     /// Whether cash and what is held already cover an order.
-    fn check_funds(&self, order: &Order, held: Amount) -> Result<(), Rejection> {
+    pub(super) fn check_funds(&self, order: &Order, held: Amount) -> Result<(), Rejection> {
         let cash = self.balance(order.owner(), AccountKind::Cash);
         let missing = order.needs() - cash - held;
         if missing > 0 {
@@ -308,11 +467,15 @@ impl Model {
         new.units = units.unwrap_or(old.units);
         new.price = price.map_or(old.price, |price| price.0);
         check_size(&new)?;
-        if let (false, Some(pool)) = (new.is_bid(), new.pool())
+        if self.is_over_lease(&new) {
+            return Err(Rejection::OverLease);
+        }
+        if let (false, None, Some(pool)) = (new.is_bid(), new.resold(), new.pool())
             && new.units > self.pools[&pool].units
         {
             return Err(Rejection::OverPool);
         }
+        self.check_moment(&new)?;
         if new.units <= old.least_sold() {
             let accepted = EventKind::Accepted {
                 order: old.id,
@@ -320,10 +483,15 @@ impl Model {
             };
             out.push((self.now, accepted));
             self.finish(place, DoneWhy::Cancelled, out);
+            // It is the last limit that was given, should something have to be bought in.
+            self.orders[place].price = new.price;
             return Ok(());
         }
-        self.check_funds(&new, old.needs())?;
         let keeps_place = new.units < old.units && new.price == old.price;
+        if !keeps_place {
+            (new.fees, new.gate) = (self.rules.buyer_fee, self.rules.gate_minutes);
+        }
+        self.check_funds(&new, old.needs())?;
         if !keeps_place && new.terms.post_only && self.could_trade(&new) {
             return Err(Rejection::WouldTrade);
         }
@@ -354,7 +522,10 @@ fn check_size(order: &Order) -> Result<(), Rejection> {
 /// The terms of an order in the same words for the same thing.
 fn plain(terms: &PlaceOrder, lot: i64) -> PlaceOrder {
     let mut terms = terms.clone();
-    if let Side::Buy { target, min_fill } = &mut terms.side {
+    if let Side::Buy {
+        target, min_fill, ..
+    } = &mut terms.side
+    {
         *min_fill = Some(min_fill.unwrap_or(lot));
         if let Target::Instruments(instruments) = target {
             let set: std::collections::BTreeSet<InstrumentId> = instruments.drain(..).collect();

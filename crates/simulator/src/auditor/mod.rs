@@ -8,8 +8,11 @@
 mod book;
 mod claims;
 mod door;
+mod ending;
+mod flexible;
 mod matching;
 mod model;
+mod outside;
 mod time;
 
 use std::collections::BTreeMap;
@@ -148,8 +151,11 @@ impl Auditor {
         }
         for place in &self.model.live {
             let lease = &self.model.leases[*place];
-            let there: Amount = lease.escrow.values().sum();
+            let there: Amount = lease.escrow.values().sum::<Amount>() + lease.fee_escrow();
             *owed.entry((lease.holder, AccountKind::Escrow)).or_default() += there;
+            for (reseller, left) in lease.left() {
+                *owed.entry((reseller, AccountKind::Escrow)).or_default() += left;
+            }
             *owed.entry((lease.provider, AccountKind::Bond)).or_default() += lease.bond;
         }
         for (_, provider, amount) in &self.model.payable {
@@ -189,9 +195,9 @@ impl Auditor {
     fn check_hours_to_come(&self) -> Result<(), String> {
         for place in &self.model.live {
             let lease = &self.model.leases[*place];
-            let price = Amount::from(lease.price) * Amount::from(lease.units);
             let to_come = lease.unsettled.iter();
             for hour in to_come.filter(|hour| (**hour + 1) * model::HOUR > self.model.now.0) {
+                let price = lease.hour_price(*hour);
                 if lease.escrow.get(hour) != Some(&price) {
                     let there = lease.escrow.get(hour);
                     return Err(format!("hour {hour} of {} has {there:?}", lease.id));

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use market::{
-    AccountKind, DoneWhy, InstrumentId, LeaseId, ListInstrument, OrderId, ParticipantId,
-    PlaceOrder, PoolId, Rules, Side, Target, TimeInForce, Timestamp,
+    AccountKind, DoneWhy, Fees, InstrumentId, LeaseId, ListInstrument, OrderId, ParticipantId,
+    PlaceOrder, PoolId, Rules, Side, TimeInForce, Timestamp,
 };
 
 /// An hour since 1970.
@@ -14,6 +14,7 @@ pub(super) type Hour = i64;
 pub(super) type Amount = i128;
 
 pub(super) const HOUR: i64 = 3_600_000_000;
+pub(super) const MINUTE: i64 = 60_000_000;
 
 #[derive(Clone, Debug)]
 pub(super) struct Pool {
@@ -37,6 +38,14 @@ pub(super) struct Order {
     pub(super) terms: PlaceOrder,
     pub(super) lot: i64,
     pub(super) tick: i64,
+    /// Where the units of an ask are, or a bid's have to be.
+    pub(super) pool: Option<PoolId>,
+    /// Minutes of its first hour that were gone.
+    pub(super) late: i64,
+    /// Minutes before a start at which a bid has to be there.
+    pub(super) gate: i64,
+    /// The buyer's fee that a bid holds for.
+    pub(super) fees: Fees,
     pub(super) start: Hour,
     pub(super) end: Hour,
     pub(super) units: i64,
@@ -45,6 +54,8 @@ pub(super) struct Order {
     pub(super) accepted_at: Timestamp,
     /// A bid's traded units.
     pub(super) traded: i64,
+    /// What the runs of a splittable bid cost so far.
+    pub(super) splits: Amount,
     /// An ask's sold units by hour.
     pub(super) sold: BTreeMap<Hour, i64>,
     pub(super) done: Option<DoneWhy>,
@@ -60,7 +71,8 @@ impl Order {
     }
 
     pub(super) fn hours(&self) -> i64 {
-        self.end - self.start
+        let wanted = self.flexible().map(|flexible| flexible.duration);
+        wanted.unwrap_or(self.end - self.start)
     }
 
     pub(super) fn remaining(&self) -> i64 {
@@ -70,23 +82,33 @@ impl Order {
     pub(super) fn min_fill(&self) -> i64 {
         match self.terms.side {
             Side::Buy { min_fill, .. } => min_fill.unwrap_or(self.lot),
-            Side::Sell { .. } => self.lot,
+            Side::Sell { .. } | Side::Resell { .. } => self.lot,
+        }
+    }
+
+    /// The lease that an ask sells on.
+    pub(super) fn resold(&self) -> Option<LeaseId> {
+        match self.terms.side {
+            Side::Resell { lease, .. } => Some(lease),
+            Side::Buy { .. } | Side::Sell { .. } => None,
+        }
+    }
+
+    /// The shortest period that an ask sells; `None` of a bid.
+    pub(super) fn min_hours(&self) -> Option<i64> {
+        match self.terms.side {
+            Side::Sell { min_hours, .. } | Side::Resell { min_hours, .. } => Some(min_hours),
+            Side::Buy { .. } => None,
         }
     }
 
     pub(super) fn pool(&self) -> Option<PoolId> {
-        match &self.terms.side {
-            Side::Sell { pool, .. } => Some(*pool),
-            Side::Buy { target, .. } => match target {
-                Target::Pool(pool) => Some(*pool),
-                Target::Instruments(_) => None,
-            },
-        }
+        self.pool
     }
 
     /// The hours in which an ask holds.
     pub(super) fn covered(&self) -> Vec<Hour> {
-        let Side::Sell { weekly, .. } = &self.terms.side else {
+        let (Side::Sell { weekly, .. } | Side::Resell { weekly, .. }) = &self.terms.side else {
             return Vec::new();
         };
         let flags: Option<Vec<char>> = weekly
@@ -115,7 +137,12 @@ impl Order {
 
     /// When its time is over, as an instant.
     pub(super) fn over(&self) -> Timestamp {
-        let own = if self.is_bid() { self.start } else { self.end } * HOUR;
+        let own = if self.is_bid() {
+            let closes = (self.end - self.hours()) * HOUR - self.gate * MINUTE;
+            closes.max(self.accepted_at.0)
+        } else {
+            self.end * HOUR
+        };
         match self.terms.tif {
             TimeInForce::Gtd { until } => Timestamp(own.min(until.0)),
             TimeInForce::Gtc | TimeInForce::Ioc | TimeInForce::Fok => Timestamp(own),
@@ -135,19 +162,75 @@ pub(super) struct Lease {
     pub(super) price: i64,
     pub(super) accepted: u64,
     pub(super) fee_bps: i64,
+    /// Minutes of its first hour that nobody owes.
+    pub(super) late: i64,
+    /// Which of the orders bought it.
+    pub(super) bid: usize,
+    pub(super) failed: bool,
+    pub(super) buyer_bps: i64,
+    pub(super) fees: (i64, i64),
+    pub(super) made_at: Timestamp,
+    pub(super) rules: i64,
+    /// Each resale since the provider sold: by whom, bought and sold for what.
+    pub(super) chain: Vec<(ParticipantId, i64, i64)>,
+    /// The units that it has by hour.
+    pub(super) held: BTreeMap<Hour, i64>,
     pub(super) unsettled: BTreeSet<Hour>,
     /// What is in escrow for each hour that is not settled.
     pub(super) escrow: BTreeMap<Hour, Amount>,
     pub(super) delivered: i64,
     pub(super) earned: Amount,
     pub(super) fee: Amount,
+    pub(super) buyer_fee: Amount,
     pub(super) bond: Amount,
 }
 
 impl Lease {
     pub(super) fn cost(&self) -> Amount {
-        Amount::from(self.price) * Amount::from(self.units) * Amount::from(self.end - self.start)
+        self.held.keys().map(|hour| self.hour_price(*hour)).sum()
     }
+
+    /// The unit-minutes that an hour owes.
+    pub(super) fn owed(&self, hour: Hour) -> i64 {
+        let gone = if hour == self.start { self.late } else { 0 };
+        self.held[&hour] * (60 - gone)
+    }
+
+    pub(super) fn hour_price(&self, hour: Hour) -> Amount {
+        Amount::from(self.price) * Amount::from(self.owed(hour)) / 60
+    }
+
+    /// What the provider gets for a unit-hour.
+    pub(super) fn first_price(&self) -> i64 {
+        self.chain.first().map_or(self.price, |link| link.1)
+    }
+
+    /// What is in escrow for the buyer's fee.
+    pub(super) fn fee_escrow(&self) -> Amount {
+        let open = self.unsettled.iter().map(|hour| self.owed(*hour));
+        self.buyer_fee_on(self.delivered + open.sum::<i64>()) - self.buyer_fee
+    }
+
+    /// The buyer's fee on so many unit-minutes.
+    pub(super) fn buyer_fee_on(&self, unit_minutes: i64) -> Amount {
+        fee_on(self.price, self.buyer_bps, self.fees.1, unit_minutes).div_euclid(600_000)
+    }
+
+    /// What resellers have in escrow for it.
+    pub(super) fn left(&self) -> Vec<(ParticipantId, Amount)> {
+        let open: i64 = self.unsettled.iter().map(|hour| self.held[hour]).sum();
+        let left = |&(who, bought, sold): &(ParticipantId, i64, i64)| {
+            (who, Amount::from(0.max(bought - sold)) * Amount::from(open))
+        };
+        self.chain.iter().map(left).collect()
+    }
+}
+
+/// A fee on so many unit-minutes, in 1/600,000 of 1/10,000 yuan: whole there.
+pub(super) fn fee_on(price: i64, bps: i64, flat: i64, unit_minutes: i64) -> Amount {
+    let share = Amount::from(price) * Amount::from(bps);
+    let flat = Amount::from(flat) * 10_000;
+    (share + flat) * Amount::from(unit_minutes)
 }
 
 /// Where frozen money was.
@@ -174,6 +257,15 @@ pub(super) struct Claim {
 #[derive(Clone, Debug)]
 pub(super) struct Model {
     pub(super) rules: Rules,
+    /// Every rule set that was in force.
+    pub(super) rule_sets: BTreeMap<i64, Rules>,
+    /// Rule sets that are to come, with when.
+    pub(super) rules_to_come: Vec<(Timestamp, i64)>,
+    pub(super) halts: BTreeMap<InstrumentId, Timestamp>,
+    /// Groups of participants that belong together.
+    pub(super) related: Vec<Vec<ParticipantId>>,
+    /// Every trade that counts: where, when, at what price, how many unit-hours.
+    pub(super) counted: Vec<(InstrumentId, Timestamp, i64, i64)>,
     pub(super) now: Timestamp,
     pub(super) acceptances: u64,
     pub(super) instruments: BTreeMap<InstrumentId, ListInstrument>,
@@ -193,7 +285,12 @@ pub(super) struct Model {
 impl Model {
     pub(super) fn new(rules: Rules) -> Self {
         Self {
+            rule_sets: BTreeMap::from([(rules.version, rules.clone())]),
             rules,
+            rules_to_come: Vec::new(),
+            halts: BTreeMap::new(),
+            related: Vec::new(),
+            counted: Vec::new(),
             now: Timestamp(i64::MIN),
             acceptances: 0,
             instruments: BTreeMap::new(),
@@ -221,6 +318,11 @@ impl Model {
     ) {
         *self.balances.entry(from).or_default() -= amount;
         *self.balances.entry(to).or_default() += amount;
+    }
+
+    /// Which of the leases has this number.
+    pub(super) fn lease_at(&self, id: LeaseId) -> Option<usize> {
+        self.leases.iter().position(|lease| lease.id == id)
     }
 
     pub(super) fn accept(&mut self) -> u64 {

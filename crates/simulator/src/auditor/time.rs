@@ -1,8 +1,8 @@
 //! What falls due, and what an hour pays.
 
 use market::{
-    AccountKind, Delivered, DoneWhy, EventKind, LeaseId, Money, ParticipantId, Rejection, Settled,
-    Timestamp,
+    AccountKind, Delivered, DoneWhy, EventKind, InstrumentId, LeaseId, Money, ParticipantId,
+    Rejection, Settled, Timestamp,
 };
 
 use super::Out;
@@ -11,9 +11,11 @@ use super::model::{Amount, HOUR, Hour, Model, Source};
 /// What falls due, in the order in which it happens at one instant and acceptance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
+    Rules(i64),
     Expiry(usize),
     Deadline(usize, Hour),
     BondRelease(usize),
+    HaltOver(InstrumentId),
     Payout(ParticipantId),
 }
 
@@ -23,6 +25,11 @@ impl Model {
         while let Some((instant, _, due)) = self.next_due(at) {
             self.now = instant;
             match due {
+                Due::Rules(version) => {
+                    self.rules_to_come.retain(|(_, one)| *one != version);
+                    self.rules = self.rule_sets[&version].clone();
+                }
+                Due::HaltOver(instrument) => self.resume(instrument, out),
                 Due::Expiry(order) => self.finish(order, DoneWhy::Expired, out),
                 Due::Deadline(lease, hour) => self.settle(lease, hour, 0, out),
                 Due::BondRelease(lease) => {
@@ -58,22 +65,28 @@ impl Model {
             let waits = order.is_bid() && order.accepted_at == over && at == over;
             (!waits).then_some((over, order.accepted, Due::Expiry(*place)))
         });
-        let deadline = self.rules.reading_deadline_hours;
         let deadlines = self.live.iter().filter_map(|place| {
             let lease = &self.leases[*place];
+            let deadline = self.rule_sets[&lease.rules].reading_deadline_hours;
             let hour = *lease.unsettled.first()?;
             let when = Timestamp((hour + 1 + deadline?) * HOUR);
             Some((when, lease.accepted, Due::Deadline(*place, hour)))
         });
-        let claims = self.rules.claim_window_hours;
         let bonds = self.live.iter().filter_map(|place| {
             let lease = &self.leases[*place];
+            let claims = self.rule_sets[&lease.rules].claim_window_hours;
             let when = Timestamp((lease.end + claims) * HOUR);
             (lease.bond > 0).then_some((when, lease.accepted, Due::BondRelease(*place)))
         });
         let payouts = self.payable.iter();
         let payouts = payouts.map(|(until, to, _)| (*until, u64::MAX, Due::Payout(*to)));
+        let rules = self.rules_to_come.iter();
+        let rules = rules.map(|(from, version)| (*from, 0, Due::Rules(*version)));
+        let halts = self.halts.iter();
+        let halts = halts.map(|(book, until)| (*until, u64::MAX, Due::HaltOver(*book)));
         expiries
+            .chain(rules)
+            .chain(halts)
             .chain(deadlines)
             .chain(bonds)
             .chain(payouts)
@@ -91,8 +104,12 @@ impl Model {
         let place = self.leases.iter().position(|lease| lease.id == id);
         let place = place.ok_or(Rejection::UnknownLease)?;
         let lease = &self.leases[place];
-        let inside = hour.0 >= lease.start * HOUR && hour.0 < lease.end * HOUR;
-        if !inside || hour.0 % HOUR != 0 {
+        let units = lease
+            .held
+            .get(&hour.0.div_euclid(HOUR))
+            .copied()
+            .unwrap_or(0);
+        if units == 0 || hour.0 % HOUR != 0 {
             return Err(Rejection::OutsideLease);
         }
         if hour.0 + HOUR > self.now.0 {
@@ -103,50 +120,81 @@ impl Model {
             return Err(Rejection::AlreadySettled);
         }
         let unit_minutes = match delivered {
-            Delivered::Minutes(minutes) => minutes * lease.units,
+            Delivered::Minutes(minutes) => minutes * units,
             Delivered::UnitMinutes(unit_minutes) => unit_minutes,
         };
-        if unit_minutes < 0 || unit_minutes > 60 * lease.units {
+        if unit_minutes < 0 || unit_minutes > lease.owed(hour) {
             return Err(Rejection::BadMinutes);
         }
         self.settle(place, hour, unit_minutes, out);
         Ok(())
     }
 
-    fn settle(&mut self, place: usize, hour: Hour, unit_minutes: i64, out: &mut Out) {
+    pub(super) fn settle(&mut self, place: usize, hour: Hour, unit_minutes: i64, out: &mut Out) {
         let now = self.now;
-        let rules = self.rules.clone();
         let frozen = self.thaw_hour(place, hour);
         let lease = &mut self.leases[place];
+        let fee_before = lease.fee_escrow();
         // What is there is all of the hour's price, but for what was awarded of it.
-        let whole = Amount::from(lease.price) * Amount::from(lease.units);
+        let units = lease.held[&hour];
         let price = lease.escrow.remove(&hour).unwrap_or(0);
-        let by_minutes = Amount::from(lease.price) * Amount::from(unit_minutes) / 60;
-        let earned = 0.max(by_minutes - (whole - price));
+        let awarded = lease.hour_price(hour) - price;
+        let part = |price: i64, minutes: i64| Amount::from(price) * Amount::from(minutes) / 60;
+        let mut provider = 0.max(part(lease.first_price(), unit_minutes) - awarded);
+        let missing = lease.owed(hour) - unit_minutes;
+        // By whom, what was left in escrow, what comes back of it, what is earned.
+        let mut resellers: Vec<(ParticipantId, Amount, Amount, Amount)> = Vec::new();
+        for &(who, bought, sold) in &lease.chain {
+            let left = 0.max(bought - sold);
+            let whole = Amount::from(left) * Amount::from(units);
+            let gain = part(0.max(sold - bought), unit_minutes);
+            resellers.push((who, whole, part(left, missing), gain));
+        }
+        let all = price + resellers.iter().map(|(_, left, ..)| left).sum::<Amount>();
+        let theirs: Amount = resellers.iter().map(|(_, _, back, gain)| back + gain).sum();
+        let refund = all - provider - theirs;
         lease.unsettled.remove(&hour);
-        lease.earned += earned;
         lease.delivered += unit_minutes;
+        let earned = match resellers.last_mut() {
+            Some((.., gain)) => gain,
+            None => &mut provider,
+        };
+        lease.earned += *earned;
         // In units of 1/600,000 of 1/10,000 yuan both parts are whole.
         let share = lease.earned * Amount::from(lease.fee_bps) * 60;
-        let flat = Amount::from(rules.seller_fee.flat.0) * Amount::from(lease.delivered) * 10_000;
-        let fee = ((share + flat) / 600_000 - lease.fee).min(earned);
+        let flat = Amount::from(lease.fees.0) * Amount::from(lease.delivered) * 10_000;
+        let fee = ((share + flat) / 600_000 - lease.fee).min(*earned);
         lease.fee += fee;
+        *earned -= fee;
+        let buyer_fee = lease.buyer_fee_on(lease.delivered) - lease.buyer_fee;
+        lease.buyer_fee += buyer_fee;
+        let fee_back = fee_before - buyer_fee - lease.fee_escrow();
         let lease = lease.clone();
-        let until = Timestamp((hour + 1 + rules.claim_window_hours) * HOUR);
+        let window = self.rule_sets[&lease.rules].claim_window_hours;
+        let until = Timestamp((hour + 1 + window) * HOUR);
         let later = until > now;
-        let escrow = (lease.holder, AccountKind::Escrow);
         let to = if later {
             AccountKind::Payable
         } else {
             AccountKind::Cash
         };
-        self.pay(escrow, (lease.provider, to), earned - fee);
-        self.pay(escrow, (ParticipantId::MARKETPLACE, AccountKind::Fees), fee);
-        self.pay(escrow, (lease.holder, AccountKind::Cash), price - earned);
-        if later && earned > fee {
-            self.payable.push((until, lease.provider, earned - fee));
+        let escrow = (lease.holder, AccountKind::Escrow);
+        let fees = (ParticipantId::MARKETPLACE, AccountKind::Fees);
+        let mut earners = vec![(lease.provider, provider)];
+        for (who, left, back, gain) in &resellers {
+            self.pay((*who, AccountKind::Escrow), escrow, *left);
+            self.pay(escrow, (*who, AccountKind::Cash), *back);
+            earners.push((*who, *gain));
         }
-        let kept = frozen.min(earned - fee);
+        for (who, amount) in &earners {
+            self.pay(escrow, (*who, to), *amount);
+            if later && *amount > 0 {
+                self.payable.push((until, *who, *amount));
+            }
+        }
+        self.pay(escrow, fees, fee + buyer_fee);
+        self.pay(escrow, (lease.holder, AccountKind::Cash), refund + fee_back);
+        let kept = frozen.min(provider);
         let source = if later {
             Source::Payable(until)
         } else {
@@ -154,32 +202,42 @@ impl Model {
         };
         self.freeze_again(place, source, kept);
         let money = |amount: Amount| Money(i64::try_from(amount).expect("amounts are small here"));
+        let backs: Amount = resellers.iter().map(|(_, _, back, _)| back).sum();
         let settled = Settled {
             lease: lease.id,
             hour: market::Hour(hour),
+            units,
             unit_minutes,
-            paid: money(earned - fee),
-            refunded: money(price - earned),
-            fee: money(fee),
+            paid: money(earners.iter().map(|(_, amount)| amount).sum()),
+            refunded: money(refund + fee_back + backs),
+            fee: money(fee + buyer_fee),
+            buyer_fee: money(buyer_fee),
             payable_until: later.then_some(until),
             entry: None,
+            resellers: earners[1..]
+                .iter()
+                .filter(|(_, amount)| *amount > 0)
+                .map(|(who, amount)| (*who, money(*amount)))
+                .collect(),
         };
         out.push((now, EventKind::Settled(settled)));
-        if lease.unsettled.is_empty() {
+        if lease.unsettled.is_empty() && !lease.failed {
             self.credit(place, out);
         }
     }
 
     /// The credit of a lease that has ended: of the steps that it fell below, the lowest one's.
-    fn credit(&mut self, place: usize, out: &mut Out) {
+    pub(super) fn credit(&mut self, place: usize, out: &mut Out) {
         let lease = self.leases[place].clone();
         let instrument = self.pools[&lease.pool].instrument;
         let symbol = self.instruments[&instrument].symbol.clone();
         let level = symbol.rsplit('.').next().unwrap_or_default();
-        let Some(level) = self.rules.service_levels.get(level) else {
+        let rules = &self.rule_sets[&lease.rules];
+        let Some(level) = rules.service_levels.get(level) else {
             return;
         };
-        let promised = Amount::from(lease.units) * 60 * Amount::from(lease.end - lease.start);
+        let promised: i64 = lease.held.keys().map(|hour| lease.owed(*hour)).sum();
+        let promised = Amount::from(promised);
         let below =
             |bps: i64| Amount::from(lease.delivered) * 10_000 < Amount::from(bps) * promised;
         let mut steps = level.credits.clone();

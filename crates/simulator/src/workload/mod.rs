@@ -1,11 +1,13 @@
 //! Commands by chance: mostly such as people send, some such as they should not.
 
+mod leases;
+
 use std::collections::BTreeMap;
 
 use market::{
-    ClientId, Command, Delivered, DisputeId, Event, EventKind, HOUR_MICROS, InstrumentId, LeaseId,
-    ListInstrument, Money, OpenPool, OrderId, ParticipantId, Period, PlaceOrder, PoolId, Side,
-    Target, TimeInForce, Timestamp, Weekly,
+    ClientId, Command, DisputeId, Event, EventKind, Flexible, HOUR_MICROS, InstrumentId, LeaseId,
+    ListInstrument, Money, OpenPool, OrderId, ParticipantId, Period, PlaceOrder, PoolId, Rules,
+    Side, Target, TimeInForce, Timestamp, Weekly,
 };
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -40,8 +42,13 @@ pub struct Workload {
     owners: BTreeMap<OrderId, ParticipantId>,
     /// Each open dispute with what was claimed.
     disputes: Vec<(DisputeId, Money)>,
+    /// Whose the lease is that the last command ended, if it was to.
+    failing: Option<ParticipantId>,
     /// Those that were ruled.
     ruled: Vec<(DisputeId, Money)>,
+    /// Rule sets to give, and how many were given.
+    changes: Vec<Rules>,
+    given: usize,
 }
 
 /// A lease that came of a command.
@@ -52,6 +59,7 @@ struct Made {
     period: Period,
     units: i64,
     price: Money,
+    lot: i64,
 }
 
 impl Workload {
@@ -70,7 +78,7 @@ impl Workload {
             .collect();
         first.extend((1..=PARTICIPANTS).map(|number| Command::Deposit {
             participant: ParticipantId(number),
-            amount: Money(400_000),
+            amount: Money(if number <= PROVIDERS { 40_000 } else { 400_000 }),
         }));
         Self {
             rng: ChaCha8Rng::seed_from_u64(seed),
@@ -82,8 +90,18 @@ impl Workload {
             leases: Vec::new(),
             owners: BTreeMap::new(),
             disputes: Vec::new(),
+            failing: None,
             ruled: Vec::new(),
+            changes: Vec::new(),
+            given: 0,
         }
+    }
+
+    /// The same with these rule sets given one after the other.
+    #[must_use]
+    pub fn changing(mut self, changes: Vec<Rules>) -> Self {
+        self.changes = changes;
+        self
     }
 
     /// The next command and its instant.
@@ -93,19 +111,29 @@ impl Workload {
             return (Timestamp(self.at), command);
         }
         self.pass_time();
-        let command = match self.below(106) {
+        let command = match self.below(112) {
             0..2 => self.deposit(),
             2..8 => self.open_pool(),
-            8..30 => self.ask(),
+            8..26 => self.ask(),
+            26..30 => self.resale(),
             30..62 => self.bid(),
             62..66 => self.cancel(),
             66..80 => self.replace(),
             80..82 => self.again(),
-            82..96 => self.deliver(),
-            96..97 => self.list(),
+            82..95 => self.deliver(),
+            95 => self.list(),
+            96 => self.cancel_all(),
             97..100 => self.claim(),
             100..103 => self.ruling(),
+            103..105 => self.hand_back(),
+            105..107 => self.default_of(),
+            110 => self.halt(),
+            111 => self.outside(),
             _ => Command::Tick,
+        };
+        self.failing = match &command {
+            Command::Default { lease } => self.holder(*lease),
+            _ => None,
         };
         match &command {
             Command::PlaceOrder(placed) => self.placed.push(placed.clone()),
@@ -120,9 +148,11 @@ impl Workload {
         for event in events {
             match event.kind {
                 EventKind::Accepted { order, .. } => {
-                    // An order that is not known yet is the one that was placed last.
-                    if let Some(placed) = self.placed.last() {
-                        self.owners.entry(order).or_insert(placed.participant);
+                    // An order that is not known yet is the one that was placed last, or buys in
+                    // what was failed last.
+                    let owner = self.placed.last().map(|placed| placed.participant);
+                    if let Some(owner) = self.failing.or(owner) {
+                        self.owners.entry(order).or_insert(owner);
                     }
                 }
                 EventKind::Traded(trade) => self.leases.push(Made {
@@ -131,6 +161,7 @@ impl Workload {
                     period: trade.period,
                     units: trade.units,
                     price: trade.price,
+                    lot: self.lot_of_pool(trade.pool),
                 }),
                 EventKind::Disputed {
                     dispute, claimed, ..
@@ -145,6 +176,11 @@ impl Workload {
                 _ => {}
             }
         }
+    }
+
+    fn holder(&self, lease: LeaseId) -> Option<ParticipantId> {
+        let made = self.leases.iter().find(|made| made.lease == lease);
+        made.map(|made| made.holder)
     }
 
     /// 0 to `n - 1`.
@@ -255,6 +291,11 @@ impl Workload {
         INSTRUMENTS.get(place).map_or(1, |(_, lot, _)| *lot)
     }
 
+    fn lot_of_pool(&self, pool: PoolId) -> i64 {
+        let known = self.pools.iter().find(|known| known.pool == pool);
+        known.map_or(1, |pool| self.lot_of(pool.instrument))
+    }
+
     /// Prices on a short ladder that all ticks divide and 60 minutes don't, so that they often meet
     /// and seldom settle without rounding.
     fn price(&mut self) -> Money {
@@ -341,7 +382,13 @@ impl Workload {
         let units = lot * (self.below(8) + 1);
         let from = if self.chance(10) { 0 } else { 1 };
         let start = self.hour_from_now(from, 6);
-        let end = start + (self.below(6) + if self.chance(2) { 0 } else { 1 }) * HOUR_MICROS;
+        let hours = self.below(6) + if self.chance(2) { 0 } else { 1 };
+        let end = start + hours * HOUR_MICROS;
+        let flexible = self.chance(20).then(|| Flexible {
+            duration: self.below(hours.max(1) + 1) + if self.chance(2) { 1 } else { 0 },
+            splittable: self.chance(40),
+            min_run: self.below(2) + if self.chance(90) { 1 } else { 0 },
+        });
         let min_fill = match self.below(4) {
             0 => Some(lot * (self.below(4) + 1)),
             1 => Some(lot * (self.below(8) + 1).min(units.div_euclid(lot))),
@@ -350,7 +397,12 @@ impl Workload {
         Command::PlaceOrder(PlaceOrder {
             participant: self.participant(),
             client_id: self.client_id(),
-            side: Side::Buy { target, min_fill },
+            side: Side::Buy {
+                target,
+                min_fill,
+                flexible,
+                buy_in: self.chance(50),
+            },
             units: units + if self.chance(2) { 1 } else { 0 },
             price: self.price(),
             start: Timestamp(start + if self.chance(1) { 1 } else { 0 }),
@@ -393,6 +445,13 @@ impl Workload {
         }
     }
 
+    fn cancel_all(&mut self) -> Command {
+        Command::CancelAll {
+            participant: self.participant(),
+            instrument: self.chance(50).then(|| self.instrument()),
+        }
+    }
+
     fn replace(&mut self) -> Command {
         let Some(placed) = self.recent(40, |known| &known.placed) else {
             return Command::Tick;
@@ -402,7 +461,7 @@ impl Workload {
                 target: Target::Instruments(instruments),
                 ..
             } => self.lot_of(instruments[0]),
-            Side::Buy { .. } | Side::Sell { .. } => 1,
+            Side::Buy { .. } | Side::Sell { .. } | Side::Resell { .. } => 1,
         };
         let units = (placed.units + lot * (self.below(9) - 5)).max(lot);
         let units = self.chance(70).then_some(units);
@@ -431,86 +490,5 @@ impl Workload {
             instruments.reverse();
         }
         Command::PlaceOrder(placed)
-    }
-
-    fn deliver(&mut self) -> Command {
-        let made = self.recent(40, |known| &known.leases);
-        let Some(Made {
-            lease,
-            period,
-            units,
-            ..
-        }) = made
-        else {
-            return Command::Tick;
-        };
-        let lease = if self.chance(1) {
-            LeaseId(self.below(1_000))
-        } else {
-            lease
-        };
-        let hours = period.hours() + if self.chance(5) { 1 } else { 0 };
-        let hour = (period.start.0 + self.below(hours)) * HOUR_MICROS;
-        let delivered = match self.below(10) {
-            0..6 => Delivered::Minutes(60),
-            6..8 => Delivered::Minutes(self.below(62)),
-            _ => Delivered::UnitMinutes(self.below(units * 60 + 2)),
-        };
-        Command::Deliver {
-            lease,
-            hour: Timestamp(hour + if self.chance(1) { 1 } else { 0 }),
-            delivered,
-        }
-    }
-
-    /// A claim of any size, now and then too large, of none, or of another's lease.
-    fn claim(&mut self) -> Command {
-        let Some(made) = self.recent(15, |known| &known.leases) else {
-            return Command::Tick;
-        };
-        let hours = made.period.hours();
-        let whole = made.price.0 * made.units * hours;
-        let amount = match self.below(20) {
-            0 => whole,
-            1 => whole + 1,
-            2 => -self.below(2),
-            3..10 => self.below(made.price.0 * made.units) + 1,
-            _ => self.below(whole) + 1,
-        };
-        Command::OpenDispute {
-            participant: if self.chance(5) {
-                self.participant()
-            } else {
-                made.holder
-            },
-            lease: made.lease,
-            amount: Money(amount),
-        }
-    }
-
-    fn ruling(&mut self) -> Command {
-        let chosen = if self.chance(90) {
-            self.recent(12, |known| &known.disputes)
-        } else {
-            self.recent(12, |known| &known.ruled)
-        };
-        let Some((dispute, claimed)) = chosen else {
-            return Command::Tick;
-        };
-        let award = match self.below(10) {
-            0 => 0,
-            1..4 => claimed.0,
-            4 => claimed.0 + self.below(2),
-            5 => -self.below(2),
-            _ => self.below(claimed.0) + 1,
-        };
-        Command::RuleDispute {
-            dispute: if self.chance(3) {
-                DisputeId(self.below(200))
-            } else {
-                dispute
-            },
-            award: Money(award),
-        }
     }
 }
