@@ -26,7 +26,7 @@ use market::{
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use sluice::app::App;
+use sluice::app::{App, Parts};
 use sluice::clock::MarketClock;
 use sluice::db;
 use sluice::db::embedded::{Cluster, Options};
@@ -74,14 +74,14 @@ async fn run(url: &str) {
     let started = started.await.expect("a sequencer");
     let orders = list(&started.sequencer).await;
     println!("{INSTRUMENTS} instruments, {orders} open orders");
-    let app = App {
+    let app = App::new(Parts {
         db: db::connect(url).await.expect("a pool"),
         sequencer: started.sequencer.clone(),
         feed: started.feed.clone(),
         clock,
         audit: sluice::audit::Desk::new(url),
         web: Arc::new(Web::new(sluice::web::Options::default())),
-    };
+    });
     let site = Site::serve(sluice::router::router(app)).await;
     let symbol = symbol(1);
     for (name, path) in [

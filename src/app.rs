@@ -1,5 +1,6 @@
 //! All that a handler may reach.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::audit;
@@ -8,9 +9,14 @@ use crate::feed::Feed;
 use crate::sequencer::Sequencer;
 use crate::web::Web;
 
-/// All that a handler may reach; clones share it.
+/// All that a handler may reach. It is handed to each layer and handler of each request, so a clone
+/// is one count.
 #[derive(Clone, Debug)]
-pub struct App {
+pub struct App(Arc<Parts>);
+
+/// What the program is put together of.
+#[derive(Clone, Debug)]
+pub struct Parts {
     /// Connections for reading, and for writing what has no money in it.
     pub db: sqlx::PgPool,
     /// The way to ask the market.
@@ -23,4 +29,19 @@ pub struct App {
     pub audit: audit::Desk,
     /// What the web side keeps while it runs.
     pub web: Arc<Web>,
+}
+
+impl App {
+    /// The program of these parts.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
 }

@@ -1,5 +1,10 @@
 //! Sluice 算渠: a marketplace where computing power is bought by the hour.
 
+/// Pages and batches are many small pieces that one thread makes and another drops, where the
+/// system's allocator makes threads wait for each other.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 // The machine: what moves money and capacity.
 pub mod audit;
 pub mod clock;

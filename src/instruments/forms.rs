@@ -3,14 +3,14 @@
 use jiff::civil::Date;
 use market::catalogue::Grade;
 use market::{
-    ClientId, Depth, InstrumentId, ListInstrument, Money, MoneyError, ParticipantId, Period,
-    PlaceOrder, Rejection, Side, Target, TimeInForce, Timestamp,
+    ClientId, Depth, InstrumentId, ListInstrument, Money, ParticipantId, Period, PlaceOrder,
+    Rejection, Side, Target, TimeInForce, Timestamp,
 };
 use serde::Deserialize;
 
 use super::queries::Key;
 use crate::clock;
-use crate::web::form::{plain, whole};
+use crate::web::form::{form_id, plain, plain_price, price, whole};
 use crate::web::image::Image;
 use crate::web::placing::Access;
 use crate::web::quote::Quote;
@@ -125,18 +125,10 @@ impl Ticket {
         if units.is_none() {
             errors.add("units", locale.t("ticket.bad.units"));
         }
-        let price = plain(&self.price).parse::<Money>();
-        if let Err(error) = price {
-            let key = match error {
-                MoneyError::NotANumber => "ticket.bad.price",
-                MoneyError::TooManyDecimals => "ticket.bad.decimals",
-                MoneyError::TooLarge => "ticket.bad.large",
-            };
-            errors.add("price", locale.t(key));
-        }
+        let price = price(&self.price, locale, &mut errors);
         let advanced = self.read_advanced(locale, &mut errors);
         match (window, units, price, advanced) {
-            (Ok(window), Some(units), Ok(price), Some((tif, min_fill, post_only)))
+            (Ok(window), Some(units), Some(price), Some((tif, min_fill, post_only)))
                 if errors.is_empty() =>
             {
                 Ok(Terms {
@@ -202,10 +194,7 @@ impl Ticket {
 
     /// A client id of a browser's ticket: 16 to 64 letters, digits and hyphens.
     pub(super) fn client_id(&self) -> Option<ClientId> {
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-        let is_ours =
-            (16..=64).contains(&self.client_id.len()) && self.client_id.bytes().all(is_plain);
-        is_ours.then(|| ClientId(self.client_id.clone()))
+        form_id(&self.client_id).map(|id| ClientId(id.to_owned()))
     }
 
     /// Whether the amount that the button named is the one that will be held.
@@ -316,12 +305,6 @@ impl Terms {
             _ => None,
         }
     }
-}
-
-/// A price as it is typed: with no more decimals than it needs, and at least two.
-pub(super) fn plain_price(price: Money) -> String {
-    let all = price.to_string();
-    all.strip_suffix("00").map_or(all.clone(), str::to_owned)
 }
 
 #[cfg(test)]

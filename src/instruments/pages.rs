@@ -7,10 +7,11 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use market::{ClientId, ListInstrument, Market, Money, OrderId};
 
-use super::forms::{Terms, Ticket, plain_price};
+use super::forms::{Terms, Ticket};
 use super::fragments::{self, Bill};
 use super::queries::{self, Key};
 use crate::app::App;
+use crate::web::form::plain_price;
 use crate::web::image::Image;
 use crate::web::placing::{self, COUNTED_HOURS, Excess, RequestId};
 use crate::web::quote::Quote;

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::app::App;
+use crate::app::{App, Parts};
 use crate::clock::{self, MarketClock};
 use crate::config::{Flags, Settings};
 use crate::db::purpose::{self, Purpose};
@@ -116,14 +116,14 @@ async fn serve_from(
             stopping.clone(),
         ));
     }
-    let app = App {
+    let app = App::new(Parts {
         db: pool.clone(),
         sequencer: started.sequencer.clone(),
         feed: started.feed.clone(),
         clock,
         audit: audit::Desk::new(database.url()),
         web,
-    };
+    });
     tracing::info!("serving http://{}", listener.local_addr()?);
     if let Some(demonstration) = &demonstration {
         let mut out = std::io::stdout().lock();

@@ -1,9 +1,9 @@
 //! What is typed to change an order or to decide on a request.
 
-use market::{Market, Money, MoneyError, Order, Rejection};
+use market::{Market, Money, Order, Rejection};
 use serde::Deserialize;
 
-use crate::web::form::{plain, whole};
+use crate::web::form::{plain_price, price, whole};
 use crate::web::{FieldErrors, Locale, placing, say};
 
 /// The most units that a form takes; a typing error is likelier than a larger order.
@@ -29,12 +29,9 @@ pub struct Opinion {
 impl Change {
     /// A change that nobody has typed into: the order as it is.
     pub(super) fn of(order: &Order) -> Self {
-        let price = order.price.to_string();
         Self {
             units: order.units.to_string(),
-            price: price
-                .strip_suffix("00")
-                .map_or(price.clone(), str::to_owned),
+            price: plain_price(order.price),
             was: placing::as_shown(order),
         }
     }
@@ -46,20 +43,12 @@ impl Change {
         if units.is_none() {
             errors.add("units", locale.t("ticket.bad.units"));
         }
-        let price = plain(&self.price).parse::<Money>();
-        if price.is_ok_and(|price| price <= Money::ZERO) {
+        let price = price(&self.price, locale, &mut errors);
+        if price.is_some_and(|price| price <= Money::ZERO) {
             errors.add("price", say::rejection(locale, Rejection::NotATick));
         }
-        if let Err(error) = price {
-            let key = match error {
-                MoneyError::NotANumber => "ticket.bad.price",
-                MoneyError::TooManyDecimals => "ticket.bad.decimals",
-                MoneyError::TooLarge => "ticket.bad.large",
-            };
-            errors.add("price", locale.t(key));
-        }
         match (units, price) {
-            (Some(units), Ok(price)) if errors.is_empty() => Ok((units, price)),
+            (Some(units), Some(price)) if errors.is_empty() => Ok((units, price)),
             _ => Err(errors),
         }
     }

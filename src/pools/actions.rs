@@ -9,7 +9,7 @@ use market::{
     PoolId, Rejection, Side, Weekly,
 };
 
-use super::forms::{Change, Faults, Growth, NewPool, PoolTerms, Tariff, field_of, form_id};
+use super::forms::{Change, Faults, Growth, NewPool, PoolTerms, Tariff, field_of};
 use super::fragments::{Refused, own};
 use super::pages::{self, Typed};
 use super::queries::{self, AskRow};
@@ -72,7 +72,7 @@ pub async fn open(
         Ok(terms) => terms,
         Err(errors) => return refuse(form, errors, None),
     };
-    let Some(name) = form_id(&form.form_id) else {
+    let Some(name) = form::form_id(&form.form_id).map(|id| ClientId(id.to_owned())) else {
         form.form_id = form::client_id();
         return refuse(
             form,
@@ -274,7 +274,7 @@ pub async fn list(
         Ok(terms) => terms,
         Err(errors) => return refuse(tariff, errors, None).await,
     };
-    let Some(client_id) = form_id(&tariff.client_id) else {
+    let Some(client_id) = form::form_id(&tariff.client_id).map(|id| ClientId(id.to_owned())) else {
         tariff.client_id = form::client_id();
         let notice = locale.t("pools.again").into_owned();
         return refuse(tariff, FieldErrors::default(), Some(notice)).await;

@@ -3,11 +3,11 @@
 use jiff::ToSpan;
 use jiff::civil::Date;
 use market::catalogue::{Grade, Region};
-use market::{ClientId, Hour, Money, MoneyError, Period, Rejection, Timestamp, Weekly};
+use market::{Hour, Money, Period, Rejection, Timestamp, Weekly};
 use serde::Deserialize;
 
 use crate::clock;
-use crate::web::form::{plain, whole};
+use crate::web::form::{plain, price, whole};
 use crate::web::{FieldErrors, Locale, format};
 
 /// The most units that a form takes; a typing error is likelier than a larger pool.
@@ -158,27 +158,12 @@ fn units(typed: &str, locale: Locale, errors: &mut FieldErrors) -> Option<i64> {
     units
 }
 
-fn price(typed: &str, locale: Locale, errors: &mut FieldErrors) -> Option<Money> {
-    match plain(typed).parse::<Money>() {
-        Ok(price) if price > Money::ZERO => return Some(price),
-        Ok(_) => errors.add("price", locale.t("tariff.bad.price")),
-        Err(error) => {
-            let key = match error {
-                MoneyError::NotANumber => "ticket.bad.price",
-                MoneyError::TooManyDecimals => "ticket.bad.decimals",
-                MoneyError::TooLarge => "ticket.bad.large",
-            };
-            errors.add("price", locale.t(key));
-        }
+fn tariff_price(typed: &str, locale: Locale, errors: &mut FieldErrors) -> Option<Money> {
+    let price = price(typed, locale, errors);
+    if price.is_some_and(|price| price <= Money::ZERO) {
+        errors.add("price", locale.t("tariff.bad.price"));
     }
-    None
-}
-
-/// A form's own name, by which a second sending is known: 16 to 64 letters, digits and hyphens.
-pub(super) fn form_id(typed: &str) -> Option<ClientId> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    let is_ours = (16..=64).contains(&typed.len()) && typed.bytes().all(is_plain);
-    is_ours.then(|| ClientId(typed.to_owned()))
+    price
 }
 
 /// More units for a pool, as typed.
@@ -209,7 +194,7 @@ impl Change {
     pub(super) fn read(&self, locale: Locale) -> Result<(i64, Money), FieldErrors> {
         let mut errors = FieldErrors::default();
         let units = units(&self.units, locale, &mut errors);
-        let price = price(&self.price, locale, &mut errors);
+        let price = tariff_price(&self.price, locale, &mut errors);
         match (units, price) {
             (Some(units), Some(price)) => Ok((units, price)),
             _ => Err(errors),
@@ -283,7 +268,7 @@ impl Tariff {
             errors.add("min_hours", locale.tr("tariff.bad.run", [("n", &run)]));
         }
         let units = units(&self.units, locale, &mut errors);
-        let price = price(&self.price, locale, &mut errors);
+        let price = tariff_price(&self.price, locale, &mut errors);
         let period = self.ends().read(locale, &mut errors);
         match (weekly, min_hours, units, price, period) {
             (Some(weekly), Some(min_hours), Some(units), Some(price), Some((start, end)))

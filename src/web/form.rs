@@ -6,9 +6,11 @@
 use std::collections::BTreeMap;
 
 use axum::extract::{FromRequest, Request};
+use market::{Money, MoneyError};
 use serde::de::DeserializeOwned;
 
 use super::error::Error;
+use super::i18n::Locale;
 
 /// The fields of a form.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +88,27 @@ pub fn whole(typed: &str) -> Option<i64> {
     let digits = plain(typed);
     let is_digits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     digits.parse().ok().filter(|_| is_digits)
+}
+
+/// A price a unit-hour as a person types it, in yuan with up to four decimals; what keeps it from
+/// being read is noted at the field `price`.
+pub fn price(typed: &str, locale: Locale, errors: &mut FieldErrors) -> Option<Money> {
+    let read = plain(typed).parse::<Money>();
+    if let Err(error) = read {
+        let key = match error {
+            MoneyError::NotANumber => "ticket.bad.price",
+            MoneyError::TooManyDecimals => "ticket.bad.decimals",
+            MoneyError::TooLarge => "ticket.bad.large",
+        };
+        errors.add("price", locale.t(key));
+    }
+    read.ok()
+}
+
+/// A price as people type it: with no more decimals than it needs, and at least two.
+pub fn plain_price(price: Money) -> String {
+    let all = price.to_string();
+    all.strip_suffix("00").map_or(all.clone(), str::to_owned)
 }
 
 #[cfg(test)]

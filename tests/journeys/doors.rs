@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
+use sluice::app::{App, Parts};
 use sluice::router::router;
 use sluice::web::server::Limits;
 use sluice::web::{Options, Web};
@@ -333,8 +334,10 @@ async fn a_body_that_never_pauses_for_long_must_still_arrive_in_time() {
         body_timeout: Duration::from_millis(400),
         ..Options::default()
     };
-    let mut hasty = app.app.clone();
-    hasty.web = Arc::new(Web::new(options));
+    let hasty = App::new(Parts {
+        web: Arc::new(Web::new(options)),
+        ..Parts::clone(&app.app)
+    });
     let (sender, receiver) = mpsc::channel::<Result<&str, Infallible>>(1);
     let dripping = tokio::spawn(async move {
         while sender.send(Ok("x")).await.is_ok() {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{Request, StatusCode, header};
+use sluice::app::{App, Parts};
 use sluice::router::router;
 use sluice::web::{Options, Web};
 use tower::ServiceExt;
@@ -205,8 +206,10 @@ async fn behind_https_the_cookie_is_bound_to_the_host() {
         secure: true,
         ..Options::default()
     };
-    let mut secure = app.app.clone();
-    secure.web = Arc::new(Web::new(options));
+    let secure = App::new(Parts {
+        web: Arc::new(Web::new(options)),
+        ..Parts::clone(&app.app)
+    });
     let body = "name=ada&login=ada&password=a+river+through+the+hills";
     let request = Request::post("/sign-up")
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")

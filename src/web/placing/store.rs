@@ -398,23 +398,8 @@ pub async fn request(
     of: ParticipantId,
     id: RequestId,
 ) -> Result<Option<Request>, Error> {
-    let row: Option<Row> = sqlx::query_as(
-        "SELECT r.id, r.body, r.cost, r.good_until, r.asked_by, a.login AS asker, r.asked_at,
-                r.state, d.login AS decider, r.decided_at, r.reason, r.rejected, s.image,
-                k.name AS ssh_key, o.id AS made
-         FROM order_requests r JOIN users a ON a.id = r.asked_by
-         JOIN order_access s ON s.participant = r.participant AND s.client_id = r.client_id
-         LEFT JOIN ssh_keys k ON k.id = s.ssh_key
-         LEFT JOIN users d ON d.id = r.decided_by
-         LEFT JOIN orders o ON o.participant = r.participant AND o.client_id = r.client_id
-         WHERE r.participant = $1 AND r.id = $2",
-    )
-    .bind(of.0)
-    .bind(id.0)
-    .fetch_optional(db)
-    .await
-    .context("loading a request")?;
-    Ok(row.map(Request::from))
+    let found = read(db, of, Some(id), Timestamp(0)).await?;
+    Ok(found.into_iter().next())
 }
 
 /// A participant's requests that no order has come of: those that wait, then the latest others.
@@ -426,6 +411,16 @@ pub async fn requests(
     of: ParticipantId,
     now: Timestamp,
 ) -> Result<Vec<Request>, Error> {
+    read(db, of, None, now).await
+}
+
+/// One request, or all of a participant's that no order has come of.
+async fn read(
+    db: &PgPool,
+    of: ParticipantId,
+    id: Option<RequestId>,
+    now: Timestamp,
+) -> Result<Vec<Request>, Error> {
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT r.id, r.body, r.cost, r.good_until, r.asked_by, a.login AS asker, r.asked_at,
                 r.state, d.login AS decider, r.decided_at, r.reason, r.rejected, s.image,
@@ -435,11 +430,12 @@ pub async fn requests(
          LEFT JOIN ssh_keys k ON k.id = s.ssh_key
          LEFT JOIN users d ON d.id = r.decided_by
          LEFT JOIN orders o ON o.participant = r.participant AND o.client_id = r.client_id
-         WHERE r.participant = $1 AND o.id IS NULL
-         ORDER BY r.state IN ('waiting', 'approved') AND r.good_until >= $2 DESC, r.id DESC
-         LIMIT $3",
+         WHERE r.participant = $1 AND (r.id = $2 OR $2 IS NULL AND o.id IS NULL)
+         ORDER BY r.state IN ('waiting', 'approved') AND r.good_until >= $3 DESC, r.id DESC
+         LIMIT $4",
     )
     .bind(of.0)
+    .bind(id.map(|id| id.0))
     .bind(clock::instant(now).to_sqlx())
     .bind(MOST_WAITING + 20)
     .fetch_all(db)

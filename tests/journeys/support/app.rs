@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use market::{Command, Rules};
-use sluice::app::App;
+use sluice::app::{App, Parts};
 use sluice::clock::MarketClock;
 use sluice::router::router;
 use sluice::sequencer::Started;
@@ -50,14 +50,14 @@ impl TestApp {
             let receipt = submit(&started, command).await;
             assert_eq!(receipt.rejection(), None);
         }
-        let app = App {
+        let app = App::new(Parts {
             db: database.pool.clone(),
             sequencer: started.sequencer.clone(),
             feed: started.feed.clone(),
             clock,
             audit: sluice::audit::Desk::new(&database.url),
             web: Arc::new(Web::new(options)),
-        };
+        });
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
             .expect("a port is free");
