@@ -27,7 +27,7 @@ async fn approve_in(language: &'static str) {
     person.find("#above-error").await;
     person.look("approval-amount-refused").await;
     person.fill("#above", "300").await;
-    person.click("#approval button").await;
+    person.leave("#approval button").await;
     person.find(".notice.good").await;
     person.look("approval-amount").await;
     person.become_another(&bob).await;
@@ -81,7 +81,7 @@ async fn change(person: &Person) {
     person.click("#change button").await;
     person.find("#place").await;
     person.look("change-confirm").await;
-    person.click("form[action$='/replace'] button").await;
+    person.leave("form[action$='/replace'] button").await;
     person.find(".notice.good").await;
     person.go("/orders").await;
     person.look("orders-of-all-kinds").await;

@@ -44,7 +44,7 @@ async fn buy_in(language: &'static str) {
     person.find("#amount").await;
     person.look("wallet-empty").await;
     person.fill("#amount", "12480").await;
-    person.click("main form .primary").await;
+    person.leave("main form .primary").await;
     person.find(".notice.good").await;
     person.look("wallet").await;
     person.go("/").await;

@@ -97,7 +97,7 @@ async fn sign_up(person: &Person, name: &str, login: &str) {
         .await;
     person.click("main form .primary").await;
     person.fill("#amount", "20000").await;
-    person.click("main form .primary").await;
+    person.leave("main form .primary").await;
     person.find(".notice.good").await;
 }
 
@@ -144,7 +144,7 @@ async fn certify(administrator: &Person, platform: &Platform) {
     administrator.find("a[href='/ops/applications']").await;
     administrator.go("/ops/applications").await;
     administrator.click("tbody th a").await;
-    administrator.click("form[action$='/certify'] button").await;
+    administrator.leave("form[action$='/certify'] button").await;
     administrator.find(".notice.good").await;
 }
 
@@ -155,7 +155,7 @@ async fn list(person: &Person) {
     person.pick("#grade", "H800").await;
     person.pick("#level", "GOLD").await;
     person.fill("#units", "16").await;
-    person.click("form[action='/provide/pools'] .primary").await;
+    person.leave("form[action='/provide/pools'] .primary").await;
     person.find(".notice.good").await;
     person.fill("#tariff #units", "16").await;
     person.fill("#tariff #price", PRICE).await;
@@ -168,7 +168,7 @@ async fn list(person: &Person) {
         person.click(&format!("details:has({form}) summary")).await;
         person.fill(&format!("#every-{host}"), "24").await;
         person.fill(&format!("#minutes-{host}"), "60").await;
-        person.click(&format!("{form} button")).await;
+        person.leave(&format!("{form} button")).await;
         person.find(".notice.good").await;
     }
     person.look("day-pool").await;
@@ -218,7 +218,7 @@ async fn complain(person: &Person) {
     person.wait_for("sum", "50.00").await;
     person.fill("#text", STORY).await;
     person.look("day-complaint").await;
-    person.click("form[action$='/problem'] .primary").await;
+    person.leave("form[action$='/problem'] .primary").await;
     person.find(".notice.good").await;
     person.look("day-dispute").await;
 }
@@ -252,7 +252,7 @@ async fn rule(administrator: &Person, platform: &Platform) {
     administrator.become_another(zhou).await;
     administrator.go("/disputes/d1").await;
     administrator.fill("#opinion", "同意。").await;
-    administrator.click("#decide .primary").await;
+    administrator.leave("#decide .primary").await;
     administrator.find(".notice.good").await;
 }
 

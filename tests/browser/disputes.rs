@@ -90,7 +90,7 @@ async fn report(person: &Person, cast: &Cast) {
         .await;
     person.fill("#text", STORY).await;
     person.look("report-filled").await;
-    person.click("form[action$='/problem'] .primary").await;
+    person.leave("form[action$='/problem'] .primary").await;
     person.find(".notice.good").await;
     person.look("dispute-opened").await;
     person.go("/leases/l1/problem").await;
@@ -145,7 +145,7 @@ async fn approve(person: &Person, cast: &Cast) {
     person.go("/disputes/d1").await;
     person.fill("#opinion", "记录与双方陈述一致，同意。").await;
     person.look("dispute-approve").await;
-    person.click("#decide .primary").await;
+    person.leave("#decide .primary").await;
     person.find(".notice.good").await;
     person.look("dispute-ruled-arbiter").await;
 }

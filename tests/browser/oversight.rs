@@ -75,13 +75,13 @@ async fn decide(person: &Person) {
     person.click("form[action$='/refuse'] button").await;
     person.find("#reason-error").await;
     person.look("application-refused-without-reason").await;
-    person.click("form[action$='/certify'] button").await;
+    person.leave("form[action$='/certify'] button").await;
     person.find(".notice.good").await;
     person.look("application-certified").await;
     person.go("/ops/applications/2").await;
     person.click("#reason option[value='other']").await;
     person.fill("#note", "机房租赁合同缺少盖章页。").await;
-    person.click("form[action$='/refuse'] button").await;
+    person.leave("form[action$='/refuse'] button").await;
     person.find(".notice.good").await;
     person.go("/ops/applications?state=refused").await;
     person.look("applications-decided").await;
@@ -93,7 +93,7 @@ async fn suspend(person: &Person) {
     person.go(&format!("/ops/participants/{BUYER}")).await;
     person.look("participant").await;
     person.click("#reason option[value='undelivered']").await;
-    person.click("form[action$='/suspend'] button").await;
+    person.leave("form[action$='/suspend'] button").await;
     person.find(".notice.good").await;
     person.look("participant-suspended").await;
     person

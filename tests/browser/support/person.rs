@@ -97,6 +97,15 @@ impl Person {
         panic!("{css} can't be clicked");
     }
 
+    /// Clicks on what leads to another page, or to this one anew, and waits for it: what is found
+    /// after is not what was there before.
+    pub(crate) async fn leave(&self, css: &str) {
+        self.script("window.wasLeft = false").await;
+        self.click(css).await;
+        let arrived = "return String(window.wasLeft === undefined)";
+        self.until(arrived, "true", css).await;
+    }
+
     /// Runs a script in the page.
     pub(crate) async fn script(&self, script: &str) -> Value {
         let done = self.browser.client.execute(script, Vec::new()).await;
