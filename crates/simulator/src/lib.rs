@@ -4,6 +4,7 @@
 
 pub mod auditor;
 pub mod rule_sets;
+pub mod shrink;
 pub mod workload;
 
 use std::collections::BTreeMap;
@@ -34,25 +35,80 @@ pub struct Failure {
 /// # Errors
 /// The first thing that is not as the rules have it.
 pub fn run(seed: u64, steps: u64, rules: RuleSet) -> Result<Counts, Failure> {
-    let mut market = Market::new(rules.rules());
-    let mut auditor = Auditor::new(rules.rules());
+    let mut trial = Trial::new(rules);
     let mut workload = rules.workload(seed);
-    let mut counts = Counts::new();
-    for step in 1..=steps {
+    for _ in 0..steps {
         let (at, command) = workload.next_command();
+        workload.learn(&trial.step(at, &command)?);
+    }
+    trial.end()
+}
+
+/// What a seed asks for, in so many commands: it depends on what the market answered.
+pub fn commands(seed: u64, steps: u64, rules: RuleSet) -> Vec<(Timestamp, Command)> {
+    let mut market = Market::new(rules.rules());
+    let mut workload = rules.workload(seed);
+    let mut asked = Vec::new();
+    for _ in 0..steps {
+        let (at, command) = workload.next_command();
+        let applied = catch_unwind(AssertUnwindSafe(|| market.apply(at, &command)));
+        asked.push((at, command));
+        let Ok(events) = applied else { break };
+        workload.learn(&events);
+    }
+    asked
+}
+
+/// Judges these commands, one after the other, in a new market.
+///
+/// # Errors
+/// As [`run`].
+pub fn judge<'c>(
+    commands: impl IntoIterator<Item = &'c (Timestamp, Command)>,
+    rules: RuleSet,
+) -> Result<Counts, Failure> {
+    let mut trial = Trial::new(rules);
+    for (at, command) in commands {
+        trial.step(*at, command)?;
+    }
+    trial.end()
+}
+
+/// A market and who judges it.
+struct Trial {
+    market: Market,
+    auditor: Auditor,
+    counts: Counts,
+    step: u64,
+}
+
+impl Trial {
+    fn new(rules: RuleSet) -> Self {
+        Self {
+            market: Market::new(rules.rules()),
+            auditor: Auditor::new(rules.rules()),
+            counts: Counts::new(),
+            step: 0,
+        }
+    }
+
+    /// Asks the market for one thing, and judges what it does.
+    fn step(&mut self, at: Timestamp, command: &Command) -> Result<Vec<Event>, Failure> {
+        self.step += 1;
+        let step = self.step;
         let failure = |problem| Failure {
             step,
             problem: format!("at {} {command:?}\n{problem}", at.0),
         };
-        let preview = preview(&market, at, &command);
+        let preview = preview(&self.market, at, command);
         // What the market asserts of itself is a finding like any other.
-        let applied = catch_unwind(AssertUnwindSafe(|| market.apply(at, &command)));
+        let applied = catch_unwind(AssertUnwindSafe(|| self.market.apply(at, command)));
         let events = applied.map_err(|_| failure("the market panicked".to_owned()))?;
-        workload.learn(&events);
         for event in &events {
-            *counts.entry(name(&event.kind)).or_default() += 1;
+            *self.counts.entry(name(&event.kind)).or_default() += 1;
         }
-        auditor.judge(at, &command, &events).map_err(failure)?;
+        let judged = self.auditor.judge(at, command, &events);
+        judged.map_err(failure)?;
         if let Some(preview) = preview
             && preview != ruled(&events)
         {
@@ -60,12 +116,24 @@ pub fn run(seed: u64, steps: u64, rules: RuleSet) -> Result<Counts, Failure> {
                 "{preview:?} was shown before it was ruled"
             )));
         }
-        if step % BOOKS_EVERY == 0 {
-            auditor.judge_books(&market).map_err(failure)?;
-            auditor.judge_open_leases(&market).map_err(failure)?;
+        if step.is_multiple_of(BOOKS_EVERY) {
+            self.judge_books().map_err(failure)?;
         }
+        Ok(events)
     }
-    Ok(counts)
+
+    fn judge_books(&mut self) -> Result<(), String> {
+        self.auditor.judge_books(&self.market)?;
+        self.auditor.judge_open_leases(&self.market)
+    }
+
+    /// Compares the books a last time, and says what happened.
+    fn end(mut self) -> Result<Counts, Failure> {
+        let step = self.step;
+        let failure = |problem| Failure { step, problem };
+        self.judge_books().map_err(failure)?;
+        Ok(self.counts)
+    }
 }
 
 /// What a ruling is said to post, if the command is one.
