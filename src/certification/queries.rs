@@ -5,7 +5,7 @@ use market::{Hour, ParticipantId, Period, Timestamp};
 use sqlx::PgPool;
 
 use super::forms::Application;
-use crate::clock;
+use crate::db::stamp;
 use crate::web::Error;
 use crate::web::identifier::{Identifier, Subject};
 
@@ -37,10 +37,6 @@ struct Row {
     reason: Option<String>,
     note: Option<String>,
     decided_at: Option<jiff_sqlx::Timestamp>,
-}
-
-fn stamp(at: jiff_sqlx::Timestamp) -> Timestamp {
-    clock::stamp(at.to_jiff())
 }
 
 impl From<Row> for Sent {

@@ -17,8 +17,11 @@ pub mod purpose;
 use std::str::FromStr;
 use std::time::Duration;
 
+use market::{Period, Timestamp};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection};
+
+use crate::clock;
 
 pub use error::DatabaseError;
 pub use migrate::{migrate, require_durable};
@@ -52,6 +55,19 @@ pub async fn connect(url: &str) -> Result<PgPool, DatabaseError> {
         .max_connections(POOL_CONNECTIONS)
         .acquire_timeout(FREE_CONNECTION)
         .connect_lazy_with(options))
+}
+
+/// An instant of the tables, in UTC microseconds as the market has it.
+pub fn stamp(at: jiff_sqlx::Timestamp) -> Timestamp {
+    clock::stamp(at.to_jiff())
+}
+
+/// A period of the tables, in whole UTC hours.
+pub fn period(start: jiff_sqlx::Timestamp, end: jiff_sqlx::Timestamp) -> Period {
+    Period {
+        start: stamp(start).hour(),
+        end: stamp(end).hour(),
+    }
 }
 
 /// One connection without limits on its statements, for what is not a page.

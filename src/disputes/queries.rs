@@ -11,6 +11,7 @@ use market::{
 use sqlx::PgPool;
 
 use crate::clock;
+use crate::db::{period, stamp};
 use crate::delivery::simulated;
 use crate::web::evidence::{Reading, Source};
 use crate::web::minutes::{Minutes, Sum};
@@ -22,18 +23,6 @@ pub(super) const RULED: i64 = 50;
 
 /// The most messages of one side to one dispute.
 pub(super) const MOST_MESSAGES: i64 = 200;
-
-fn stamp(at: jiff_sqlx::Timestamp) -> Timestamp {
-    clock::stamp(at.to_jiff())
-}
-
-fn period(start: jiff_sqlx::Timestamp, end: jiff_sqlx::Timestamp) -> Period {
-    let hour = |at| -> Hour { stamp(at).hour() };
-    Period {
-        start: hour(start),
-        end: hour(end),
-    }
-}
 
 #[derive(sqlx::FromRow)]
 struct ReadingRow {

@@ -9,6 +9,7 @@ use sqlx::PgPool;
 
 use super::fragments::Stage;
 use crate::clock;
+use crate::db::stamp;
 use crate::delivery::simulated;
 use crate::web::Error;
 
@@ -74,10 +75,6 @@ struct Row {
     key_algorithm: Option<String>,
     key_fingerprint: Option<String>,
     key_is_removed: Option<bool>,
-}
-
-fn stamp(at: jiff_sqlx::Timestamp) -> Timestamp {
-    clock::stamp(at.to_jiff())
 }
 
 impl From<Row> for LeaseRow {

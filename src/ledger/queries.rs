@@ -6,7 +6,7 @@ use market::{AccountKind, Money, Timestamp};
 use sqlx::{PgConnection, PgPool};
 
 use super::forms::{Wanted, Who};
-use crate::clock;
+use crate::db::stamp;
 use crate::names;
 use crate::web::Error;
 use crate::web::reference::Reference;
@@ -24,10 +24,6 @@ const LOOKS: usize = 10;
 
 /// How many accounts' postings are merged; a filter that more fit goes along the entries.
 const MERGED: i64 = 64;
-
-fn stamp(at: jiff_sqlx::Timestamp) -> Timestamp {
-    clock::stamp(at.to_jiff())
-}
 
 /// Begins a reading in which every statement sees the same batch.
 ///

@@ -6,6 +6,7 @@ use market::{Hour, LeaseId, Money, OrderId, Period, Timestamp};
 use sqlx::PgPool;
 
 use crate::clock;
+use crate::db::{period, stamp};
 use crate::delivery::simulated;
 use crate::names;
 use crate::web::Error;
@@ -17,18 +18,6 @@ pub(super) const PAGE: usize = 50;
 
 /// How many participants of a name are shown; a longer piece of it finds fewer.
 const NAMED: i64 = 20;
-
-fn stamp(at: jiff_sqlx::Timestamp) -> Timestamp {
-    clock::stamp(at.to_jiff())
-}
-
-fn period(start: jiff_sqlx::Timestamp, end: jiff_sqlx::Timestamp) -> Period {
-    let hour = |at| -> Hour { stamp(at).hour() };
-    Period {
-        start: hour(start),
-        end: hour(end),
-    }
-}
 
 fn more_than_a_page() -> i64 {
     i64::try_from(PAGE).unwrap_or(i64::MAX).saturating_add(1)

@@ -2,12 +2,11 @@
 
 use anyhow::Context;
 use market::{
-    ClientId, Hour, LeaseId, Market, Money, Order, OrderId, ParticipantId, Period, Timestamp,
-    TradeId,
+    ClientId, LeaseId, Market, Money, Order, OrderId, ParticipantId, Period, Timestamp, TradeId,
 };
 use sqlx::PgPool;
 
-use crate::clock;
+use crate::db::{period, stamp};
 use crate::web::Error;
 
 /// An order with what has come of it.
@@ -44,18 +43,6 @@ struct Row {
     accepted_at: jiff_sqlx::Timestamp,
     done: Option<String>,
     done_at: Option<jiff_sqlx::Timestamp>,
-}
-
-fn stamp(at: jiff_sqlx::Timestamp) -> Timestamp {
-    clock::stamp(at.to_jiff())
-}
-
-fn period(start: jiff_sqlx::Timestamp, end: jiff_sqlx::Timestamp) -> Period {
-    let hour = |at| -> Hour { stamp(at).hour() };
-    Period {
-        start: hour(start),
-        end: hour(end),
-    }
 }
 
 impl From<Row> for OrderRow {

@@ -1,10 +1,10 @@
 //! What is read at the desk: what waits, applications, and participants with all that is theirs.
 
 use anyhow::Context;
-use market::{Hour, Money, OrderId, ParticipantId, Period, Timestamp};
+use market::{Money, OrderId, ParticipantId, Period, Timestamp};
 use sqlx::PgPool;
 
-use crate::clock;
+use crate::db::{period, stamp};
 use crate::names;
 use crate::web::Error;
 
@@ -13,10 +13,6 @@ pub(super) const PAGE: usize = 50;
 
 /// How many of each kind the desk and a participant's page show.
 pub(super) const SHOWN: i64 = 20;
-
-fn stamp(at: jiff_sqlx::Timestamp) -> Timestamp {
-    clock::stamp(at.to_jiff())
-}
 
 fn more_than_a_page() -> i64 {
     i64::try_from(PAGE).unwrap_or(i64::MAX).saturating_add(1)
@@ -416,14 +412,6 @@ impl OrderRow {
 
     pub(super) fn period(&self) -> Period {
         period(self.start_at, self.end_at)
-    }
-}
-
-fn period(start: jiff_sqlx::Timestamp, end: jiff_sqlx::Timestamp) -> Period {
-    let hour = |at| -> Hour { stamp(at).hour() };
-    Period {
-        start: hour(start),
-        end: hour(end),
     }
 }
 

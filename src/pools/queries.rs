@@ -7,18 +7,8 @@ use market::{
 use sqlx::PgPool;
 
 use crate::clock;
+use crate::db::period;
 use crate::web::Error;
-
-fn stamp(at: jiff_sqlx::Timestamp) -> Timestamp {
-    clock::stamp(at.to_jiff())
-}
-
-fn period(start: jiff_sqlx::Timestamp, end: jiff_sqlx::Timestamp) -> Period {
-    Period {
-        start: stamp(start).hour(),
-        end: stamp(end).hour(),
-    }
-}
 
 /// A pool that the market has opened.
 #[derive(Clone, Debug)]

@@ -9,12 +9,9 @@ use sqlx::PgPool;
 
 use super::forms::Which;
 use crate::clock;
+use crate::db::stamp;
 use crate::delivery::simulated;
 use crate::web::Error;
-
-fn stamp(at: jiff_sqlx::Timestamp) -> Timestamp {
-    clock::stamp(at.to_jiff())
-}
 
 fn sqlx(at: Timestamp) -> jiff_sqlx::Timestamp {
     clock::instant(at).to_sqlx()

@@ -8,6 +8,7 @@ use sqlx::{PgConnection, PgPool};
 
 use super::{Access, Bid, MOST_WAITING, RequestId, cost};
 use crate::clock;
+use crate::db::stamp;
 use crate::web::error::Error;
 use crate::web::session::Member;
 
@@ -370,7 +371,6 @@ struct Row {
 
 impl From<Row> for Request {
     fn from(row: Row) -> Self {
-        let stamp = |at: jiff_sqlx::Timestamp| clock::stamp(at.to_jiff());
         Self {
             id: RequestId(row.id),
             order: row.body.0,
