@@ -159,11 +159,12 @@ fn units(typed: &str, locale: Locale, errors: &mut FieldErrors) -> Option<i64> {
 }
 
 fn tariff_price(typed: &str, locale: Locale, errors: &mut FieldErrors) -> Option<Money> {
-    let price = price(typed, locale, errors);
-    if price.is_some_and(|price| price <= Money::ZERO) {
+    let price = price(typed, locale, errors)?;
+    if price <= Money::ZERO {
         errors.add("price", locale.t("tariff.bad.price"));
+        return None;
     }
-    price
+    Some(price)
 }
 
 /// More units for a pool, as typed.
