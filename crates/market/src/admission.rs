@@ -6,8 +6,10 @@ use crate::id::{InstrumentId, OrderId};
 use crate::ledger::{Account, AccountKind, Reason};
 use crate::money::Money;
 use crate::order::Order;
+use crate::plan::FoundInVain;
 use crate::rejection::Rejection;
 use crate::state::{Market, is_lots};
+use crate::steps::Steps;
 use crate::time::{MINUTE_MICROS, Period};
 
 impl Market {
@@ -28,11 +30,23 @@ impl Market {
         if order.is_bid() {
             order.held = self.affordable(&order, Money::ZERO)?;
         }
-        if placed.post_only && self.would_trade(&order) {
-            return Err(Rejection::WouldTrade);
-        }
+        self.admit_post_only(&order)?;
         self.let_in(order, out);
         Ok(())
+    }
+
+    fn admit_post_only(&mut self, order: &Order) -> Result<(), Rejection> {
+        if !order.placed.post_only {
+            return Ok(());
+        }
+        let mut vain = FoundInVain::default();
+        let would_trade = self.would_trade(order, &mut vain);
+        self.narrow(&vain);
+        if would_trade {
+            Err(Rejection::WouldTrade)
+        } else {
+            Ok(())
+        }
     }
 
     /// An order that buys in, if the buyer can afford it with what the bond adds to their cash.
@@ -53,7 +67,6 @@ impl Market {
         let (hold, cash) = self.hold_and_cash(participant);
         self.client_ids
             .insert((participant, order.placed.client_id.clone()), id);
-        self.enter_books(&order);
         self.orders.push(order);
         self.emit(
             out,
@@ -114,8 +127,9 @@ impl Market {
             accepted_at: self.now,
             filled: 0,
             held: Money::ZERO,
-            sold: Vec::new(),
+            sold: Steps::default(),
             first_hour: period.start.max(self.now.hour()),
+            rests: false,
             done: None,
         };
         if !hours_fit(&order) {
@@ -278,14 +292,12 @@ impl Market {
             new.gate_minutes = self.rules.gate_of(new.placed.tif);
             // Its old place is gone: what it would trade, it trades as the later one.
             new.acceptance = 0;
-            if new.placed.post_only && self.would_trade(&new) {
-                return Err(Rejection::WouldTrade);
-            }
+            self.admit_post_only(&new)?;
             new.acceptance = self.next_acceptance();
         }
-        self.leave_books(&old);
-        self.enter_books(&new);
         let more = new.held - old.held;
+        self.leave_books(id);
+        new.rests = false;
         *self.order_mut(id) = new;
         self.emit(
             out,
@@ -298,7 +310,9 @@ impl Market {
         self.post(out, Reason::Hold(id), &[(cash, -more), (hold, more)]);
         if rest_is_cancelled {
             self.finish(id, DoneWhy::Cancelled, out);
-        } else if !keeps_place {
+        } else if keeps_place {
+            self.enter_books(id);
+        } else {
             self.arrive(id, out);
         }
         Ok(())

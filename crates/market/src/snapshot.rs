@@ -15,6 +15,7 @@ use crate::order::Order;
 use crate::pool::Pool;
 use crate::rules::Rules;
 use crate::state::{Instrument, Market, index};
+use crate::steps::Steps;
 use crate::time::{Hour, Period, Timestamp};
 
 /// All that a market is, in the form in which tables keep it. Books, calendars and what falls
@@ -132,9 +133,9 @@ impl Market {
             market.restore_dispute(dispute)?;
         }
         for at in 0..market.orders.len() {
-            let order = market.orders[at].clone();
+            let order = &market.orders[at];
             if order.done.is_none() {
-                market.enter_books(&order);
+                market.enter_books(order.id);
             }
         }
         for (until, participant, amount) in snapshot.payable {
@@ -189,8 +190,9 @@ impl Market {
             accepted_at: known.accepted_at,
             filled: 0,
             held: known.held,
-            sold: Vec::new(),
+            sold: Steps::default(),
             first_hour: period.start.max(known.placed_at.hour()),
+            rests: false,
             done: known.done,
         });
         Ok(())
