@@ -108,6 +108,11 @@ impl Default for Book {
 }
 
 impl Book {
+    /// TEMP
+    pub fn stats(&self) {
+        eprintln!("asks {:?} bids {:?}", self.asks.stats(), self.bids.stats());
+    }
+
     /// Enters an ask.
     pub fn enter_ask(&mut self, ask: &RestingAsk<'_>) {
         let entry = ask.entry((ask.hours, ask.units));
@@ -116,9 +121,15 @@ impl Book {
 
     /// Takes an ask out.
     pub fn leave_ask(&mut self, ask: &RestingAsk<'_>) {
-        self.offer(ask, &[]);
-        self.narrowed.remove(&ask.order);
-        self.tariffs.retain(|(_, tree)| !tree.is_empty());
+        if self.narrowed.contains_key(&ask.order) {
+            self.offer(ask, &[]);
+        } else {
+            let entry = ask.entry((ask.hours, ask.units));
+            self.asks_of(ask.weekly).remove(&entry);
+        }
+        if ask.weekly.is_some() {
+            self.tariffs.retain(|(_, tree)| !tree.is_empty());
+        }
     }
 
     /// Has an ask offer these hours and units, in order, and nothing else.

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 
 use super::offer::Uneven;
 use super::terms::{Rank, Terms};
-use super::tree::{Kid, Tree};
+use super::tree::{Kid, Part, Tree};
 use crate::id::OrderId;
 use crate::money::Money;
 
@@ -38,7 +38,7 @@ struct Spot<'a> {
     rank: Rank,
     tree: &'a Tree,
     kid: Kid,
-    /// Of a leaf: the place of the entry that was found.
+    /// Of a leaf: the place of the entry that was found. Of a ladder: that of the part that was.
     found: Option<u16>,
 }
 
@@ -109,7 +109,7 @@ impl<'a> Search<'a> {
     }
 
     pub(super) fn add(&mut self, tree: &'a Tree) {
-        let Some((bounds, kid)) = tree.root() else {
+        let Some(Part { bounds, kid }) = tree.root() else {
             return;
         };
         if self.can_have(bounds.rank, bounds.terms) {
@@ -170,6 +170,29 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// The first part of a ladder from a place on that can have what fits; the others are ahead.
+    fn climb(&mut self, tree: &'a Tree, at: u32, from: usize) -> Option<Spot<'a>> {
+        let parts = tree.ladder(at).parts.get(from..)?;
+        let can_have = |part: &Part| self.can_have(part.bounds.rank, part.bounds.terms);
+        let (place, part) = (from..).zip(parts).find(|(_, part)| can_have(part))?;
+        if let Some(next) = tree.ladder(at).parts.get(place + 1)
+            && next.bounds.rank.worth <= self.worst
+        {
+            self.ahead.push(Reverse(Spot {
+                rank: next.bounds.rank,
+                tree,
+                kid: Kid::Ladder(at),
+                found: u16::try_from(place + 1).ok(),
+            }));
+        }
+        Some(Spot {
+            rank: part.bounds.rank,
+            tree,
+            kid: part.kid,
+            found: None,
+        })
+    }
+
     /// The part below a node to look at next; the other one is ahead.
     fn open(&mut self, tree: &'a Tree, at: u32) -> Option<Spot<'a>> {
         let node = tree.node(at);
@@ -219,6 +242,7 @@ impl Iterator for Search<'_> {
                     more
                 }
                 (Kid::Leaf(leaf), None) => self.first_of(spot.tree, leaf, 0),
+                (Kid::Ladder(at), found) => self.climb(spot.tree, at, found.unwrap_or(0)),
                 (Kid::Node(at), _) => self.open(spot.tree, at),
             };
             spot = self.better(next)?;
