@@ -1,5 +1,7 @@
 //! Orders at the door: what is checked, in which order, before one is accepted or replaced.
 
+use std::sync::Arc;
+
 use crate::command::{PlaceOrder, Side, Target, TimeInForce};
 use crate::event::{DoneWhy, Event, EventKind};
 use crate::id::{InstrumentId, OrderId};
@@ -65,9 +67,7 @@ impl Market {
         order.acceptance = self.next_acceptance();
         let (id, held, participant) = (order.id, order.held, order.participant());
         let (hold, cash) = self.hold_and_cash(participant);
-        self.client_ids
-            .insert((participant, order.placed.client_id.clone()), id);
-        self.orders.push(order);
+        self.name(order);
         self.emit(
             out,
             EventKind::Accepted {
@@ -114,7 +114,7 @@ impl Market {
         let order = Order {
             id: OrderId(i64::try_from(self.orders.len()).expect("orders are counted") + 1),
             placed: placed.clone(),
-            instruments,
+            instruments: self.named(&instruments),
             pool,
             rules: self.rules.version,
             late_minutes: self.late_minutes(placed),
@@ -202,6 +202,15 @@ impl Market {
             return Err(Rejection::UnknownSymbol);
         }
         Ok((instruments, lot, tick))
+    }
+
+    /// These instruments as an order names them.
+    pub(crate) fn named(&self, instruments: &[InstrumentId]) -> Arc<[InstrumentId]> {
+        match instruments {
+            [one] => self.instrument(*one).map(|known| known.alone.clone()),
+            _ => None,
+        }
+        .unwrap_or_else(|| Arc::from(instruments))
     }
 
     fn admit_period(&self, order: &Order, has_gate: bool) -> Result<(), Rejection> {

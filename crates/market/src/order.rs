@@ -1,5 +1,7 @@
 //! Orders: what was asked, and what has come of it.
 
+use std::sync::Arc;
+
 use crate::command::{Flexible, PlaceOrder, Side, Target, TimeInForce, Weekly};
 use crate::event::DoneWhy;
 use crate::id::{InstrumentId, LeaseId, OrderId, ParticipantId, PoolId};
@@ -16,8 +18,9 @@ pub struct Order {
     pub id: OrderId,
     /// Its terms when it was first sent, by which a retry is recognised.
     pub placed: PlaceOrder,
-    /// The instruments in whose books it stands: several only for a bid.
-    pub instruments: Vec<InstrumentId>,
+    /// The instruments in whose books it stands: several only for a bid. Orders of one alone share
+    /// it.
+    pub instruments: Arc<[InstrumentId]>,
     /// The pool that an ask's units are in, or that a bid is pinned to.
     pub pool: Option<PoolId>,
     /// The rule set under which it was last accepted.

@@ -280,7 +280,7 @@ impl<'a> Merged<'a> {
             let need = bid.least_offer(bid.remaining());
             let given = Terms::given_by_bid(period, need);
             let mut search = Search::of_asks(given, bid.price);
-            for instrument in &bid.instruments {
+            for instrument in bid.instruments.iter() {
                 let book = &market.instruments[instrument].book;
                 book.search_asks(&mut search, period);
             }
@@ -356,7 +356,7 @@ impl<'a> BidsFor<'a> {
         let unsold = ask.units - ask.sold.least(hours);
         let given = Terms::given_by_ask(hours, unsold, min_hours);
         let mut search = Search::of_bids(given, ask.price).after(after);
-        for instrument in &ask.instruments {
+        for instrument in ask.instruments.iter() {
             let book = &market.instruments[instrument].book;
             book.search_bids(&mut search, ask.pool());
         }

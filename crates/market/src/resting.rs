@@ -82,7 +82,7 @@ impl Market {
     pub(crate) fn enter_books(&mut self, id: OrderId) {
         let order = &mut self.orders[index(id.0)];
         order.rests = true;
-        for instrument in &order.instruments {
+        for instrument in order.instruments.iter() {
             if let Some(instrument) = self.instruments.get_mut(instrument) {
                 instrument.enter(order);
             }
@@ -105,7 +105,7 @@ impl Market {
         if !std::mem::take(&mut order.rests) {
             return;
         }
-        for instrument in &order.instruments {
+        for instrument in order.instruments.iter() {
             if let Some(instrument) = self.instruments.get_mut(instrument) {
                 instrument.leave(order);
             }
@@ -135,13 +135,13 @@ impl Market {
             order.count_bought(units);
             return;
         }
-        for instrument in &order.instruments {
+        for instrument in order.instruments.iter() {
             if let Some(instrument) = self.instruments.get_mut(instrument) {
                 instrument.leave(order);
             }
         }
         order.count_bought(units);
-        for instrument in &order.instruments {
+        for instrument in order.instruments.iter() {
             if let Some(instrument) = self.instruments.get_mut(instrument) {
                 instrument.enter(order);
             }
@@ -158,7 +158,7 @@ impl Market {
             let offers = largest(&self.stretches(order, false), order.lot);
             let order = &self.orders[index(id.0)];
             if let Standing::Ask(ask) = order.standing() {
-                for instrument in &order.instruments {
+                for instrument in order.instruments.iter() {
                     if let Some(instrument) = self.instruments.get_mut(instrument) {
                         instrument.book.narrow(&ask, offers.clone());
                     }

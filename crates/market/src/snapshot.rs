@@ -167,17 +167,15 @@ impl Market {
         let placed = known.placed;
         let period = Period::try_new(placed.start, placed.end, known.placed_at)
             .ok_or_else(|| format!("order {id} has no period"))?;
-        self.client_ids
-            .insert((placed.participant, placed.client_id.clone()), id);
         let rules = self
             .rule_sets
             .get(&known.rules)
             .ok_or_else(|| format!("order {id} has no rules"))?;
         let gate_minutes = rules.gate_of(placed.tif);
-        self.orders.push(Order {
+        self.name(Order {
             id,
             placed,
-            instruments: known.instruments,
+            instruments: self.named(&known.instruments),
             pool: known.pool,
             rules: known.rules,
             late_minutes: known.late_minutes,

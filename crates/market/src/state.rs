@@ -1,6 +1,8 @@
 //! The market's state, and how a command changes it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use crate::bands::Counted;
 use crate::book::Book;
@@ -28,6 +30,8 @@ pub struct Instrument {
     /// Its terms.
     pub listed: ListInstrument,
     pub(crate) book: Book,
+    /// What orders of this instrument alone name.
+    pub(crate) alone: Arc<[InstrumentId]>,
 }
 
 /// By their terms: what stands in a book follows from the orders.
@@ -42,6 +46,7 @@ impl Eq for Instrument {}
 impl Instrument {
     pub(crate) fn new(listed: ListInstrument) -> Self {
         Self {
+            alone: Arc::from([listed.instrument]),
             listed,
             book: Book::default(),
         }
@@ -75,7 +80,9 @@ pub struct Market {
     pub(crate) instruments: BTreeMap<InstrumentId, Instrument>,
     pub(crate) pools: BTreeMap<PoolId, Pool>,
     pub(crate) orders: Vec<Order>,
-    pub(crate) client_ids: BTreeMap<(ParticipantId, ClientId), OrderId>,
+    /// Every order by its participant and a hash of its client id; where two names of one
+    /// participant have the same, by the next number that is free.
+    pub(crate) client_ids: BTreeMap<(ParticipantId, u64), OrderId>,
     pub(crate) leases: Vec<Lease>,
     /// Those of the leases that have an hour to settle.
     pub(crate) open_leases: BTreeSet<LeaseId>,
@@ -280,9 +287,8 @@ impl Market {
         participant: ParticipantId,
         client_id: &ClientId,
     ) -> Result<OrderId, Rejection> {
-        // A map keyed by a pair wants an owned key; the clone is of a short name.
-        let key = (participant, client_id.clone());
-        let order = *self.client_ids.get(&key).ok_or(Rejection::UnknownOrder)?;
+        let named = self.order_of(participant, client_id);
+        let order = named.ok_or(Rejection::UnknownOrder)?;
         if self.order(order).done.is_some() {
             Err(Rejection::OrderDone)
         } else {
@@ -300,7 +306,7 @@ impl Market {
     ) {
         let mut open: Vec<(i64, OrderId)> = self
             .client_ids
-            .range((participant, ClientId(String::new()))..)
+            .range((participant, 0)..)
             .take_while(|((whose, _), _)| *whose == participant)
             .map(|(_, order)| self.order(*order))
             .filter(|order| order.done.is_none())
@@ -418,9 +424,31 @@ impl Market {
 
     /// The number of a participant's order of this name, if one was accepted.
     pub fn order_of(&self, participant: ParticipantId, client_id: &ClientId) -> Option<OrderId> {
-        self.client_ids
-            .get(&(participant, client_id.clone()))
-            .copied()
+        self.place_of(participant, client_id).ok()
+    }
+
+    /// The order of this name, or under which number it is to be known.
+    fn place_of(&self, participant: ParticipantId, client_id: &ClientId) -> Result<OrderId, u64> {
+        // With its fixed keys the hash is the same for all; nothing depends on its order.
+        let mut hasher = DefaultHasher::new();
+        client_id.hash(&mut hasher);
+        let mut number = hasher.finish();
+        while let Some(order) = self.client_ids.get(&(participant, number)) {
+            if self.order(*order).placed.client_id == *client_id {
+                return Ok(*order);
+            }
+            number = number.wrapping_add(1);
+        }
+        Err(number)
+    }
+
+    /// Knows an order by its name from now on.
+    pub(crate) fn name(&mut self, order: Order) {
+        let participant = order.participant();
+        if let Err(number) = self.place_of(participant, &order.placed.client_id) {
+            self.client_ids.insert((participant, number), order.id);
+        }
+        self.orders.push(order);
     }
 
     /// A lease, if the market made it.

@@ -21,9 +21,7 @@ enum Prices {
 pub(crate) fn run() {
     for (name, prices) in [("apart", Prices::Apart), ("mixed", Prices::Mixed)] {
         let mut little = Mix::new(LITTLE, prices);
-        let before = resident();
         let mut much = Mix::new(MUCH, prices);
-        let bytes = resident().saturating_sub(before).div_euclid(MUCH);
         let (mut of_little, mut of_much) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             of_little.push(little.measure());
@@ -33,7 +31,7 @@ pub(crate) fn run() {
         let (of_little, of_much) = (median(of_little), median(of_much));
         println!(
             "random periods, prices {name}: {:.0} ns an order with {LITTLE} resting, {:.0} ns with \
-             {MUCH}: {:.2} × ({} and {} trades); {bytes} B a resting order",
+             {MUCH}: {:.2} × ({} and {} trades)",
             each(of_little, MEASURED),
             each(of_much, MEASURED),
             of_much.as_secs_f64() / of_little.as_secs_f64(),
@@ -41,6 +39,20 @@ pub(crate) fn run() {
             trades.1,
         );
     }
+}
+
+/// What a million resting orders, none of which can trade, add to the resident memory: all that a
+/// market keeps of them, with the pools.
+pub(crate) fn memory() {
+    let before = resident();
+    let mix = Mix::new(MUCH, Prices::Apart);
+    // The bench's own list of what rests.
+    let own = mix.whole.resting() * 16;
+    let added = resident() - before - own;
+    println!(
+        "memory: {} B a resting order with {MUCH} resting",
+        added / mix.whole.resting()
+    );
 }
 
 struct Mix {

@@ -11,8 +11,8 @@
     reason = "a benchmark is no part of the core: it reads a clock and prints ratios"
 )]
 
-
 mod flat;
+mod hurt;
 mod plain;
 mod trader;
 mod whole;
@@ -28,11 +28,18 @@ fn main() {
         .filter(|arg| arg != "--bench")
         .collect();
     let wanted = |part: &str| named.is_empty() || named.iter().any(|name| name == part);
+    // Before other markets leave memory behind.
+    if wanted("memory") {
+        flat::memory();
+    }
     if wanted("plain") {
         plain::run();
     }
     if wanted("flat") {
         flat::run();
+    }
+    if wanted("hurt") {
+        hurt::run();
     }
 }
 

@@ -41,7 +41,6 @@ pub(crate) fn run() {
             apply(&mut trader, *operation);
         }
         ours.push(processor_time() - begun);
-        trader.book.stats();
         assert!(
             trader.trades == trades,
             "our trades are those of the stream"

@@ -26,7 +26,7 @@ pub(crate) struct Trade {
 
 #[derive(Default)]
 pub(crate) struct Trader {
-    pub(crate) book: Book,
+    book: Book,
     /// By number from 1.
     orders: Vec<Order>,
     pub(crate) trades: Vec<Trade>,
@@ -72,7 +72,13 @@ impl Trader {
     pub(crate) fn place_bid(&mut self, price: i64, units: i64) {
         let mut search = Search::of_asks(Terms::given_by_bid(PERIOD, 1), Money(price));
         self.book.search_asks(&mut search, PERIOD);
-        let left = fill(&mut self.orders, &mut self.trades, &mut self.makers, search, units);
+        let left = fill(
+            &mut self.orders,
+            &mut self.trades,
+            &mut self.makers,
+            search,
+            units,
+        );
         self.clear_filled();
         self.keep(true, price, units, left);
     }
@@ -80,7 +86,13 @@ impl Trader {
     pub(crate) fn place_ask(&mut self, price: i64, units: i64) {
         let mut search = Search::of_bids(Terms::given_by_ask(PERIOD, units, 1), Money(price));
         self.book.search_bids(&mut search, None);
-        let left = fill(&mut self.orders, &mut self.trades, &mut self.makers, search, units);
+        let left = fill(
+            &mut self.orders,
+            &mut self.trades,
+            &mut self.makers,
+            search,
+            units,
+        );
         self.clear_filled();
         self.keep(false, price, units, left);
     }

@@ -9,14 +9,14 @@ use market::{
 use crate::Random;
 
 pub(crate) const FIRST: i64 = 490_000;
-/// Cash of each participant: 100 million yuan.
-const CASH: Money = Money(1_000_000_000_000);
+/// Cash of each participant: 10 billion yuan.
+const CASH: Money = Money(100_000_000_000_000);
 const PARTICIPANTS: i64 = 1_000;
-pub(crate) const INSTRUMENT: InstrumentId = InstrumentId(1);
+const INSTRUMENT: InstrumentId = InstrumentId(1);
 
 /// A market, and what is known of its orders from outside.
 pub(crate) struct Whole {
-    pub(crate) market: Market,
+    market: Market,
     pub(crate) random: Random,
     pub(crate) pools: i64,
     placed: i64,
@@ -63,7 +63,9 @@ impl Whole {
 
     fn apply(&mut self, command: &Command) -> Option<EventKind> {
         let events = self.market.apply(Hour(FIRST).begins(), command);
-        let trades = events.iter().filter(|event| matches!(event.kind, EventKind::Traded(_)));
+        let trades = events
+            .iter()
+            .filter(|event| matches!(event.kind, EventKind::Traded(_)));
         self.trades += trades.count();
         events.last().map(|event| event.kind.clone())
     }
@@ -89,7 +91,12 @@ impl Whole {
             min_hours: terms.least,
             weekly: None,
         };
-        self.place(1 + pool.0 % (PARTICIPANTS / 2), side, terms, TimeInForce::Gtc)
+        self.place(
+            1 + pool.0 % (PARTICIPANTS / 2),
+            side,
+            terms,
+            TimeInForce::Gtc,
+        )
     }
 
     pub(crate) fn bid(&mut self, terms: Terms, tif: TimeInForce) -> bool {
@@ -143,6 +150,18 @@ impl Whole {
             client_id: ClientId(format!("order-{name:010}")),
         });
         !matches!(end, Some(EventKind::Rejected(_)))
+    }
+}
+
+impl Whole {
+    /// Cancels the order that was placed last.
+    pub(crate) fn cancel_last(&mut self) {
+        if let Some((participant, name)) = self.resting.pop() {
+            self.apply(&Command::CancelOrder {
+                participant: ParticipantId(participant),
+                client_id: ClientId(format!("order-{name:010}")),
+            });
+        }
     }
 }
 

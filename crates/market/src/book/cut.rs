@@ -57,7 +57,10 @@ fn split_point(first: u32, last: u32) -> Option<u32> {
 /// While its hours lie apart: beside the hour that most of them are cut at. When all have an hour
 /// in common: by each number in turn in which they differ, or by rank alone where they differ in no
 /// more than one term.
-#[expect(clippy::option_option, reason = "whether to cut, and whether by a term")]
+#[expect(
+    clippy::option_option,
+    reason = "whether to cut, and whether by a term"
+)]
 pub(super) fn best_cut(side: Side, entries: &[Entry], turn: u8) -> Option<Option<Cut>> {
     let apart = by_time(side, entries);
     let eighth = entries.len() >> 3;

@@ -108,11 +108,6 @@ impl Default for Book {
 }
 
 impl Book {
-    /// TEMP
-    pub fn stats(&self) {
-        eprintln!("asks {:?} bids {:?}", self.asks.stats(), self.bids.stats());
-    }
-
     /// Enters an ask.
     pub fn enter_ask(&mut self, ask: &RestingAsk<'_>) {
         let entry = ask.entry((ask.hours, ask.units));

@@ -7,6 +7,9 @@ use crate::id::OrderId;
 /// The most entries of a leaf.
 pub(super) const LEAF: usize = 32;
 
+/// By how many entries a leaf's memory grows.
+const GROWTH: usize = 8;
+
 /// The most parts of a ladder.
 const LADDER: usize = 32;
 
@@ -194,20 +197,6 @@ impl Tree {
         &self.leaves[place(at)]
     }
 
-    pub(super) fn stats(&self) -> (usize, usize, usize, usize, usize, usize) {
-        let (mut leaves, mut entries, mut depths, mut deepest) = (0, 0, 0, 0);
-        let mut stack = vec![];
-        if let Some(p) = self.root { stack.push((p.kid, 0)); }
-        while let Some((k, d)) = stack.pop() {
-            match k {
-                Kid::Leaf(l) => { leaves += 1; let n = self.leaf(l).entries.len(); entries += n; depths += n * d; deepest = deepest.max(d); }
-                Kid::Ladder(l) => { for p in &self.ladder(l).parts { stack.push((p.kid, d + 1)); } }
-                Kid::Node(n) => { for k in self.node(n).kids { stack.push((k, d + 1)); } }
-            }
-        }
-        (leaves, entries, depths * 10 / entries.max(1), deepest, self.nodes.len(), self.ladders.len())
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.root.is_none()
     }
@@ -253,6 +242,9 @@ impl Tree {
         };
         let entries = &mut self.leaves[place(leaf)].entries;
         let at = entries.partition_point(|other| other.rank < entry.rank);
+        if entries.len() == entries.capacity() {
+            entries.reserve_exact(GROWTH);
+        }
         entries.insert(at, entry);
         if entries.len() > LEAF {
             self.split(leaf, above);
@@ -272,12 +264,10 @@ impl Tree {
                 // Those of one rank are of one order and stay together.
                 let middle = leaf.entries[leaf.entries.len() >> 1].rank;
                 let from = leaf.entries.partition_point(|entry| entry.rank < middle);
-                let mut high = Vec::with_capacity(LEAF + 1);
-                high.extend(leaf.entries.drain(from..));
-                high
+                leaf.entries.split_off(from)
             }
             Some(cut) => {
-                let mut high = Vec::with_capacity(LEAF + 1);
+                let mut high = Vec::new();
                 leaf.entries.retain(|entry| {
                     let stays = cut.side(&entry.numbers()) == 0;
                     if !stays {
@@ -288,6 +278,7 @@ impl Tree {
                 high
             }
         };
+        leaf.entries.shrink_to(leaf.entries.len() + GROWTH);
         let (Some(below), Some(beyond)) = (Bounds::of_all(&leaf.entries), Bounds::of_all(&high))
         else {
             leaf.entries.extend(high);
@@ -494,7 +485,10 @@ impl Tree {
         let entries = &mut self.leaves[place(at)].entries;
         let first = entries.partition_point(|other| other.rank < entry.rank);
         let of_rank = entries[first..].iter();
-        let found = first + of_rank.take_while(|other| other.rank == entry.rank).position(|other| other == entry)?;
+        let found = first
+            + of_rank
+                .take_while(|other| other.rank == entry.rank)
+                .position(|other| other == entry)?;
         entries.remove(found);
         // While another one demands as little in everything, only the rank can be another.
         let is_rank_alone = entries.len() > JOINED >> 1
