@@ -133,7 +133,7 @@ fn found_by_list(open: &[Listed], arriving: &Listed) -> Vec<i64> {
 fn found_by_book(book: &Book, arriving: &Listed) -> Vec<i64> {
     let (hours, units) = (arriving.hours, arriving.units);
     let limit = Money(arriving.price);
-    let mut search = if arriving.is_bid {
+    let search = if arriving.is_bid {
         let mut search = Search::of_asks(Terms::given_by_bid(hours, units), limit);
         book.search_asks(&mut search, hours);
         search
@@ -149,11 +149,7 @@ fn found_by_book(book: &Book, arriving: &Listed) -> Vec<i64> {
         search.becomes_uneven(Uneven::new(&by_hour.collect::<Vec<_>>()));
         search
     };
-    let mut found = Vec::new();
-    while let Some(hit) = search.next() {
-        found.push(hit.order.0);
-    }
-    found
+    search.map(|hit| hit.order.0).collect()
 }
 
 fn play(orders: Vec<(Listed, u8, usize)>) -> Result<(), TestCaseError> {
