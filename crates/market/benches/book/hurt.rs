@@ -80,11 +80,12 @@ fn before_asks(resting: i64, spread: Spread) -> f64 {
             pool = whole.open_pool(20_000);
         }
         let [start, end, units, hours, price] = spread(&mut whole.random);
+        let start = (MIDDLE - 50 - start).min(MIDDLE + 49);
         let rests = whole.ask(
             pool,
             Terms {
-                start: (MIDDLE - 50 - start).min(MIDDLE + 49),
-                end: (MIDDLE + 50 + end).max(MIDDLE - 48),
+                start,
+                end: (MIDDLE + 50 + end).max(start + 1),
                 units: (5_000 + units).max(1),
                 price: 10_000 - price,
                 least: (100 - hours).max(1),

@@ -73,8 +73,9 @@ pub(super) fn best_cut(side: Side, entries: &[Entry], turn: u8) -> Option<Option
     if by_rank && apart.is_none() && terms().count() <= 1 {
         return Some(None);
     }
-    let quarter = entries.len() >> 2;
-    let even = |cut: &Cut| cut.balance(entries) >= quarter;
+    // What is cut by another number for the sake of even parts is opened in vain later.
+    let few = entries.len() >> 4;
+    let even = |cut: &Cut| cut.balance(entries) >= few;
     let later = terms().filter(|cut| cut.by() > turn).find(even);
     if later.is_some() {
         return Some(later);
