@@ -30,3 +30,4 @@ sim *flags:
 # The figures of docs/BENCHMARKS.md
 bench:
     cargo bench
+    cargo bench -p market --bench book

@@ -170,16 +170,16 @@ fn touch(published: &mut Published, market: &Market, command: &Command, event: &
     match &event.kind {
         EventKind::Accepted { order, .. } | EventKind::Done { order, .. } => {
             let order = market.order(*order);
-            published.instruments.extend(&order.instruments);
+            published.instruments.extend(order.instruments.iter());
             published.participants.insert(order.participant());
         }
         EventKind::Traded(trade) => {
             published
                 .instruments
-                .extend(&market.order(trade.buy).instruments);
+                .extend(market.order(trade.buy).instruments.iter());
             published
                 .instruments
-                .extend(&market.order(trade.sell).instruments);
+                .extend(market.order(trade.sell).instruments.iter());
         }
         EventKind::PoolOpened { pool } => {
             published

@@ -99,7 +99,7 @@ impl TariffView {
             return None;
         };
         let refused = refused.filter(|refused| refused.ask == order.id);
-        let sold: i64 = order.sold.iter().sum();
+        let sold: i64 = order.sold.sum();
         Some(Self {
             id: order.id.to_string(),
             name: name(locale, weekly.as_ref(), *min_hours),

@@ -1,13 +1,17 @@
 //! Orders at the door: what is checked, in which order, before one is accepted or replaced.
 
+use std::sync::Arc;
+
 use crate::command::{PlaceOrder, Side, Target, TimeInForce};
 use crate::event::{DoneWhy, Event, EventKind};
 use crate::id::{InstrumentId, OrderId};
 use crate::ledger::{Account, AccountKind, Reason};
 use crate::money::Money;
 use crate::order::Order;
+use crate::plan::FoundInVain;
 use crate::rejection::Rejection;
 use crate::state::{Market, is_lots};
+use crate::steps::Steps;
 use crate::time::{MINUTE_MICROS, Period};
 
 impl Market {
@@ -28,11 +32,23 @@ impl Market {
         if order.is_bid() {
             order.held = self.affordable(&order, Money::ZERO)?;
         }
-        if placed.post_only && self.would_trade(&order) {
-            return Err(Rejection::WouldTrade);
-        }
+        self.admit_post_only(&order)?;
         self.let_in(order, out);
         Ok(())
+    }
+
+    fn admit_post_only(&mut self, order: &Order) -> Result<(), Rejection> {
+        if !order.placed.post_only {
+            return Ok(());
+        }
+        let mut vain = FoundInVain::default();
+        let would_trade = self.would_trade(order, &mut vain);
+        self.narrow(&vain);
+        if would_trade {
+            Err(Rejection::WouldTrade)
+        } else {
+            Ok(())
+        }
     }
 
     /// An order that buys in, if the buyer can afford it with what the bond adds to their cash.
@@ -51,10 +67,7 @@ impl Market {
         order.acceptance = self.next_acceptance();
         let (id, held, participant) = (order.id, order.held, order.participant());
         let (hold, cash) = self.hold_and_cash(participant);
-        self.client_ids
-            .insert((participant, order.placed.client_id.clone()), id);
-        self.enter_books(&order);
-        self.orders.push(order);
+        self.name(order);
         self.emit(
             out,
             EventKind::Accepted {
@@ -101,7 +114,7 @@ impl Market {
         let order = Order {
             id: OrderId(i64::try_from(self.orders.len()).expect("orders are counted") + 1),
             placed: placed.clone(),
-            instruments,
+            instruments: self.named(&instruments),
             pool,
             rules: self.rules.version,
             late_minutes: self.late_minutes(placed),
@@ -114,8 +127,9 @@ impl Market {
             accepted_at: self.now,
             filled: 0,
             held: Money::ZERO,
-            sold: Vec::new(),
+            sold: Steps::default(),
             first_hour: period.start.max(self.now.hour()),
+            rests: false,
             done: None,
         };
         if !hours_fit(&order) {
@@ -188,6 +202,15 @@ impl Market {
             return Err(Rejection::UnknownSymbol);
         }
         Ok((instruments, lot, tick))
+    }
+
+    /// These instruments as an order names them.
+    pub(crate) fn named(&self, instruments: &[InstrumentId]) -> Arc<[InstrumentId]> {
+        match instruments {
+            [one] => self.instrument(*one).map(|known| known.alone.clone()),
+            _ => None,
+        }
+        .unwrap_or_else(|| Arc::from(instruments))
     }
 
     fn admit_period(&self, order: &Order, has_gate: bool) -> Result<(), Rejection> {
@@ -278,14 +301,12 @@ impl Market {
             new.gate_minutes = self.rules.gate_of(new.placed.tif);
             // Its old place is gone: what it would trade, it trades as the later one.
             new.acceptance = 0;
-            if new.placed.post_only && self.would_trade(&new) {
-                return Err(Rejection::WouldTrade);
-            }
+            self.admit_post_only(&new)?;
             new.acceptance = self.next_acceptance();
         }
-        self.leave_books(&old);
-        self.enter_books(&new);
         let more = new.held - old.held;
+        self.leave_books(id);
+        new.rests = false;
         *self.order_mut(id) = new;
         self.emit(
             out,
@@ -298,7 +319,9 @@ impl Market {
         self.post(out, Reason::Hold(id), &[(cash, -more), (hold, more)]);
         if rest_is_cancelled {
             self.finish(id, DoneWhy::Cancelled, out);
-        } else if !keeps_place {
+        } else if keeps_place {
+            self.enter_books(id);
+        } else {
             self.arrive(id, out);
         }
         Ok(())

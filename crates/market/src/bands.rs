@@ -28,7 +28,7 @@ pub struct Counted {
 impl Market {
     /// Whether an order's price is let in; of a bid for several instruments by each of them.
     pub(crate) fn admit_price(&self, order: &Order) -> Result<(), Rejection> {
-        for instrument in &order.instruments {
+        for instrument in order.instruments.iter() {
             let (lowest, highest) = self.band(*instrument);
             let is_outside = if order.is_bid() {
                 highest.is_some_and(|highest| order.price > highest)

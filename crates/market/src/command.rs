@@ -3,7 +3,7 @@
 use crate::id::{ClientId, DisputeId, InstrumentId, LeaseId, ParticipantId, PoolId};
 use crate::money::Money;
 use crate::rules::Rules;
-use crate::time::Timestamp;
+use crate::time::{Period, Timestamp};
 
 /// What the market is asked, by whom is said inside where it matters.
 ///
@@ -263,7 +263,7 @@ pub enum Delivered {
 /// The hours of the week, from Monday 00:00 UTC, in which a tariff holds.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Weekly(Vec<bool>);
+pub struct Weekly([u64; 3]);
 
 /// The text is not 168 characters `0` and `1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -273,7 +273,15 @@ pub struct BadWeekly;
 impl Weekly {
     /// Whether the tariff holds in this hour of the week, 0 to 167.
     pub fn holds(&self, hour_of_week: usize) -> bool {
-        self.0.get(hour_of_week).copied().unwrap_or(false)
+        let word = self.0.get(hour_of_week >> 6);
+        word.is_some_and(|word| (word >> (hour_of_week & 63)) & 1 == 1)
+    }
+
+    /// Whether the tariff holds in every hour of a period.
+    pub fn covers(&self, period: Period) -> bool {
+        // A week shows all.
+        let mut hours = period.each().take(168);
+        hours.all(|hour| self.holds(hour.of_week()))
     }
 }
 
@@ -289,19 +297,20 @@ impl TryFrom<String> for Weekly {
                 _ => None,
             })
             .collect();
-        flags
-            .filter(|flags| flags.len() == 168)
-            .map(Self)
-            .ok_or(BadWeekly)
+        let flags = flags.filter(|flags| flags.len() == 168).ok_or(BadWeekly)?;
+        let mut words = [0; 3];
+        for (hour, _) in flags.iter().enumerate().filter(|(_, holds)| **holds) {
+            words[hour >> 6] |= 1 << (hour & 63);
+        }
+        Ok(Self(words))
     }
 }
 
 impl From<Weekly> for String {
     fn from(weekly: Weekly) -> Self {
-        weekly
-            .0
-            .into_iter()
-            .map(|holds| if holds { '1' } else { '0' })
+        let hours = 0..168;
+        hours
+            .map(|hour| if weekly.holds(hour) { '1' } else { '0' })
             .collect()
     }
 }

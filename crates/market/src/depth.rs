@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::book::{Search, Terms};
 use crate::id::{InstrumentId, PoolId};
 use crate::money::Money;
 use crate::order::Order;
 use crate::state::Market;
-use crate::time::Period;
+use crate::time::{Hour, Period};
 
 /// The book of one instrument for one delivery period, best prices first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,8 +37,15 @@ impl Market {
         };
         let mut free: BTreeMap<PoolId, i64> = BTreeMap::new();
         let mut depth = Depth::default();
-        for &(price, _, id) in &instrument.asks {
-            let ask = self.order(id);
+        let highest = Money(i64::MAX);
+        // Books know asks by the hours that they could still sell when they were placed.
+        let start = period.start.max(self.now.hour());
+        let end = period.end.max(Hour(start.0 + 1));
+        let given = Terms::given_by_bid(Period { start, end }, 1).lasting(period.hours());
+        let mut asks = Search::of_asks(given, highest);
+        instrument.book.search_asks(&mut asks, period);
+        for ask in asks.map(|hit| self.order(hit.order)) {
+            let price = ask.price;
             let Some(pool) = ask.pool().filter(|_| ask.sells(period)) else {
                 continue;
             };
@@ -52,12 +60,12 @@ impl Market {
             *free -= units;
             add(&mut depth.asks, price, units);
         }
-        for &(price, _, id) in &instrument.bids {
-            let bid = self.order(id);
-            let is_plain = bid.pool().is_none() && bid.flexible().is_none();
-            if bid.period == period && is_plain {
-                add(&mut depth.bids, price.0, bid.remaining());
-            }
+        // Within this period, and as long as it: of exactly this one.
+        let exactly = Terms::given_by_ask(period, i64::MAX, period.hours());
+        let mut bids = Search::of_bids(exactly, Money::ZERO);
+        instrument.book.search_bids(&mut bids, None);
+        for bid in bids.map(|hit| self.order(hit.order)) {
+            add(&mut depth.bids, bid.price, bid.remaining());
         }
         depth
     }
@@ -71,11 +79,8 @@ impl Market {
         let Some(pool) = ask.pool().and_then(|pool| self.pool(pool)) else {
             return 0;
         };
-        period
-            .each()
-            .map(|hour| (ask.units - ask.sold_in(hour)).min(pool.free_in(hour)))
-            .min()
-            .map_or(0, |units| units.max(0))
+        let unsold = ask.units - ask.sold.most(period);
+        unsold.min(pool.least_free(period)).max(0)
     }
 }
 

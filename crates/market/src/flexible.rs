@@ -4,21 +4,26 @@
 //! cheapest is taken (MATCHING, Flexible start and Splittable).
 
 use crate::order::Order;
-use crate::plan::{Look, Plan, Pledged};
+use crate::plan::{FoundInVain, Look, Plan, Pledged};
 use crate::state::Market;
 use crate::time::{Hour, Period};
 
 impl Market {
     /// The start of a flexible bid that is filled wholly for the lowest total, the earliest of
     /// several, with its trades; `None` when there is none.
-    pub(crate) fn best_start(&self, bid: &Order, look: Look<'_>) -> Option<(Period, Plan)> {
+    pub(crate) fn best_start(
+        &self,
+        bid: &Order,
+        look: Look<'_>,
+        vain: &mut FoundInVain,
+    ) -> Option<(Period, Plan)> {
         let mut best: Option<(Period, Plan)> = None;
         for start in self.first_start(bid).0..=bid.last_start().0 {
             let period = Period {
                 start: Hour(start),
                 end: Hour(start + bid.hours()),
             };
-            let plan = self.plan(bid, period, look, &mut Pledged::new());
+            let plan = self.plan(bid, period, look, &mut Pledged::new(), vain);
             let is_better = best.as_ref().is_none_or(|(_, best)| plan.paid < best.paid);
             if is_better && plan.fills(look) {
                 best = Some((period, plan));
@@ -36,11 +41,16 @@ impl Market {
 
     /// The runs of a splittable bid that fill it for the lowest total, with the trades of each;
     /// `None` when there are none, or when providers can't bond all of them together.
-    pub(crate) fn best_runs(&self, bid: &Order, look: Look<'_>) -> Option<Vec<(Period, Plan)>> {
+    pub(crate) fn best_runs(
+        &self,
+        bid: &Order,
+        look: Look<'_>,
+        vain: &mut FoundInVain,
+    ) -> Option<Vec<(Period, Plan)>> {
         let mut pledged = Pledged::new();
         let mut runs = Vec::new();
-        for period in self.runs(bid, look)? {
-            let plan = self.plan(bid, period, look, &mut pledged);
+        for period in self.runs(bid, look, vain)? {
+            let plan = self.plan(bid, period, look, &mut pledged, vain);
             if !plan.fills(look) {
                 return None;
             }
@@ -49,7 +59,7 @@ impl Market {
         Some(runs)
     }
 
-    fn runs(&self, bid: &Order, look: Look<'_>) -> Option<Vec<Period>> {
+    fn runs(&self, bid: &Order, look: Look<'_>, vain: &mut FoundInVain) -> Option<Vec<Period>> {
         let flexible = bid.flexible()?;
         let first = self.first_start(bid);
         let width = usize::try_from(bid.period.end.0 - first.0).ok()?;
@@ -71,7 +81,7 @@ impl Market {
                         return None;
                     }
                     let alone = &mut Pledged::new();
-                    let plan = self.plan(bid, period(from, hours), look, alone);
+                    let plan = self.plan(bid, period(from, hours), look, alone, vain);
                     plan.fills(look).then_some(plan.paid)
                 })
                 .collect();

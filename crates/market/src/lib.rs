@@ -10,6 +10,7 @@
 
 mod admission;
 mod bands;
+pub mod book;
 pub mod catalogue;
 pub mod command;
 mod depth;
@@ -29,10 +30,12 @@ mod plan;
 mod pool;
 mod rejection;
 mod resale;
+mod resting;
 mod rules;
 mod settlement;
 mod snapshot;
 mod state;
+mod steps;
 mod time;
 
 pub use bands::Counted;
@@ -58,4 +61,5 @@ pub use rules::{
 };
 pub use snapshot::{KnownOrder, KnownPool, Snapshot};
 pub use state::{Instrument, Market};
+pub use steps::Steps;
 pub use time::{HORIZON_HOURS, HOUR_MICROS, HOUR_MINUTES, Hour, Period, Timestamp};

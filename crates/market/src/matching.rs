@@ -5,8 +5,7 @@
 //! `min_fill`, can't become able to trade by that (docs/MARKET_RULES.md, 3.4). Flexible bids can,
 //! where an own ask stood in the way that is gone: after a trade the pass begins again.
 
-use std::collections::BTreeSet;
-
+use crate::book::{Hit, Rank};
 use crate::command::TimeInForce;
 use crate::due::Due;
 use crate::event::{DoneWhy, Event, EventKind, Trade};
@@ -15,7 +14,7 @@ use crate::lease::Lease;
 use crate::ledger::{Account, AccountKind, Reason};
 use crate::money::Money;
 use crate::order::Order;
-use crate::plan::{Look, Merged, Plan, PlanEnd, Pledged, Step, fill_of};
+use crate::plan::{BidsFor, FoundInVain, Look, Plan, PlanEnd, Pledged, Step, fill_of};
 use crate::rules::Mode;
 use crate::state::Market;
 use crate::time::Period;
@@ -37,11 +36,14 @@ impl Market {
             self.finish(id, why, out);
         } else if !rests {
             self.finish(id, DoneWhy::Unfilled, out);
+        } else if !order.rests {
+            self.enter_books(id);
         }
     }
 
     /// A pool has more to sell: its asks are offered again, in order of acceptance.
     pub(crate) fn offer_again(&mut self, pool: PoolId, out: &mut Vec<Event>) {
+        self.widen(pool);
         let pool = &self.pools[&pool];
         if self.halts.contains_key(&pool.instrument) {
             // It is offered when that is over.
@@ -63,7 +65,7 @@ impl Market {
 
     /// Whether an order could trade at once, be it with its own participant; what a provider can
     /// bond is not asked, so that no order rests across from one that it meets.
-    pub(crate) fn would_trade(&self, order: &Order) -> bool {
+    pub(crate) fn would_trade(&self, order: &Order, vain: &mut FoundInVain) -> bool {
         let mut look = Look {
             bare: true,
             ..Look::default()
@@ -71,41 +73,43 @@ impl Market {
         if !order.is_bid() {
             look.outside = Some(order);
             look.arriving = Some(order.id);
-            return self
-                .bids_within(order)
-                .into_iter()
-                .any(|bid| self.can_sell(order, self.order(bid), look));
+            let mut bids = BidsFor::new(self, order, None);
+            let fixed = std::iter::from_fn(|| bids.next()).next().is_some();
+            let mut flexible = std::iter::successors(self.flexible_for(order, None), |hit| {
+                self.flexible_for(order, Some(hit.rank))
+            });
+            return fixed
+                || flexible
+                    .any(|hit| self.best_start(self.order(hit.order), look, vain).is_some());
         }
         match order.flexible() {
-            Some(flexible) if flexible.splittable => self.best_runs(order, look).is_some(),
-            Some(_) => self.best_start(order, look).is_some(),
+            Some(flexible) if flexible.splittable => self.best_runs(order, look, vain).is_some(),
+            Some(_) => self.best_start(order, look, vain).is_some(),
             None => {
-                let mut asks = Merged::new(self, order, None);
-                let within = std::iter::from_fn(|| asks.next_within(order.price));
-                let mut suiting = within.filter(|ask| self.suits(ask, order, order.period));
-                suiting.any(|ask| {
-                    let offer = self.offer(ask, order.period);
-                    fill_of(order, order.remaining(), offer).is_some()
-                })
+                let plan = self.plan(order, order.period, look, &mut Pledged::new(), vain);
+                !plan.steps.is_empty()
             }
         }
     }
 
-    /// Whether a resting bid could trade with an ask that arrives.
-    fn can_sell(&self, ask: &Order, bid: &Order, look: Look<'_>) -> bool {
-        if bid.flexible().is_some() {
-            self.best_start(bid, look).is_some()
-        } else {
-            self.fill_units(ask, bid).is_some()
-        }
+    fn buy(&mut self, bid: OrderId, out: &mut Vec<Event>) -> Option<DoneWhy> {
+        let mut vain = FoundInVain::default();
+        let end = self.buy_from(bid, &mut vain, out);
+        self.narrow(&vain);
+        end
     }
 
-    fn buy(&mut self, bid: OrderId, out: &mut Vec<Event>) -> Option<DoneWhy> {
+    fn buy_from(
+        &mut self,
+        bid: OrderId,
+        vain: &mut FoundInVain,
+        out: &mut Vec<Event>,
+    ) -> Option<DoneWhy> {
         let order = self.order(bid);
         let look = Look::default();
         let Some(flexible) = order.flexible() else {
             let period = order.period;
-            let plan = self.plan(order, period, look, &mut Pledged::new());
+            let plan = self.plan(order, period, look, &mut Pledged::new(), vain);
             if order.placed.tif == TimeInForce::Fok && plan.end != PlanEnd::Filled {
                 return Some(DoneWhy::Unfilled);
             }
@@ -118,9 +122,9 @@ impl Market {
             return why;
         };
         let runs = if flexible.splittable {
-            self.best_runs(order, look)?
+            self.best_runs(order, look, vain)?
         } else {
-            vec![self.best_start(order, look)?]
+            vec![self.best_start(order, look, vain)?]
         };
         for (period, plan) in runs {
             self.carry_out(bid, period, &plan, None, out);
@@ -155,42 +159,55 @@ impl Market {
     }
 
     fn sell(&mut self, id: OrderId, out: &mut Vec<Event>) -> Option<DoneWhy> {
-        // A bid of one period that was passed over stays so: what is offered and can be bonded falls.
-        let mut seen: BTreeSet<OrderId> = BTreeSet::new();
+        // A bid of fixed hours that was passed over stays so: what is offered and can be bonded
+        // falls.
+        let mut after_fixed = None;
         loop {
+            let mut after_flexible = None;
             let mut passed_flexible = false;
-            let mut begin_again = false;
-            for counterpart in self.bids_within(self.order(id)) {
-                if self.order(id).is_filled() {
+            loop {
+                let ask = self.order(id);
+                if ask.is_filled() {
                     return Some(DoneWhy::Filled);
                 }
-                let bid = self.order(counterpart);
-                if bid.done.is_some() {
-                    continue;
-                }
-                let is_flexible = bid.flexible().is_some();
-                if !is_flexible && !seen.insert(counterpart) {
-                    continue;
-                }
-                let traded = if is_flexible {
-                    self.sell_to_flexible(id, counterpart, out)
-                } else {
-                    self.sell_to(id, counterpart, out)
+                let fixed = BidsFor::new(self, ask, after_fixed).next_bondable();
+                let flexible = self.flexible_for(ask, after_flexible);
+                let fixed_first = match (fixed, flexible) {
+                    (None, None) => return None,
+                    (Some(fixed), Some(flexible)) => fixed.rank < flexible.rank,
+                    (one, _) => one.is_some(),
+                };
+                let traded = match fixed.filter(|_| fixed_first).or(flexible) {
+                    Some(hit) if fixed_first => {
+                        after_fixed = Some(hit.rank);
+                        self.sell_to(id, hit.order, out)
+                    }
+                    Some(hit) => {
+                        after_flexible = Some(hit.rank);
+                        self.sell_to_flexible(id, hit.order, out)
+                    }
+                    None => return None,
                 };
                 match traded {
                     Err(why) => return Some(why),
                     // A start that was closed by an own ask may have opened.
-                    Ok(true) if passed_flexible || is_flexible => {
-                        begin_again = true;
-                        break;
-                    }
-                    Ok(traded) => passed_flexible |= is_flexible && !traded,
+                    Ok(true) if passed_flexible || !fixed_first => break,
+                    Ok(traded) => passed_flexible |= !fixed_first && !traded,
                 }
             }
-            if !begin_again {
-                return self.order(id).is_filled().then_some(DoneWhy::Filled);
-            }
         }
+    }
+
+    /// The first flexible bid after a rank whose limit an ask meets and whose hours leave a start
+    /// to it.
+    fn flexible_for(&self, ask: &Order, after: Option<Rank>) -> Option<Hit> {
+        let books = ask
+            .instruments
+            .iter()
+            .map(|one| &self.instruments[one].book);
+        let firsts = books.filter_map(|book| book.flexible_after(after));
+        let first = firsts.min_by_key(|hit| hit.rank)?;
+        (self.order(first.order).price >= ask.price).then_some(first)
     }
 
     /// Lets an arriving ask trade with a resting bid. Says whether it did, or why the ask is done.
@@ -234,14 +251,19 @@ impl Market {
         counterpart: OrderId,
         out: &mut Vec<Event>,
     ) -> Result<bool, DoneWhy> {
+        let ask = self.order(id);
         let look = Look {
             arriving: Some(id),
+            outside: (!ask.rests).then_some(ask),
             ..Look::default()
         };
-        let bid = self.order(counterpart);
-        let Some((period, plan)) = self.best_start(bid, look) else {
+        let mut vain = FoundInVain::default();
+        let best = self.best_start(self.order(counterpart), look, &mut vain);
+        self.narrow(&vain);
+        let Some((period, plan)) = best else {
             return Ok(false);
         };
+        let bid = self.order(counterpart);
         if self.are_related(bid.participant(), self.order(id).participant()) {
             return Err(DoneWhy::SelfTrade);
         }
@@ -254,20 +276,9 @@ impl Market {
         }
     }
 
-    /// Open bids whose limit an ask meets, the best first.
-    fn bids_within(&self, ask: &Order) -> Vec<OrderId> {
-        let mut bids = Vec::new();
-        for instrument in &ask.instruments {
-            let book = &self.instruments[instrument].bids;
-            let within = book.iter().take_while(|(limit, ..)| limit.0 >= ask.price);
-            bids.extend(within.map(|(.., id)| *id));
-        }
-        bids
-    }
-
     /// How many units an ask and a resting bid of one period can trade, bonds aside; `None` when
     /// they can't.
-    fn fill_units(&self, ask: &Order, bid: &Order) -> Option<i64> {
+    pub(crate) fn fill_units(&self, ask: &Order, bid: &Order) -> Option<i64> {
         if !self.suits(ask, bid, bid.period) {
             return None;
         }
@@ -310,9 +321,8 @@ impl Market {
         };
         self.emit(out, made);
         self.escrow(&lease, reserved, freed, out);
-        let buyer = self.order_mut(buy);
-        buyer.count_bought(units);
-        buyer.held -= reserved;
+        self.count_bought(buy, units);
+        self.order_mut(buy).held -= reserved;
         self.order_mut(sell).sell(lease.period, units);
         if parent.is_none() {
             self.pool_mut(lease.pool).lease(lease.period, units);

@@ -1,11 +1,14 @@
 //! Orders: what was asked, and what has come of it.
 
+use std::sync::Arc;
+
 use crate::command::{Flexible, PlaceOrder, Side, Target, TimeInForce, Weekly};
 use crate::event::DoneWhy;
 use crate::id::{InstrumentId, LeaseId, OrderId, ParticipantId, PoolId};
 use crate::lease::{FEE_PARTS, fee_rate};
 use crate::money::{Money, ceil_div};
 use crate::rules::Fees;
+use crate::steps::Steps;
 use crate::time::{HOUR_MINUTES, Hour, Period, Timestamp};
 
 /// An accepted order.
@@ -15,8 +18,9 @@ pub struct Order {
     pub id: OrderId,
     /// Its terms when it was first sent, by which a retry is recognised.
     pub placed: PlaceOrder,
-    /// The instruments in whose books it stands: several only for a bid.
-    pub instruments: Vec<InstrumentId>,
+    /// The instruments in whose books it stands: several only for a bid. Orders of one alone share
+    /// it.
+    pub instruments: Arc<[InstrumentId]>,
     /// The pool that an ask's units are in, or that a bid is pinned to.
     pub pool: Option<PoolId>,
     /// The rule set under which it was last accepted.
@@ -41,10 +45,12 @@ pub struct Order {
     pub filled: i64,
     /// What the bid still holds of its participant's money.
     pub held: Money,
-    /// An ask's sold units by hour, from `first_hour`.
-    pub sold: Vec<i64>,
+    /// An ask's sold units by hour.
+    pub sold: Steps,
     /// The first hour that an ask could still sell when it was placed.
     pub first_hour: Hour,
+    /// Whether it stands in its books.
+    pub(crate) rests: bool,
     /// Why nothing more comes of it; `None` while it is open.
     pub done: Option<DoneWhy>,
 }
@@ -155,6 +161,19 @@ impl Order {
         self.units - self.filled
     }
 
+    /// The least offer with which a bid can trade while so many units of it remain (MATCHING, Fill):
+    /// `min_fill`, but all of the rest where less would strand some.
+    pub(crate) fn least_offer(&self, remaining: i64) -> i64 {
+        let min_fill = self.min_fill();
+        if remaining < min_fill {
+            i64::MAX
+        } else if remaining - min_fill >= min_fill {
+            min_fill
+        } else {
+            remaining
+        }
+    }
+
     /// No fill of a bid is smaller.
     pub fn min_fill(&self) -> i64 {
         match &self.placed.side {
@@ -171,16 +190,12 @@ impl Order {
         };
         self.period.covers(period)
             && period.hours() >= min_hours
-            && weekly.is_none_or(|weekly| period.each().all(|hour| weekly.holds(hour.of_week())))
+            && weekly.is_none_or(|weekly| weekly.covers(period))
     }
 
     /// What an ask has sold of this hour.
     pub fn sold_in(&self, hour: Hour) -> i64 {
-        usize::try_from(hour.0 - self.first_hour.0)
-            .ok()
-            .and_then(|index| self.sold.get(index))
-            .copied()
-            .unwrap_or(0)
+        self.sold.at(hour)
     }
 
     /// Counts units that a bid has bought. The runs of a splittable one, all of which it buys at
@@ -195,14 +210,7 @@ impl Order {
 
     /// Counts units of an ask as sold in every hour of a period.
     pub(crate) fn sell(&mut self, period: Period, units: i64) {
-        let hours = usize::try_from(self.period.end.0 - self.first_hour.0)
-            .expect("an ask is placed before its end");
-        self.sold.resize(hours, 0);
-        for hour in period.each() {
-            let index = usize::try_from(hour.0 - self.first_hour.0)
-                .expect("what is sold has not begun when the ask is placed");
-            self.sold[index] += units;
-        }
+        self.sold.add(period, units);
     }
 
     /// The fewest units that an ask has sold of any hour that it covers; a bid's traded units.
@@ -220,15 +228,13 @@ impl Order {
         if gone.any(|hour| covered(&hour)) {
             return 0;
         }
-        let open = Period {
-            start: self.first_hour,
-            end: self.period.end,
-        };
-        open.each()
-            .filter(covered)
-            .map(|hour| self.sold_in(hour))
-            .min()
-            .unwrap_or(0)
+        if let Some((None, _)) = self.tariff() {
+            return self.sold.least(self.open_hours());
+        }
+        let stretches = self.sold.pieces(self.open_hours());
+        let covered =
+            stretches.filter(|(hours, _)| hours.each().take(168).any(|hour| covered(&hour)));
+        covered.map(|(_, sold)| sold).min().unwrap_or(0)
     }
 
     /// Whether all of it has traded.

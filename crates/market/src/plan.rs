@@ -1,10 +1,10 @@
 //! What a bid would do: the asks that it would trade with, in their order, without trading.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::book::{Hit, Rank, Search, Terms};
 use crate::command::Side;
-use crate::id::{InstrumentId, LeaseId, OrderId, ParticipantId, PoolId};
+use crate::id::{LeaseId, OrderId, ParticipantId, PoolId};
 use crate::lease::Lease;
 use crate::ledger::{Account, AccountKind};
 use crate::money::{Money, WHOLE_BPS, ceil_div};
@@ -18,6 +18,20 @@ pub(crate) struct Plan {
     pub(crate) end: PlanEnd,
     /// What all of its trades cost.
     pub(crate) paid: i128,
+}
+
+/// What the books promise and the market does not hold: asks that were found in vain, as of
+/// their hours too much is sold or leased. Whoever may change the market narrows them.
+#[derive(Default)]
+pub(crate) struct FoundInVain(pub(crate) BTreeSet<OrderId>);
+
+impl FoundInVain {
+    fn note(&mut self, ask: &Order) {
+        // One that stands in no book promises nothing.
+        if ask.rests {
+            self.0.insert(ask.id);
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -98,6 +112,7 @@ impl Market {
         period: Period,
         look: Look<'_>,
         pledged: &mut Pledged,
+        vain: &mut FoundInVain,
     ) -> Plan {
         let mut plan = Plan {
             steps: Vec::new(),
@@ -106,16 +121,21 @@ impl Market {
         };
         let mut remaining = bid.remaining();
         let mut taken: BTreeMap<PoolId, i64> = BTreeMap::new();
-        let mut asks = Merged::new(self, bid, look.outside);
-        while let Some(ask) = asks.next_within(bid.price) {
-            if remaining == 0 {
+        let mut asks = Merged::new(self, bid, period, look.outside);
+        while remaining > 0 {
+            asks.need(bid.least_offer(remaining));
+            let Some(ask) = asks.next() else {
                 break;
-            }
+            };
             let Some(pool) = ask.pool().filter(|_| self.suits(ask, bid, period)) else {
                 continue;
             };
-            let taken = taken.entry(pool).or_default();
-            let mut offer = self.offer_after(ask, period, *taken);
+            let before = taken.get(&pool).copied().unwrap_or(0);
+            let mut offer = self.offer_after(ask, period, before);
+            let need = bid.least_offer(remaining);
+            if offer < need && self.offer(ask, period) < need {
+                vain.note(ask);
+            }
             // Again only where the bond cut the fill: then the ask may be unable to bond a lot.
             while fill_of(bid, remaining, offer).is_some() {
                 let is_own = self.are_related(ask.participant(), bid.participant());
@@ -144,7 +164,7 @@ impl Market {
                     pledged.resell(lease, price, units * period.hours());
                     continue;
                 }
-                *taken += units;
+                *taken.entry(pool).or_default() += units;
                 if !look.bare {
                     let bond = Money::exact(self.bond(price, units, period.hours()));
                     pledged.pledge(ask.participant(), bond);
@@ -174,11 +194,8 @@ impl Market {
         let Some(pool) = ask.pool().and_then(|pool| self.pool(pool)) else {
             return 0;
         };
-        period
-            .each()
-            .map(|hour| (ask.units - ask.sold_in(hour)).min(pool.free_in(hour) - taken))
-            .min()
-            .map_or(0, |units| units.max(0))
+        let unsold = ask.units - ask.sold.most(period);
+        unsold.min(pool.least_free(period) - taken).max(0)
     }
 
     /// The price of a trade: that of the order accepted earlier.
@@ -227,53 +244,171 @@ pub(crate) fn fill_of(bid: &Order, remaining: i64, offer: i64) -> Option<i64> {
     (units >= bid.min_fill()).then_some(units)
 }
 
-/// The asks of a bid's books in one order: the lowest price, then the earliest acceptance.
+/// The asks of a bid's books that sell a period and promise enough, in one order: the lowest price,
+/// then the earliest acceptance.
 pub(crate) struct Merged<'a> {
     market: &'a Market,
-    /// Each book, and the ask of it that was given last.
-    last: Vec<(InstrumentId, Option<Place>)>,
+    period: Period,
+    source: Source<'a>,
+    /// The next one of the books.
+    head: Option<&'a Order>,
     /// An ask that is in no book, until it was given.
     outside: Option<&'a Order>,
     /// That ask's number: as it stands in a book it is passed over.
     replaced: Option<OrderId>,
 }
 
-/// A place among asks.
-type Place = (Money, i64, OrderId);
+/// Where a bid's asks come from.
+enum Source<'a> {
+    Books(Search<'a>),
+    /// A bid that is pinned to a pool looks at that pool's asks only.
+    Pool(std::vec::IntoIter<&'a Order>),
+}
 
 impl<'a> Merged<'a> {
-    pub(crate) fn new(market: &'a Market, bid: &Order, outside: Option<&'a Order>) -> Self {
-        let instruments = bid.instruments.iter();
-        Self {
+    pub(crate) fn new(
+        market: &'a Market,
+        bid: &Order,
+        period: Period,
+        outside: Option<&'a Order>,
+    ) -> Self {
+        let source = if let Some(pool) = bid.pool() {
+            let mut asks = market.asks_on(pool);
+            asks.retain(|ask| ask.price <= bid.price);
+            Source::Pool(asks.into_iter())
+        } else {
+            let need = bid.least_offer(bid.remaining());
+            let given = Terms::given_by_bid(period, need);
+            let mut search = Search::of_asks(given, bid.price);
+            for instrument in bid.instruments.iter() {
+                let book = &market.instruments[instrument].book;
+                book.search_asks(&mut search, period);
+            }
+            Source::Books(search)
+        };
+        let mut merged = Self {
             market,
-            last: instruments.map(|id| (*id, None)).collect(),
-            outside,
+            period,
+            source,
+            head: None,
+            outside: outside.filter(|ask| ask.price <= bid.price),
             replaced: outside.map(|ask| ask.id),
+        };
+        if merged.outside.is_some() {
+            merged.head = merged.in_books();
+        }
+        merged
+    }
+
+    /// From now on only asks that promise so much are wanted.
+    pub(crate) fn need(&mut self, units: i64) {
+        if let Source::Books(search) = &mut self.source {
+            search.lower(Terms::given_by_bid(self.period, units));
         }
     }
 
-    /// The next ask whose price is at most `limit`.
-    pub(crate) fn next_within(&mut self, limit: Money) -> Option<&'a Order> {
-        loop {
-            let next = |(instrument, last): &(InstrumentId, Option<Place>)| {
-                let book = &self.market.instruments[instrument].asks;
-                let after = last.map_or(Bound::Unbounded, Bound::Excluded);
-                book.range((after, Bound::Unbounded)).next().copied()
-            };
-            let heads = self.last.iter().map(next).enumerate();
-            let head = heads
-                .filter_map(|(place, ask)| ask.map(|ask| (place, ask)))
-                .min_by_key(|(_, ask)| *ask);
-            // At one price the ask outside is the latest.
-            let goes_first = |ask: &&Order| head.is_none_or(|(_, (price, ..))| ask.price < price);
-            if let Some(ask) = self.outside.filter(goes_first) {
-                self.outside = None;
-                return (ask.price <= limit).then_some(ask);
+    fn in_books(&mut self) -> Option<&'a Order> {
+        let replaced = self.replaced;
+        match &mut self.source {
+            Source::Books(search) => {
+                let market = self.market;
+                let mut asks = search.map(|hit| market.order(hit.order));
+                asks.find(|ask| Some(ask.id) != replaced)
             }
-            let (place, ask) = head?;
-            self.last[place].1 = Some(ask);
-            if Some(ask.2) != self.replaced {
-                return (ask.0 <= limit).then(|| self.market.order(ask.2));
+            Source::Pool(asks) => asks.find(|ask| Some(ask.id) != replaced),
+        }
+    }
+}
+
+impl<'a> Iterator for Merged<'a> {
+    type Item = &'a Order;
+
+    fn next(&mut self) -> Option<&'a Order> {
+        if let Some(outside) = self.outside {
+            // At one price the ask outside is the latest.
+            if self.head.is_none_or(|head| outside.price < head.price) {
+                self.outside = None;
+                return Some(outside);
+            }
+        }
+        let head = self.head.take();
+        let next = head.or_else(|| self.in_books());
+        if self.outside.is_some() {
+            self.head = self.in_books();
+        }
+        next
+    }
+}
+
+/// The resting bids of fixed hours that an arriving ask can trade with, the best first.
+pub(crate) struct BidsFor<'a> {
+    market: &'a Market,
+    ask: &'a Order,
+    search: Search<'a>,
+    is_uneven: bool,
+}
+
+impl<'a> BidsFor<'a> {
+    /// Only those after a rank.
+    pub(crate) fn new(market: &'a Market, ask: &'a Order, after: Option<Rank>) -> Self {
+        let hours = ask.open_hours();
+        let (weekly, min_hours) = ask.tariff().unwrap_or((None, 1));
+        let unsold = ask.units - ask.sold.least(hours);
+        let given = Terms::given_by_ask(hours, unsold, min_hours);
+        let mut search = Search::of_bids(given, ask.price).after(after);
+        for instrument in ask.instruments.iter() {
+            let book = &market.instruments[instrument].book;
+            book.search_bids(&mut search, ask.pool());
+        }
+        let mut bids = Self {
+            market,
+            ask,
+            search,
+            is_uneven: false,
+        };
+        if weekly.is_some() && !bids.search.is_over() {
+            bids.look_by_hour();
+        }
+        bids
+    }
+
+    /// What the ask offers turned out to differ by hour.
+    fn look_by_hour(&mut self) {
+        self.is_uneven = true;
+        self.search.becomes_uneven(self.market.uneven(self.ask));
+    }
+
+    /// The next bid with which it can trade as far as the provider can bond it; also one of which
+    /// they can't bond a lot, or that is their own.
+    pub(crate) fn next_bondable(&mut self) -> Option<Hit> {
+        let (market, ask) = (self.market, self.ask);
+        self.find(|hit| {
+            let bid = market.order(hit.order);
+            let bondable = market.bondable(ask, bid, bid.period, Money::ZERO);
+            bondable < ask.lot
+                || market.are_related(bid.participant(), ask.participant())
+                || fill_of(
+                    bid,
+                    bid.remaining(),
+                    market.offer(ask, bid.period).min(bondable),
+                )
+                .is_some()
+        })
+    }
+}
+
+impl Iterator for BidsFor<'_> {
+    type Item = Hit;
+
+    fn next(&mut self) -> Option<Hit> {
+        loop {
+            let hit = self.search.next()?;
+            let bid = self.market.order(hit.order);
+            if self.market.fill_units(self.ask, bid).is_some() {
+                return Some(hit);
+            }
+            if !self.is_uneven {
+                self.look_by_hour();
             }
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::command::OpenPool;
 use crate::id::{InstrumentId, OrderId, ParticipantId, PoolId};
+use crate::steps::Steps;
 use crate::time::{Hour, Period, Timestamp};
 
 /// A provider's homogeneous capacity of one grade at one site.
@@ -23,8 +24,10 @@ pub struct Pool {
     pub first_hour: Hour,
     /// Its open asks.
     pub asks: BTreeSet<OrderId>,
-    /// Leased units by hour, from `first_hour`.
-    leased: Vec<i64>,
+    /// Open asks that sell a lease of it on.
+    pub(crate) resales: BTreeSet<OrderId>,
+    /// Leased units by hour.
+    leased: Steps,
 }
 
 impl Pool {
@@ -38,17 +41,14 @@ impl Pool {
             period,
             first_hour: period.start.max(opened_at.hour()),
             asks: BTreeSet::new(),
-            leased: Vec::new(),
+            resales: BTreeSet::new(),
+            leased: Steps::default(),
         }
     }
 
     /// Units that leases hold in this hour.
     pub fn leased_in(&self, hour: Hour) -> i64 {
-        usize::try_from(hour.0 - self.first_hour.0)
-            .ok()
-            .and_then(|index| self.leased.get(index))
-            .copied()
-            .unwrap_or(0)
+        self.leased.at(hour)
     }
 
     /// Units that no lease holds in this hour.
@@ -58,11 +58,16 @@ impl Pool {
 
     /// The fewest free units in any hour of a period.
     pub fn least_free(&self, period: Period) -> i64 {
-        period
-            .each()
-            .map(|hour| self.free_in(hour))
-            .min()
-            .unwrap_or(0)
+        self.units - self.leased.most(period)
+    }
+
+    /// The free units in stretches of a period.
+    pub(crate) fn free_by_stretch(
+        &self,
+        period: Period,
+    ) -> impl Iterator<Item = (Period, i64)> + '_ {
+        let leased = self.leased.pieces(period);
+        leased.map(|(hours, units)| (hours, self.units - units))
     }
 
     /// Leases units in every hour of a period.
@@ -70,26 +75,17 @@ impl Pool {
     /// # Panics
     /// When an hour has fewer free: nothing is ever sold twice.
     pub(crate) fn lease(&mut self, period: Period, units: i64) {
-        for hour in period.each() {
-            let index = usize::try_from(hour.0 - self.first_hour.0)
-                .expect("what is leased has not begun when the pool is opened");
-            if self.leased.len() <= index {
-                self.leased.resize(index + 1, 0);
-            }
-            self.leased[index] += units;
-            assert!(
-                self.leased[index] <= self.units,
-                "pool {} has {} units in {hour}",
-                self.id,
-                self.units
-            );
-        }
+        self.leased.add(period, units);
+        assert!(
+            self.leased.most(period) <= self.units,
+            "pool {} has {} units",
+            self.id,
+            self.units
+        );
     }
 
     /// Takes back units of an hour that were leased.
     pub(crate) fn give_back(&mut self, hour: Hour, units: i64) {
-        let index =
-            usize::try_from(hour.0 - self.first_hour.0).expect("what is given back has not begun");
-        self.leased[index] -= units;
+        self.leased.add(hour.alone(), -units);
     }
 }

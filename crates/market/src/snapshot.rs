@@ -15,6 +15,7 @@ use crate::order::Order;
 use crate::pool::Pool;
 use crate::rules::Rules;
 use crate::state::{Instrument, Market, index};
+use crate::steps::Steps;
 use crate::time::{Hour, Period, Timestamp};
 
 /// All that a market is, in the form in which tables keep it. Books, calendars and what falls
@@ -132,9 +133,9 @@ impl Market {
             market.restore_dispute(dispute)?;
         }
         for at in 0..market.orders.len() {
-            let order = market.orders[at].clone();
+            let order = &market.orders[at];
             if order.done.is_none() {
-                market.enter_books(&order);
+                market.enter_books(order.id);
             }
         }
         for (until, participant, amount) in snapshot.payable {
@@ -166,17 +167,15 @@ impl Market {
         let placed = known.placed;
         let period = Period::try_new(placed.start, placed.end, known.placed_at)
             .ok_or_else(|| format!("order {id} has no period"))?;
-        self.client_ids
-            .insert((placed.participant, placed.client_id.clone()), id);
         let rules = self
             .rule_sets
             .get(&known.rules)
             .ok_or_else(|| format!("order {id} has no rules"))?;
         let gate_minutes = rules.gate_of(placed.tif);
-        self.orders.push(Order {
+        self.name(Order {
             id,
             placed,
-            instruments: known.instruments,
+            instruments: self.named(&known.instruments),
             pool: known.pool,
             rules: known.rules,
             late_minutes: known.late_minutes,
@@ -189,8 +188,9 @@ impl Market {
             accepted_at: known.accepted_at,
             filled: 0,
             held: known.held,
-            sold: Vec::new(),
+            sold: Steps::default(),
             first_hour: period.start.max(known.placed_at.hour()),
+            rests: false,
             done: known.done,
         });
         Ok(())

@@ -1,9 +1,11 @@
 //! The market's state, and how a command changes it.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use crate::bands::Counted;
+use crate::book::Book;
 use crate::command::{Command, ListInstrument, OpenPool};
 use crate::dispute::Dispute;
 use crate::due::Due;
@@ -23,46 +25,36 @@ use crate::time::{Period, Timestamp};
 const MOST_MONEY: Money = Money(150_000_000_000_000_000);
 
 /// An instrument with its book.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Instrument {
     /// Its terms.
     pub listed: ListInstrument,
-    /// Open asks, the lowest price first, then the earliest acceptance.
-    pub(crate) asks: BTreeSet<(Money, i64, OrderId)>,
-    /// Open bids, the highest limit first, then the earliest acceptance.
-    pub(crate) bids: BTreeSet<(Reverse<Money>, i64, OrderId)>,
+    pub(crate) book: Book,
+    /// What orders of this instrument alone name.
+    pub(crate) alone: Arc<[InstrumentId]>,
 }
+
+/// By their terms: what stands in a book follows from the orders.
+impl PartialEq for Instrument {
+    fn eq(&self, other: &Self) -> bool {
+        self.listed == other.listed
+    }
+}
+
+impl Eq for Instrument {}
 
 impl Instrument {
     pub(crate) fn new(listed: ListInstrument) -> Self {
         Self {
+            alone: Arc::from([listed.instrument]),
             listed,
-            asks: BTreeSet::new(),
-            bids: BTreeSet::new(),
+            book: Book::default(),
         }
     }
 
     /// The service level that its symbol ends with.
     pub fn service_level(&self) -> &str {
         self.listed.symbol.rsplit('.').next().unwrap_or_default()
-    }
-
-    pub(crate) fn enter(&mut self, order: &Order) {
-        if order.is_bid() {
-            self.bids
-                .insert((Reverse(order.price), order.acceptance, order.id));
-        } else {
-            self.asks.insert((order.price, order.acceptance, order.id));
-        }
-    }
-
-    pub(crate) fn leave(&mut self, order: &Order) {
-        if order.is_bid() {
-            self.bids
-                .remove(&(Reverse(order.price), order.acceptance, order.id));
-        } else {
-            self.asks.remove(&(order.price, order.acceptance, order.id));
-        }
     }
 }
 
@@ -88,7 +80,9 @@ pub struct Market {
     pub(crate) instruments: BTreeMap<InstrumentId, Instrument>,
     pub(crate) pools: BTreeMap<PoolId, Pool>,
     pub(crate) orders: Vec<Order>,
-    pub(crate) client_ids: BTreeMap<(ParticipantId, ClientId), OrderId>,
+    /// Every order by its participant and a hash of its client id; where two names of one
+    /// participant have the same, by the next number that is free.
+    pub(crate) client_ids: BTreeMap<(ParticipantId, u64), OrderId>,
     pub(crate) leases: Vec<Lease>,
     /// Those of the leases that have an hour to settle.
     pub(crate) open_leases: BTreeSet<LeaseId>,
@@ -293,9 +287,8 @@ impl Market {
         participant: ParticipantId,
         client_id: &ClientId,
     ) -> Result<OrderId, Rejection> {
-        // A map keyed by a pair wants an owned key; the clone is of a short name.
-        let key = (participant, client_id.clone());
-        let order = *self.client_ids.get(&key).ok_or(Rejection::UnknownOrder)?;
+        let named = self.order_of(participant, client_id);
+        let order = named.ok_or(Rejection::UnknownOrder)?;
         if self.order(order).done.is_some() {
             Err(Rejection::OrderDone)
         } else {
@@ -313,7 +306,7 @@ impl Market {
     ) {
         let mut open: Vec<(i64, OrderId)> = self
             .client_ids
-            .range((participant, ClientId(String::new()))..)
+            .range((participant, 0)..)
             .take_while(|((whose, _), _)| *whose == participant)
             .map(|(_, order)| self.order(*order))
             .filter(|order| order.done.is_none())
@@ -328,8 +321,8 @@ impl Market {
 
     /// Ends an order: frees what it holds, takes it out of the books, and says why.
     pub(crate) fn finish(&mut self, id: OrderId, why: DoneWhy, out: &mut Vec<Event>) {
-        let order = self.orders[index(id.0)].clone();
-        self.leave_books(&order);
+        self.leave_books(id);
+        let order = self.order(id);
         let free = order.held;
         let (hold, cash) = self.hold_and_cash(order.participant());
         self.post(out, Reason::Release(id), &[(hold, -free), (cash, free)]);
@@ -337,38 +330,6 @@ impl Market {
         order.held = Money::ZERO;
         order.done = Some(why);
         self.emit(out, EventKind::Done { order: id, why });
-    }
-
-    /// Puts an open order where it can be found: books, its pool's asks, what falls due.
-    pub(crate) fn enter_books(&mut self, order: &Order) {
-        for instrument in &order.instruments {
-            self.instrument_mut(*instrument).enter(order);
-        }
-        if let Some(lease) = order.resold() {
-            self.resales.entry(lease).or_default().insert(order.id);
-        } else if let (false, Some(pool)) = (order.is_bid(), order.pool()) {
-            self.pool_mut(pool).asks.insert(order.id);
-        }
-        self.due
-            .insert((order.expires(), order.due_place(), Due::Expiry(order.id)));
-    }
-
-    /// Takes an order out of where `enter_books` put it.
-    pub(crate) fn leave_books(&mut self, order: &Order) {
-        for instrument in &order.instruments {
-            self.instrument_mut(*instrument).leave(order);
-        }
-        if let Some(lease) = order.resold() {
-            let open = self.resales.entry(lease).or_default();
-            open.remove(&order.id);
-            if open.is_empty() {
-                self.resales.remove(&lease);
-            }
-        } else if let (false, Some(pool)) = (order.is_bid(), order.pool()) {
-            self.pool_mut(pool).asks.remove(&order.id);
-        }
-        self.due
-            .remove(&(order.expires(), order.due_place(), Due::Expiry(order.id)));
     }
 
     /// Makes a journal entry and says so.
@@ -463,9 +424,31 @@ impl Market {
 
     /// The number of a participant's order of this name, if one was accepted.
     pub fn order_of(&self, participant: ParticipantId, client_id: &ClientId) -> Option<OrderId> {
-        self.client_ids
-            .get(&(participant, client_id.clone()))
-            .copied()
+        self.place_of(participant, client_id).ok()
+    }
+
+    /// The order of this name, or under which number it is to be known.
+    fn place_of(&self, participant: ParticipantId, client_id: &ClientId) -> Result<OrderId, u64> {
+        // With its fixed keys the hash is the same for all; nothing depends on its order.
+        let mut hasher = DefaultHasher::new();
+        client_id.hash(&mut hasher);
+        let mut number = hasher.finish();
+        while let Some(order) = self.client_ids.get(&(participant, number)) {
+            if self.order(*order).placed.client_id == *client_id {
+                return Ok(*order);
+            }
+            number = number.wrapping_add(1);
+        }
+        Err(number)
+    }
+
+    /// Knows an order by its name from now on.
+    pub(crate) fn name(&mut self, order: Order) {
+        let participant = order.participant();
+        if let Err(number) = self.place_of(participant, &order.placed.client_id) {
+            self.client_ids.insert((participant, number), order.id);
+        }
+        self.orders.push(order);
     }
 
     /// A lease, if the market made it.
@@ -477,12 +460,6 @@ impl Market {
 
     pub(crate) fn order_mut(&mut self, id: OrderId) -> &mut Order {
         &mut self.orders[index(id.0)]
-    }
-
-    pub(crate) fn instrument_mut(&mut self, id: InstrumentId) -> &mut Instrument {
-        self.instruments
-            .get_mut(&id)
-            .expect("an accepted order names listed instruments")
     }
 
     pub(crate) fn pool_mut(&mut self, id: PoolId) -> &mut Pool {

@@ -141,7 +141,7 @@ impl Replace {
             let quote = Quote::new(depth, left, Some(price));
             quote.outcome(locale, left, order.placed.tif, order.placed.post_only)
         };
-        let depth = match (order.pool(), order.instruments.as_slice()) {
+        let depth = match (order.pool(), &*order.instruments) {
             (None, [only]) if moves => Some(market.depth(*only, order.period)),
             _ => None,
         };
