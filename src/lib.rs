@@ -37,5 +37,6 @@ pub mod orders;
 pub mod oversight;
 pub mod pools;
 pub mod supply;
+pub mod tokens;
 
 rust_i18n::i18n!("locales");

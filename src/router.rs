@@ -26,7 +26,7 @@ use crate::web::{
 };
 use crate::{
     certification, claims, disputes, funds, guide, identity, instruments, leases, ledger, lookup,
-    market_data, members, orders, oversight, pools, supply,
+    market_data, members, orders, oversight, pools, supply, tokens,
 };
 
 /// The marketplace's own people, whatever their role: each reads everything.
@@ -70,6 +70,9 @@ fn table() -> Table {
         .post("/settings/members/invitations", Member(&[Owner]), members::actions::invite)
         .post("/settings/members/invitations/{id}/revocation", Member(&[Owner]), members::actions::revoke)
         .post("/settings/members/approval", Member(&[Owner]), members::actions::approval)
+        .get("/settings/tokens", Participant, tokens::pages::index)
+        .post("/settings/tokens", Active(&[Buyer, Operator]), tokens::actions::make)
+        .post("/settings/tokens/{id}/revocation", Participant, tokens::actions::revoke)
         .get("/join", Anyone, members::pages::join)
         .post("/join", Anyone, members::actions::join)
         .post("/preferences", Anyone, preferences::keep)

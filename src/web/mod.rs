@@ -38,6 +38,7 @@ pub mod styleguide;
 pub mod symbol;
 pub mod tank;
 pub mod throttle;
+pub mod token;
 pub mod window;
 
 use std::sync::Arc;
@@ -58,6 +59,7 @@ pub use i18n::Locale;
 pub use kept::Kept;
 pub use session::{Member, Role, Session};
 pub use shell::Shell;
+pub use token::{Bearer, Scope};
 
 /// How the web side is set up.
 #[derive(Clone, Copy, Debug)]
@@ -118,6 +120,8 @@ pub struct Web {
     pub password_queue: Arc<Semaphore>,
     /// Permits for live streams.
     pub streams: Arc<Semaphore>,
+    /// Tokens of the API that wait to be looked at.
+    pub tokens: token::Desk,
     /// What their watchers share.
     pub hub: Arc<live::Hub>,
     /// What the readers of pages share.
@@ -141,6 +145,7 @@ impl Web {
                 options.password_permits + options.password_queue,
             )),
             streams: Arc::new(Semaphore::new(options.streams)),
+            tokens: token::Desk::default(),
             hub: Arc::default(),
             shelf: shelf::Shelf::default(),
             sessions_ended: broadcast::channel(64).0,

@@ -354,6 +354,18 @@ fn of_people() -> Vec<Form> {
             .field(Tick, "operator", "")
             .field(Free, "token", "")
             .makes(&[("invitations", 1)]),
+        form("/settings/tokens", "buyer-of-a")
+            .on("/settings/tokens")
+            .field(Line, "name", "夜间训练")
+            .field(Tick, "read", "on")
+            .field(Tick, "place", "on")
+            .field(Tick, "cancel", "")
+            .field(Choice, "days", "30")
+            .field(Free, "token", "")
+            .makes(&[("api_tokens", 1)]),
+        form("/settings/tokens/{id}/revocation", "owner-of-a")
+            .once()
+            .lost(BUTTON),
         form("/join", "nobody")
             .on("/join?invitation=9001")
             .field(Free, "invitation", "")

@@ -54,7 +54,7 @@ impl fmt::Display for Caller {
 }
 
 /// Members of A who call nothing themselves, with a session and an invitation.
-const MEMBERS: [&str; 3] = [
+const MEMBERS: [&str; 4] = [
     "INSERT INTO users (id, participant, login, password_hash, created_at)
      OVERRIDING SYSTEM VALUE
      VALUES (9001, 2, 'changed', '', now()), (9002, 2, 'removed', '', now())",
@@ -64,6 +64,8 @@ const MEMBERS: [&str; 3] = [
          (id, participant, token_sha256, roles, note, invited_by, invited_at, expires_at)
      OVERRIDING SYSTEM VALUE
      VALUES (9001, 2, sha256('9001'), '{buyer}', '', 9001, now(), now() + interval '1 day')",
+    "INSERT INTO api_tokens (id, user_id, token_sha256, name, scopes, made_at)
+     OVERRIDING SYSTEM VALUE VALUES (9001, 9001, sha256('9001'), 'k', '{read}', now())",
 ];
 
 /// The dispute `d1` is answered; of `d2` a ruling is proposed by an arbiter who calls nothing.
