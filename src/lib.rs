@@ -7,6 +7,7 @@ pub mod delivery;
 pub mod demo;
 pub mod feed;
 pub mod names;
+pub mod protocol;
 pub mod replay;
 pub mod rules;
 pub mod sequencer;

@@ -2,12 +2,14 @@
 
 use anyhow::Context;
 use market::{
-    ClientId, Hour, LeaseId, Market, Money, Order, OrderId, ParticipantId, Period, Timestamp,
-    TradeId,
+    ClientId, Hour, LeaseId, Market, Money, Order, OrderId, ParticipantId, Period, PlaceOrder,
+    PoolId, Timestamp, TradeId,
 };
 use sqlx::PgPool;
+use sqlx::types::Json;
 
 use crate::clock;
+use crate::protocol::instant;
 use crate::web::Error;
 
 /// An order with what has come of it.
@@ -76,6 +78,146 @@ impl From<Row> for OrderRow {
             done_at: row.done_at.map(stamp),
         }
     }
+}
+
+/// An order as a program reads it: as it was placed, and how it stands.
+pub(super) struct ProgramRow {
+    pub(super) id: OrderId,
+    pub(super) placed: PlaceOrder,
+    pub(super) units: i64,
+    pub(super) price: Money,
+    pub(super) filled: i64,
+    pub(super) held: Money,
+    pub(super) accepted_at: Timestamp,
+    pub(super) done: Option<String>,
+    pub(super) done_at: Option<Timestamp>,
+}
+
+#[derive(sqlx::FromRow)]
+struct ProgramColumns {
+    id: i64,
+    body: Json<PlaceOrder>,
+    units: i64,
+    price: i64,
+    filled: i64,
+    held: i64,
+    accepted_at: jiff_sqlx::Timestamp,
+    done: Option<String>,
+    done_at: Option<jiff_sqlx::Timestamp>,
+}
+
+impl From<ProgramColumns> for ProgramRow {
+    fn from(row: ProgramColumns) -> Self {
+        Self {
+            id: OrderId(row.id),
+            placed: row.body.0,
+            units: row.units,
+            price: Money(row.price),
+            filled: row.filled,
+            held: Money(row.held),
+            accepted_at: stamp(row.accepted_at),
+            done: row.done,
+            done_at: row.done_at.map(stamp),
+        }
+    }
+}
+
+/// A participant's orders before one of them, the newest first.
+pub(super) async fn program_orders(
+    db: &PgPool,
+    of: ParticipantId,
+    is_open: Option<bool>,
+    before: Option<OrderId>,
+    limit: i64,
+) -> Result<Vec<ProgramRow>, Error> {
+    let rows: Vec<ProgramColumns> = sqlx::query_as(
+        "SELECT o.id, c.body - 'do' AS body, o.units, o.price, o.filled, o.held, o.accepted_at,
+                o.done, o.done_at
+         FROM orders o JOIN commands c ON c.seq = o.command
+         WHERE o.participant = $1 AND (o.id < $2 OR $2 IS NULL)
+           AND (o.done IS NULL = $3 OR $3 IS NULL) AND c.body ->> 'do' = 'place_order'
+         ORDER BY o.id DESC LIMIT $4",
+    )
+    .bind(of.0)
+    .bind(before.map(|before| before.0))
+    .bind(is_open)
+    .bind(limit)
+    .fetch_all(db)
+    .await
+    .context("listing a program's orders")?;
+    Ok(rows.into_iter().map(ProgramRow::from).collect())
+}
+
+/// A participant's order by its client id, else by its number.
+pub(super) async fn program_order(
+    db: &PgPool,
+    of: ParticipantId,
+    id: &str,
+) -> Result<Option<ProgramRow>, Error> {
+    let number: Option<OrderId> = id.parse().ok();
+    let row: Option<ProgramColumns> = sqlx::query_as(
+        "SELECT o.id, c.body - 'do' AS body, o.units, o.price, o.filled, o.held, o.accepted_at,
+                o.done, o.done_at
+         FROM orders o JOIN commands c ON c.seq = o.command
+         WHERE o.participant = $1 AND (o.client_id = $2 OR o.id = $3)
+           AND c.body ->> 'do' = 'place_order'
+         ORDER BY o.client_id = $2 DESC LIMIT 1",
+    )
+    .bind(of.0)
+    .bind(id)
+    .bind(number.map(|number| number.0))
+    .fetch_optional(db)
+    .await
+    .context("loading a program's order")?;
+    Ok(row.map(ProgramRow::from))
+}
+
+/// A trade of an order as a program reads it.
+#[derive(serde::Serialize)]
+pub(super) struct ProgramTrade {
+    trade: String,
+    lease: String,
+    price: String,
+    units: i64,
+    start: String,
+    end: String,
+    pool: String,
+    at: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct TradeColumns {
+    id: i64,
+    price: i64,
+    units: i64,
+    pool: i64,
+    start_at: jiff_sqlx::Timestamp,
+    end_at: jiff_sqlx::Timestamp,
+    at: jiff_sqlx::Timestamp,
+}
+
+/// What an order has traded, in order.
+pub(super) async fn program_trades(db: &PgPool, of: OrderId) -> Result<Vec<ProgramTrade>, Error> {
+    let rows: Vec<TradeColumns> = sqlx::query_as(
+        "SELECT id, price, units, pool, start_at, end_at, at FROM trades
+         WHERE buy = $1 OR sell = $1 ORDER BY id",
+    )
+    .bind(of.0)
+    .fetch_all(db)
+    .await
+    .context("listing an order's trades")?;
+    let trade = |row: TradeColumns| ProgramTrade {
+        trade: TradeId(row.id).to_string(),
+        // A trade and the lease that it makes have one number.
+        lease: LeaseId(row.id).to_string(),
+        price: Money(row.price).to_string(),
+        units: row.units,
+        start: instant::print(stamp(row.start_at)),
+        end: instant::print(stamp(row.end_at)),
+        pool: PoolId(row.pool).to_string(),
+        at: instant::print(stamp(row.at)),
+    };
+    Ok(rows.into_iter().map(trade).collect())
 }
 
 /// The open orders, the newest first.

@@ -4,6 +4,7 @@
 pub mod access;
 pub mod acts;
 pub mod assets;
+pub mod attendance;
 pub mod banner;
 pub mod body;
 pub mod capacity;
@@ -25,6 +26,7 @@ pub mod minutes;
 pub mod passwords;
 pub mod placing;
 pub mod preferences;
+pub mod problem;
 pub mod quote;
 pub mod reference;
 pub mod say;
@@ -68,6 +70,8 @@ pub struct Options {
     pub secure: bool,
     /// The largest body of a request, in bytes.
     pub body_bytes: usize,
+    /// The same of what a program sends.
+    pub program_body_bytes: usize,
     /// How long the whole of a body may take.
     pub body_timeout: Duration,
     /// How many passwords are hashed at once.
@@ -85,6 +89,7 @@ impl Default for Options {
         Self {
             secure: false,
             body_bytes: 64 * 1024,
+            program_body_bytes: 1024 * 1024,
             body_timeout: Duration::from_secs(10),
             password_permits: 2,
             password_queue: 16,

@@ -124,6 +124,8 @@ pub async fn load(
     };
     match find(&app, token, peer).await? {
         Some(bearer) => {
+            let allowed = app.web.throttle.request(bearer.id);
+            allowed.map_err(|TooSoon(seconds)| Error::TooMany(seconds))?;
             request.extensions_mut().insert(bearer);
         }
         None => {

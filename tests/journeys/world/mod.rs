@@ -9,8 +9,8 @@ use std::fmt;
 use axum::http::header;
 use http_body_util::BodyExt;
 use market::{Command, LeaseId, Money, ParticipantId, Rules};
-use sluice::web::Role;
 use sluice::web::server::Limits;
+use sluice::web::{Role, Scope};
 
 use crate::support::app::TestApp;
 use crate::support::market::bid;
@@ -36,6 +36,8 @@ pub(crate) enum Place {
     Of(i64),
     /// Is one of the platform's people.
     Platform,
+    /// Is a program of a member of this participant, with a token for these.
+    Program(i64, &'static [Scope]),
 }
 
 /// A kind of caller.
@@ -240,6 +242,20 @@ async fn callers(app: &TestApp, b: i64, q: i64, s: i64) -> Vec<Caller> {
             visitor: people::member(app, of, roles, name).await,
         });
     }
+    for (name, of, scopes) in [
+        ("program-of-a", A, &Scope::ALL[..]),
+        ("reader-of-a", A, &[Scope::Read]),
+        ("program-of-b", b, &Scope::ALL),
+        ("program-of-suspended", s, &Scope::ALL),
+    ] {
+        callers.push(Caller {
+            name,
+            place: Place::Program(of, scopes),
+            roles: vec![Role::Buyer],
+            is_suspended: of == s,
+            visitor: people::program(app, of, &[Role::Buyer], scopes, name).await,
+        });
+    }
     callers
 }
 
@@ -252,7 +268,12 @@ pub(crate) async fn call(
 ) -> Page {
     let mut body = url::form_urlencoded::Serializer::new(String::new());
     body.extend_pairs(fields);
-    let response = visitor.open(method, path, body.finish()).await;
+    call_with(visitor, method, path, body.finish()).await
+}
+
+/// The same with a body that may be no form.
+pub(crate) async fn call_with(visitor: &Visitor, method: &str, path: &str, body: String) -> Page {
+    let response = visitor.open(method, path, body).await;
     let (parts, body) = response.into_parts();
     let kind = parts.headers.get(header::CONTENT_TYPE);
     let is_stream = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));

@@ -7,12 +7,12 @@ use market::{Money, Rules, Timestamp};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::instant;
+use super::{Flaw, instant};
 use crate::rules;
 
 /// The fields of one line that have not been asked for yet.
 #[derive(Debug)]
-pub(super) struct Fields(BTreeMap<String, Value>);
+pub struct Fields(BTreeMap<String, Value>);
 
 impl<'de> Deserialize<'de> for Fields {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -43,17 +43,29 @@ impl<'de> Deserialize<'de> for Fields {
 
 impl Fields {
     /// The fields of the JSON object that a line is.
-    pub(super) fn read(text: &str) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// Where it is none, or has a field twice.
+    pub fn read(text: &str) -> Result<Self, Flaw> {
         serde_json::from_str(text).map_err(|error| {
             // A line has no lines: only the column says where.
             let place = format!(" at line {} column {}", error.line(), error.column());
             let message = error.to_string();
             let message = message.strip_suffix(&place).unwrap_or(&message);
-            match error.column() {
+            Flaw::syntax(match error.column() {
                 0 => format!("not a JSON object: {message}"),
                 column => format!("not a JSON object: {message}, column {column}"),
-            }
+            })
         })
+    }
+
+    /// The fields of each object of a JSON list.
+    ///
+    /// # Errors
+    /// Where it is none, or something in it is no object or has a field twice.
+    pub fn read_list(text: &str) -> Result<Vec<Self>, Flaw> {
+        serde_json::from_str(text)
+            .map_err(|error| Flaw::syntax(format!("not a list of JSON objects: {error}")))
     }
 
     /// A field that may be missing, as `what` reads it; `null` is a wrong type like any other.
@@ -62,27 +74,36 @@ impl Fields {
         name: &str,
         what: &str,
         read: impl FnOnce(&Value) -> Option<T>,
-    ) -> Result<Option<T>, String> {
+    ) -> Result<Option<T>, Flaw> {
         match self.0.remove(name) {
             None => Ok(None),
             Some(value) => read(&value)
                 .map(Some)
-                .ok_or_else(|| format!("field {name:?} must be {what}")),
+                .ok_or_else(|| Flaw::of("wrong_type", name, format!("must be {what}"))),
         }
     }
 
     /// A text, if it is there.
-    pub(super) fn text_or_none(&mut self, name: &str) -> Result<Option<String>, String> {
+    ///
+    /// # Errors
+    /// Where it is not that.
+    pub fn text_or_none(&mut self, name: &str) -> Result<Option<String>, Flaw> {
         self.take(name, "a text", |value| value.as_str().map(str::to_owned))
     }
 
     /// A text.
-    pub(super) fn text(&mut self, name: &str) -> Result<String, String> {
+    ///
+    /// # Errors
+    /// Where it is not that.
+    pub fn text(&mut self, name: &str) -> Result<String, Flaw> {
         required(name, self.text_or_none(name)?)
     }
 
     /// A list of texts, if it is there.
-    pub(super) fn texts_or_none(&mut self, name: &str) -> Result<Option<Vec<String>>, String> {
+    ///
+    /// # Errors
+    /// Where it is not that.
+    pub fn texts_or_none(&mut self, name: &str) -> Result<Option<Vec<String>>, Flaw> {
         self.take(name, "a list of texts", |value| {
             let texts = value.as_array()?.iter();
             texts.map(|text| text.as_str().map(str::to_owned)).collect()
@@ -90,77 +111,107 @@ impl Fields {
     }
 
     /// A list of texts.
-    pub(super) fn texts(&mut self, name: &str) -> Result<Vec<String>, String> {
+    ///
+    /// # Errors
+    /// Where it is not that.
+    pub fn texts(&mut self, name: &str) -> Result<Vec<String>, Flaw> {
         required(name, self.texts_or_none(name)?)
     }
 
     /// A rule set, with the keys of a file of rules.
-    pub(super) fn rules(&mut self, name: &str) -> Result<Rules, String> {
+    ///
+    /// # Errors
+    /// Where it is not that.
+    pub fn rules(&mut self, name: &str) -> Result<Rules, Flaw> {
         let value = self.take(name, "an object", |value| {
             value.is_object().then(|| value.clone())
         })?;
         let value = required(name, value)?;
-        rules::from_json(value).map_err(|error| format!("field {name:?}: {error}"))
+        rules::from_json(value).map_err(|error| Flaw::value(name, error))
     }
 
     /// A whole number of 64 bits, if it is there.
-    pub(super) fn whole_or_none(&mut self, name: &str) -> Result<Option<i64>, String> {
+    ///
+    /// # Errors
+    /// Where it is not that.
+    pub fn whole_or_none(&mut self, name: &str) -> Result<Option<i64>, Flaw> {
         self.take(name, "a whole number of at most 64 bits", Value::as_i64)
     }
 
     /// A whole number of 64 bits.
-    pub(super) fn whole(&mut self, name: &str) -> Result<i64, String> {
+    ///
+    /// # Errors
+    /// Where it is not that.
+    pub fn whole(&mut self, name: &str) -> Result<i64, Flaw> {
         required(name, self.whole_or_none(name)?)
     }
 
     /// A flag, `false` when it is not there.
-    pub(super) fn flag(&mut self, name: &str) -> Result<bool, String> {
+    ///
+    /// # Errors
+    /// Where it is not that.
+    pub fn flag(&mut self, name: &str) -> Result<bool, Flaw> {
         let flag = self.take(name, "true or false", Value::as_bool)?;
         Ok(flag.unwrap_or(false))
     }
 
     /// An amount of money in yuan, written as a decimal text, if it is there.
-    pub(super) fn money_or_none(&mut self, name: &str) -> Result<Option<Money>, String> {
+    ///
+    /// # Errors
+    /// Where it is not that.
+    pub fn money_or_none(&mut self, name: &str) -> Result<Option<Money>, Flaw> {
         let text = self.take(name, "a decimal text in yuan, as in \"12.50\"", |value| {
             value.as_str().map(str::to_owned)
         })?;
         text.map(|text| text.parse())
             .transpose()
-            .map_err(|error| format!("field {name:?}: {error}"))
+            .map_err(|error| Flaw::value(name, error))
     }
 
     /// An amount of money in yuan, written as a decimal text.
-    pub(super) fn money(&mut self, name: &str) -> Result<Money, String> {
+    ///
+    /// # Errors
+    /// Where it is not that.
+    pub fn money(&mut self, name: &str) -> Result<Money, Flaw> {
         required(name, self.money_or_none(name)?)
     }
 
     /// An instant, if it is there.
-    pub(super) fn instant_or_none(&mut self, name: &str) -> Result<Option<Timestamp>, String> {
+    ///
+    /// # Errors
+    /// Where it is not that.
+    pub fn instant_or_none(&mut self, name: &str) -> Result<Option<Timestamp>, Flaw> {
         self.text_or_none(name)?
             .map(|text| instant::read(&text))
             .transpose()
-            .map_err(|error| format!("field {name:?}: {error}"))
+            .map_err(|error| Flaw::value(name, error))
     }
 
     /// An instant.
-    pub(super) fn instant(&mut self, name: &str) -> Result<Timestamp, String> {
+    ///
+    /// # Errors
+    /// Where it is not that.
+    pub fn instant(&mut self, name: &str) -> Result<Timestamp, Flaw> {
         required(name, self.instant_or_none(name)?)
     }
 
     /// Forgets the fields that are left: of a verb that is not built nobody knows them yet.
-    pub(super) fn ignore_rest(&mut self) {
+    pub fn ignore_rest(&mut self) {
         self.0.clear();
     }
 
     /// Nothing may be left that nobody asked for.
-    pub(super) fn end(self) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// Where something is.
+    pub fn end(self) -> Result<(), Flaw> {
         match self.0.into_keys().next() {
             None => Ok(()),
-            Some(name) => Err(format!("field {name:?} does not belong here")),
+            Some(name) => Err(Flaw::of("unknown_field", &name, "does not belong here")),
         }
     }
 }
 
-fn required<T>(name: &str, value: Option<T>) -> Result<T, String> {
-    value.ok_or_else(|| format!("field {name:?} is missing"))
+fn required<T>(name: &str, value: Option<T>) -> Result<T, Flaw> {
+    value.ok_or_else(|| Flaw::of("missing_field", name, "is missing"))
 }
