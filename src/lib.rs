@@ -6,6 +6,7 @@ pub mod clock;
 pub mod delivery;
 pub mod demo;
 pub mod feed;
+pub mod load;
 pub mod names;
 pub mod protocol;
 pub mod replay;

@@ -20,7 +20,7 @@ use crate::web::Access::{
 use crate::web::Role::{
     self, Approver, Arbiter, Auditor, Buyer, Finance, Operations, Operator, Owner,
 };
-use crate::web::Scope::{Cancel, Place, Read};
+use crate::web::Scope::{self, Cancel, Place, Read};
 use crate::web::shell::REQUEST_ID;
 use crate::web::{
     access, assets, body, error, headers, kept, metrics, preferences, problem, session, to_the_end,
@@ -167,6 +167,7 @@ fn programs() -> Table {
         .get("/api/v1/orders", Token(&[Read]), orders::api::index)
         .get("/api/v1/orders/{id}", Token(&[Read]), orders::api::show)
         .delete("/api/v1/orders/{id}", Token(&[Cancel]), orders::api::cancel)
+        .get("/api/v1/quote", Token(&Scope::ALL), instruments::api::quote)
         .post("/api/v1/session", Token(&[Place]), orders::api::attend)
 }
 

@@ -55,7 +55,8 @@ pub async fn buy(
         ticket.client_id = crate::web::form::client_id();
         return ask(ticket, notice("ticket.again")).await;
     };
-    if !ticket.names_hold(&terms) {
+    let fees = app.feed.market().rules().buyer_fee;
+    if !ticket.names_hold(&terms, fees) {
         return ask(ticket, notice("ticket.hold_changed")).await;
     }
     let member = &session.member;

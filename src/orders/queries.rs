@@ -2,8 +2,8 @@
 
 use anyhow::Context;
 use market::{
-    ClientId, Hour, LeaseId, Market, Money, Order, OrderId, ParticipantId, Period, PlaceOrder,
-    PoolId, Timestamp, TradeId,
+    ClientId, Hour, LeaseId, Money, OrderId, ParticipantId, Period, PlaceOrder, PoolId, Timestamp,
+    TradeId,
 };
 use sqlx::PgPool;
 use sqlx::types::Json;
@@ -273,78 +273,6 @@ pub(super) async fn order(
     .await
     .context("loading an order")?;
     Ok(row.map(OrderRow::from))
-}
-
-/// How many orders of each side are looked through for why others are not filled.
-const LOOKED_THROUGH: i64 = 1_000;
-
-/// What stands across from open orders, in their instruments, the best prices first.
-#[derive(Debug, Default)]
-pub(super) struct Across {
-    asks: Vec<(i64, String)>,
-    bids: Vec<(i64, String)>,
-}
-
-impl Across {
-    /// The open asks, the cheapest first.
-    pub(super) fn asks<'a>(&'a self, market: &'a Market) -> impl Iterator<Item = &'a Order> {
-        known(&self.asks, market)
-    }
-
-    /// The open bids, the highest limit first.
-    pub(super) fn bids<'a>(&'a self, market: &'a Market) -> impl Iterator<Item = &'a Order> {
-        known(&self.bids, market)
-    }
-}
-
-/// The orders as the readers' market has them: the tables may be ahead of it, or behind.
-fn known<'a>(names: &'a [(i64, String)], market: &'a Market) -> impl Iterator<Item = &'a Order> {
-    let ids = names.iter().filter_map(|(participant, client_id)| {
-        market.order_of(ParticipantId(*participant), &ClientId(client_id.clone()))
-    });
-    ids.map(|id| market.order(id))
-        .filter(|order| order.done.is_none())
-}
-
-/// What stands across from these orders, as far as they are open.
-pub(super) async fn across(db: &PgPool, rows: &[OrderRow]) -> Result<Across, Error> {
-    let open = |is_bid: bool| -> Vec<i64> {
-        let rows = rows.iter();
-        rows.filter(|row| row.done.is_none() && row.is_bid == is_bid)
-            .map(|row| row.id.0)
-            .collect()
-    };
-    let (bids, asks) = (open(true), open(false));
-    let mut across = Across::default();
-    if !bids.is_empty() {
-        across.asks = sqlx::query_as(
-            "SELECT participant, client_id FROM orders
-             WHERE done IS NULL AND side = 'sell' AND instruments &&
-                   (SELECT array_agg(one) FROM orders o, unnest(o.instruments) AS one
-                    WHERE o.id = ANY($1))
-             ORDER BY price, acceptance LIMIT $2",
-        )
-        .bind(&bids)
-        .bind(LOOKED_THROUGH)
-        .fetch_all(db)
-        .await
-        .context("loading what is offered")?;
-    }
-    if !asks.is_empty() {
-        across.bids = sqlx::query_as(
-            "SELECT participant, client_id FROM orders
-             WHERE done IS NULL AND side = 'buy' AND instruments &&
-                   (SELECT array_agg(one) FROM orders o, unnest(o.instruments) AS one
-                    WHERE o.id = ANY($1))
-             ORDER BY price DESC, acceptance LIMIT $2",
-        )
-        .bind(&asks)
-        .bind(LOOKED_THROUGH)
-        .fetch_all(db)
-        .await
-        .context("loading what is bid")?;
-    }
-    Ok(across)
 }
 
 /// A trade of an order, and the lease that it made.

@@ -68,6 +68,45 @@ impl Fields {
             .map_err(|error| Flaw::syntax(format!("not a list of JSON objects: {error}")))
     }
 
+    /// The fields of a query, each of the type that it has in JSON: what looks like a number or a
+    /// flag and has such a name is one, `symbols` is a list between commas. These texts are fields
+    /// as well.
+    ///
+    /// # Errors
+    /// Where a field stands twice.
+    pub fn of_query(pairs: Vec<(String, String)>, given: &[(&str, &str)]) -> Result<Self, Flaw> {
+        let mut fields = BTreeMap::new();
+        for (name, text) in pairs {
+            let value = match name.as_str() {
+                "symbols" => text.split(',').map(Value::from).collect(),
+                "units" | "min_fill" | "duration" | "min_run" => {
+                    text.parse::<i64>().map_or(Value::from(text), Value::from)
+                }
+                "splittable" | "post_only" | "buy_in" => {
+                    text.parse::<bool>().map_or(Value::from(text), Value::from)
+                }
+                _ => Value::from(text),
+            };
+            if fields.insert(name.clone(), value).is_some() {
+                return Err(Flaw::of("bad_value", &name, "stands twice"));
+            }
+        }
+        for (name, text) in given {
+            if fields
+                .insert((*name).to_owned(), Value::from(*text))
+                .is_some()
+            {
+                return Err(Flaw::of("unknown_field", name, "does not belong here"));
+            }
+        }
+        Ok(Self(fields))
+    }
+
+    /// Puts a text in a field's place.
+    pub fn put(&mut self, name: &str, text: String) {
+        self.0.insert(name.to_owned(), Value::from(text));
+    }
+
     /// A field that may be missing, as `what` reads it; `null` is a wrong type like any other.
     fn take<T>(
         &mut self,

@@ -8,7 +8,9 @@ mod order;
 use std::fmt;
 
 pub use fields::Fields;
-pub use order::{Numbers, OrderLine, ReplaceLine, SideLine, SourceLine, TargetLine, lease_number};
+pub use order::{
+    Known, Numbers, OrderLine, ReplaceLine, SideLine, SourceLine, TargetLine, lease_number,
+};
 
 /// What is wrong with what was written, before anybody is asked to do it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! An order as JSON has it: its terms as they were written, with names and not yet numbers.
 
 use market::{
-    ClientId, Flexible, InstrumentId, LeaseId, Money, ParticipantId, PlaceOrder, PoolId, Side,
-    Target, TimeInForce, Timestamp, Weekly,
+    ClientId, Flexible, InstrumentId, LeaseId, Market, Money, ParticipantId, PlaceOrder, PoolId,
+    Side, Target, TimeInForce, Timestamp, Weekly,
 };
 
 use super::{Fields, Flaw};
@@ -136,6 +136,22 @@ pub trait Numbers {
     fn instrument(&mut self, symbol: &str) -> InstrumentId;
     /// That of a pool.
     fn pool(&mut self, pool: &str) -> PoolId;
+}
+
+/// The numbers that a market has given; that of nothing for what it does not know.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a>(pub &'a Market);
+
+impl Numbers for Known<'_> {
+    fn instrument(&mut self, symbol: &str) -> InstrumentId {
+        let mut instruments = self.0.instruments();
+        let known = instruments.find(|one| one.listed.symbol == symbol);
+        known.map_or(InstrumentId(0), |one| one.listed.instrument)
+    }
+
+    fn pool(&mut self, pool: &str) -> PoolId {
+        pool.parse().unwrap_or(PoolId(0))
+    }
 }
 
 /// The number of a lease; that of none for what is no lease's name.

@@ -138,6 +138,15 @@ impl Fees {
         self.maker_bps.max(self.taker_bps)
     }
 
+    /// The fee of an order that comes to one that rests, on so many units over so many minutes at a
+    /// price, in 1/10,000 yuan, where all is delivered: rounded down.
+    pub fn taken(&self, price: Money, units: i64, minutes: i64) -> i128 {
+        fee_rate(price, self.taker_bps, self.flat)
+            .saturating_mul(units.into())
+            .saturating_mul(minutes.into())
+            .div_euclid(FEE_PARTS)
+    }
+
     /// What a bid at this limit needs for so many units over so many minutes, in 1/10,000 yuan:
     /// price and the dearest fee, each rounded up. It may be absurd, so the type is wide.
     pub fn need(&self, limit: Money, units: i64, minutes: i64) -> i128 {

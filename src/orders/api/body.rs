@@ -1,10 +1,10 @@
 //! What a program sends, and whether its token lets it.
 
 use axum::http::{HeaderMap, header};
-use market::{ClientId, InstrumentId, Market, ParticipantId, PoolId};
+use market::{ClientId, Market, ParticipantId};
 
 use crate::app::App;
-use crate::protocol::{Fields, Flaw, Numbers, OrderLine, ReplaceLine, SideLine, SourceLine};
+use crate::protocol::{Fields, Flaw, Known, OrderLine, ReplaceLine, SideLine, SourceLine};
 use crate::web::placing::Wish;
 use crate::web::problem::Problem;
 use crate::web::{Bearer, Error, Locale, Role, Scope, certificate};
@@ -132,21 +132,6 @@ impl Asked {
             }
             Self::Cancel(_) => false,
         }
-    }
-}
-
-/// The numbers that the market has given; that of nothing for what it does not know.
-struct Known<'a>(&'a Market);
-
-impl Numbers for Known<'_> {
-    fn instrument(&mut self, symbol: &str) -> InstrumentId {
-        let mut instruments = self.0.instruments();
-        let known = instruments.find(|one| one.listed.symbol == symbol);
-        known.map_or(InstrumentId(0), |one| one.listed.instrument)
-    }
-
-    fn pool(&mut self, pool: &str) -> PoolId {
-        pool.parse().unwrap_or(PoolId(0))
     }
 }
 

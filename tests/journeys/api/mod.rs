@@ -3,6 +3,7 @@
 //! ends with a session does.
 
 mod attending;
+mod quotes;
 mod tokens;
 
 use axum::http::StatusCode;

@@ -206,6 +206,7 @@ pub(crate) fn of_programs() -> Vec<Row> {
         get("/api/v1/orders"),
         get("/api/v1/orders/{id}").of(&[A], "o3", "o999"),
         delete("/api/v1/orders/{id}").of(&[A], "o3", "o999").answers(&[200]),
+        get("/api/v1/quote").answers(&[422]),
         post("/api/v1/session", &[]).answers(&[200]),
     ]
 }
