@@ -2,15 +2,15 @@
 
 use axum::http::StatusCode;
 use market::{
-    Command, Fees, InstrumentId, ListInstrument, Money, OpenPool, PlaceOrder, PoolId, Rules, Side,
-    TimeInForce,
+    Account, AccountKind, Command, Fees, InstrumentId, ListInstrument, Money, OpenPool, PlaceOrder,
+    PoolId, Rules, Side, TimeInForce,
 };
 use serde_json::{Value, json};
 use sluice::web::server::Limits;
 
 use super::{SYMBOL, bid, buyer, said, send};
 use crate::support::app::TestApp;
-use crate::support::market::{PROVIDER, ask, hour};
+use crate::support::market::{BUYER, PROVIDER, ask, hour};
 use crate::world::effects;
 
 const ELSEWHERE: &str = "A100-80GB.INM-HOH.SILVER";
@@ -100,11 +100,9 @@ async fn a_quote_is_what_the_order_then_costs() {
     // What was quoted is what it costs.
     let page = send(&mut program, &bid("quoted", json!({"price": "10.00"}))).await;
     assert_eq!(said(&page)["done"], "filled", "{}", page.body);
-    let escrow: i64 = sqlx::query_scalar("SELECT escrow FROM leases")
-        .fetch_one(&app.database.pool)
-        .await
-        .expect("a lease");
-    assert_eq!(escrow, 1_608_000);
+    let escrow = Account::of(BUYER, AccountKind::Escrow);
+    let escrow = app.app.feed.market().ledger().balance(escrow);
+    assert_eq!(escrow, Money(1_608_000));
     app.stop().await;
 }
 
