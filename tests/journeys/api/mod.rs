@@ -13,6 +13,7 @@ use sluice::web::{Role, Scope};
 use crate::support::app::TestApp;
 use crate::support::market::{BUYER, PROVIDER};
 use crate::support::people;
+use crate::support::programs;
 use crate::support::visitor::{Page, Visitor};
 use crate::world::effects;
 
@@ -20,7 +21,7 @@ pub(super) const SYMBOL: &str = "A100-80GB.GUZ-GAN.SILVER";
 
 /// A program of the buyer with every scope.
 pub(super) async fn buyer(app: &TestApp) -> Visitor {
-    people::program(app, BUYER.0, &[Role::Buyer], &Scope::ALL, "ada").await
+    programs::program(app, BUYER.0, &[Role::Buyer], &Scope::ALL, "ada").await
 }
 
 /// What a page says as JSON.
@@ -243,7 +244,7 @@ async fn every_kind_of_order_can_be_sent() {
         (StatusCode::FORBIDDEN, &json!("role"))
     );
     let roles = [Role::Operator];
-    let mut operator = people::program(&app, PROVIDER.0, &roles, &[Scope::Place], "olga").await;
+    let mut operator = programs::program(&app, PROVIDER.0, &roles, &[Scope::Place], "olga").await;
     let page = send(&mut operator, &night).await;
     assert_eq!(said(&page)["code"], "uncertified", "{}", page.body);
     people::application(&app, PROVIDER.0).await;
@@ -476,7 +477,7 @@ async fn whoever_sends_too_much_is_told_when_to_come_again() {
     assert!(last.headers.contains_key("retry-after"));
     // Another participant has its own measure.
     let roles = [Role::Buyer];
-    let mut other = people::program(&app, PROVIDER.0, &roles, &Scope::ALL, "bob").await;
+    let mut other = programs::program(&app, PROVIDER.0, &roles, &Scope::ALL, "bob").await;
     assert_eq!(
         send(&mut other, &bid("other", json!({}))).await.status,
         StatusCode::CREATED

@@ -9,6 +9,7 @@ use super::{bid, buyer, said, send};
 use crate::support::app::TestApp;
 use crate::support::market::BUYER;
 use crate::support::people;
+use crate::support::programs;
 use crate::support::visitor::Visitor;
 
 #[tokio::test]
@@ -128,7 +129,7 @@ async fn a_token_stops_at_once() {
     assert_eq!(page.location(), "/settings/tokens?revoked");
     assert_eq!(works(&mut program).await, Err("unauthorized".to_owned()));
     // Another one's member is removed.
-    let mut program = people::program_of(&app, &Scope::ALL, "ada").await;
+    let mut program = programs::program_of(&app, &Scope::ALL, "ada").await;
     assert_eq!(works(&mut program).await, Ok(()));
     let user: i64 = sqlx::query_scalar("SELECT id FROM users WHERE login = 'ada'")
         .fetch_one(&app.database.pool)

@@ -254,6 +254,7 @@ fn application(path: &'static str, caller: &'static str, may_be_empty: bool) -> 
 pub(super) fn forms() -> Vec<Form> {
     let mut forms = Vec::new();
     forms.extend(of_people());
+    forms.extend(of_programs());
     forms.extend(of_buyers());
     forms.extend(of_providers());
     forms.extend(of_the_marketplace());
@@ -354,18 +355,6 @@ fn of_people() -> Vec<Form> {
             .field(Tick, "operator", "")
             .field(Free, "token", "")
             .makes(&[("invitations", 1)]),
-        form("/settings/tokens", "buyer-of-a")
-            .on("/settings/tokens")
-            .field(Line, "name", "夜间训练")
-            .field(Tick, "read", "on")
-            .field(Tick, "place", "on")
-            .field(Tick, "cancel", "")
-            .field(Choice, "days", "30")
-            .field(Free, "token", "")
-            .makes(&[("api_tokens", 1)]),
-        form("/settings/tokens/{id}/revocation", "owner-of-a")
-            .once()
-            .lost(BUTTON),
         form("/join", "nobody")
             .on("/join?invitation=9001")
             .field(Free, "invitation", "")
@@ -387,6 +376,23 @@ fn of_people() -> Vec<Form> {
             .field(Free, "locale", "")
             .field(Free, "theme", "")
             .lost(OPEN),
+    ]
+}
+
+fn of_programs() -> Vec<Form> {
+    vec![
+        form("/settings/tokens", "buyer-of-a")
+            .on("/settings/tokens")
+            .field(Line, "name", "夜间训练")
+            .field(Tick, "read", "on")
+            .field(Tick, "place", "on")
+            .field(Tick, "cancel", "")
+            .field(Choice, "days", "30")
+            .field(Free, "token", "")
+            .makes(&[("api_tokens", 1)]),
+        form("/settings/tokens/{id}/revocation", "owner-of-a")
+            .once()
+            .lost(BUTTON),
     ]
 }
 

@@ -2,7 +2,7 @@
 //! written as signing up and in would write them.
 
 use sha2::{Digest, Sha256};
-use sluice::web::{Role, Scope, token};
+use sluice::web::Role;
 
 use super::app::TestApp;
 use super::visitor::Visitor;
@@ -110,39 +110,4 @@ pub(crate) async fn member_with(
     let mut visitor = Visitor::new(app);
     visitor.cookies.insert("sluice".to_owned(), token);
     visitor
-}
-
-/// A program of a member of a participant with these roles, whose token is for these scopes.
-pub(crate) async fn program(
-    app: &TestApp,
-    of: i64,
-    roles: &[Role],
-    scopes: &[Scope],
-    login: &str,
-) -> Visitor {
-    member(app, of, roles, login).await;
-    program_of(app, scopes, login).await
-}
-
-/// Another program of the member who signs in under this name.
-pub(crate) async fn program_of(app: &TestApp, scopes: &[Scope], login: &str) -> Visitor {
-    let token = token::secret().expect("a token");
-    let scopes: Vec<&str> = scopes.iter().map(|scope| scope.code()).collect();
-    let insert = "INSERT INTO api_tokens (user_id, token_sha256, name, scopes, made_at)
-         SELECT id, $1, 'a program', $2, now() FROM users WHERE login = $3";
-    let inserted = sqlx::query(insert)
-        .bind(token::hash(&token).as_slice())
-        .bind(scopes)
-        .bind(login)
-        .execute(&app.database.pool)
-        .await;
-    inserted.expect("a token is written");
-    let mut program = Visitor::new(app);
-    program
-        .sends
-        .push(("authorization", format!("Bearer {token}")));
-    program
-        .sends
-        .push(("content-type", "application/json".to_owned()));
-    program
 }

@@ -15,6 +15,7 @@ use sluice::web::{Role, Scope};
 use crate::support::app::TestApp;
 use crate::support::market::bid;
 use crate::support::people::{self, Factor, PLATFORM};
+use crate::support::programs;
 use crate::support::visitor::{Page, Visitor};
 
 /// The provider of the pool and of the ask `o1`.
@@ -253,7 +254,7 @@ async fn callers(app: &TestApp, b: i64, q: i64, s: i64) -> Vec<Caller> {
             place: Place::Program(of, scopes),
             roles: vec![Role::Buyer],
             is_suspended: of == s,
-            visitor: people::program(app, of, &[Role::Buyer], scopes, name).await,
+            visitor: programs::program(app, of, &[Role::Buyer], scopes, name).await,
         });
     }
     callers
