@@ -285,7 +285,14 @@ impl Row {
         } else {
             self.json.replace("{caller}", caller.name)
         };
-        call_with(visitor, self.method.as_str(), path, body).await
+        let mut visitor = visitor.clone();
+        // A program sends a form as a form.
+        visitor.sends.retain(|(name, _)| *name != "content-type");
+        if !self.json.is_empty() {
+            let kind = ("content-type", "application/json".to_owned());
+            visitor.sends.push(kind);
+        }
+        call_with(&visitor, self.method.as_str(), path, body).await
     }
 
     /// Answers one of these where the door is open.
