@@ -164,7 +164,7 @@ async fn people(db: &sqlx::PgPool) -> Vec<String> {
          SELECT n, 'p' || n, now() FROM generate_series(1, cardinality($1::bytea[])) n",
         "INSERT INTO users (id, participant, login, password_hash, created_at)
              OVERRIDING SYSTEM VALUE
-         SELECT n, n, 'u' || n, '', now() FROM generate_series(1, cardinality($1::bytea[])) n",
+         SELECT n, n, 'buyer' || n, '', now() FROM generate_series(1, cardinality($1::bytea[])) n",
         "INSERT INTO member_roles (user_id, participant, role, granted_at)
          SELECT n, n, 'buyer', now() FROM generate_series(1, cardinality($1::bytea[])) n",
         "INSERT INTO api_tokens (user_id, token_sha256, name, scopes, made_at)
