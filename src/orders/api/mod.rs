@@ -9,7 +9,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use market::ClientId;
+use market::Rejection;
 
 use self::body::{Asked, Body};
 use super::queries;
@@ -132,10 +132,11 @@ pub async fn cancel(
     headers: HeaderMap,
 ) -> Result<Response, Error> {
     let of = bearer.member.participant;
-    let known = queries::program_order(&app.db, of, &id).await?;
-    let client_id = known.map_or(ClientId(id), |row| row.placed.client_id);
-    let asked = vec![Asked::Cancel(client_id)];
     let locale = Locale::of(&headers);
+    let Some(known) = queries::program_order(&app.db, of, &id).await? else {
+        return Ok(unknown(locale, &id));
+    };
+    let asked = vec![Asked::Cancel(known.placed.client_id)];
     let answers = grant(&app, &origin, &bearer, locale, asked, None).await?;
     let answer = answers.into_iter().next();
     answer
@@ -174,13 +175,17 @@ pub async fn show(
 ) -> Result<Response, Error> {
     let of = bearer.member.participant;
     let Some(row) = queries::program_order(&app.db, of, &id).await? else {
-        let locale = Locale::of(&headers);
-        let unknown = Problem::of_rejection(locale, market::Rejection::UnknownOrder);
-        return Ok(unknown.about(&id).into_response());
+        return Ok(unknown(Locale::of(&headers), &id));
     };
     let trades = queries::program_trades(&app.db, row.id).await?;
     let order = list::Listed::new(&app.feed.market(), row);
     Ok(Json(list::WithTrades::new(order, trades)).into_response())
+}
+
+/// The answer to whoever names no order of theirs.
+fn unknown(locale: Locale, id: &str) -> Response {
+    let unknown = Problem::of_rejection(locale, Rejection::UnknownOrder);
+    unknown.about(id).into_response()
 }
 
 /// `POST /api/v1/session`: a stream; orders that name it are cancelled once it is gone.

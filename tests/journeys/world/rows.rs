@@ -205,7 +205,7 @@ pub(crate) fn of_programs() -> Vec<Row> {
         post("/api/v1/orders", &[]).sends(ORDER).answers(&[200, 201]),
         get("/api/v1/orders"),
         get("/api/v1/orders/{id}").of(&[A], "o3", "o999"),
-        delete("/api/v1/orders/{id}").of(&[A], "o3", "o999").answers(&[200]),
+        delete("/api/v1/orders/{id}").of(&[A], "o3", "o999").answers(&[200, 409]),
         get("/api/v1/quote").answers(&[422]),
         post("/api/v1/session", &[]).answers(&[200]),
     ]
