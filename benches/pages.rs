@@ -6,6 +6,9 @@
 //! connections, so server and load share the cores. Once the market stands still, once an order
 //! is committed every 100 ms, which every drawing has to follow.
 
+#[path = "support/site.rs"]
+mod site;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,14 +29,13 @@ use market::{
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
+use site::Site;
 use sluice::app::{App, Parts};
 use sluice::clock::MarketClock;
 use sluice::db;
 use sluice::db::embedded::{Cluster, Options};
 use sluice::sequencer::{self, Actor, Sequencer, Started};
 use sluice::web::Web;
-use sluice::web::server::{Limits, serve};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 const INSTRUMENTS: i64 = 200;
@@ -88,11 +90,24 @@ async fn run(url: &str) {
         ("overview", "/".to_owned()),
         ("instrument page", format!("/market/{symbol}")),
     ] {
-        let page = client().ask(&format!("{}{path}", site.url)).await;
+        let page = client()
+            .ask(&format!("http://{}{path}", site.address))
+            .await;
         let ceiling = Site::serve(ceiling(&page)).await;
         println!("{name}: {} bytes", page.len());
-        compare(name, &format!("{}{path}", site.url), &ceiling.url).await;
-        compare_while_it_moves(name, &format!("{}{path}", site.url), &ceiling.url, &started).await;
+        compare(
+            name,
+            &format!("http://{}{path}", site.address),
+            &format!("http://{}", ceiling.address),
+        )
+        .await;
+        compare_while_it_moves(
+            name,
+            &format!("http://{}{path}", site.address),
+            &format!("http://{}", ceiling.address),
+            &started,
+        )
+        .await;
         ceiling.stop().await;
     }
     site.stop().await;
@@ -184,33 +199,6 @@ impl Asker {
             .await
             .expect("a body")
             .to_bytes()
-    }
-}
-
-/// Something that is served.
-struct Site {
-    url: String,
-    stop: CancellationToken,
-    serving: tokio::task::JoinHandle<std::io::Result<()>>,
-}
-
-impl Site {
-    async fn serve(router: Router) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("it has one");
-        let stop = CancellationToken::new();
-        let serving = serve(listener, router, Limits::default(), stop.clone());
-        Self {
-            url: format!("http://{address}"),
-            stop,
-            serving: tokio::spawn(serving),
-        }
-    }
-
-    async fn stop(self) {
-        self.stop.cancel();
-        let served = self.serving.await.expect("it does not panic");
-        served.expect("it ends well");
     }
 }
 

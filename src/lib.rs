@@ -11,7 +11,9 @@ pub mod clock;
 pub mod delivery;
 pub mod demo;
 pub mod feed;
+pub mod load;
 pub mod names;
+pub mod protocol;
 pub mod replay;
 pub mod rules;
 pub mod sequencer;
@@ -42,5 +44,6 @@ pub mod orders;
 pub mod oversight;
 pub mod pools;
 pub mod supply;
+pub mod tokens;
 
 rust_i18n::i18n!("locales");

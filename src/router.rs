@@ -6,7 +6,7 @@ use axum::handler::Handler;
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Redirect};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, any, delete, get, post};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::csrf::CsrfLayer;
@@ -15,18 +15,20 @@ use tower_http::trace::TraceLayer;
 
 use crate::app::App;
 use crate::web::Access::{
-    self, Active, Anyone, Entering, Member, Participant, ParticipantOr, Platform, SignedIn,
+    self, Active, Anyone, Entering, Member, Participant, ParticipantOr, Platform, SignedIn, Token,
 };
 use crate::web::Role::{
     self, Approver, Arbiter, Auditor, Buyer, Finance, Operations, Operator, Owner,
 };
+use crate::web::Scope::{self, Cancel, Place, Read};
 use crate::web::shell::REQUEST_ID;
 use crate::web::{
-    access, assets, body, error, headers, kept, metrics, preferences, session, to_the_end,
+    access, assets, body, error, headers, kept, metrics, preferences, problem, session, to_the_end,
+    token,
 };
 use crate::{
     certification, claims, disputes, funds, guide, identity, instruments, leases, ledger, lookup,
-    market_data, members, orders, oversight, pools, supply,
+    market_data, members, orders, oversight, pools, supply, tokens,
 };
 
 /// The marketplace's own people, whatever their role: each reads everything.
@@ -70,6 +72,9 @@ fn table() -> Table {
         .post("/settings/members/invitations", Member(&[Owner]), members::actions::invite)
         .post("/settings/members/invitations/{id}/revocation", Member(&[Owner]), members::actions::revoke)
         .post("/settings/members/approval", Member(&[Owner]), members::actions::approval)
+        .get("/settings/tokens", Participant, tokens::pages::index)
+        .post("/settings/tokens", Active(&[Buyer, Operator]), tokens::actions::make)
+        .post("/settings/tokens/{id}/revocation", Participant, tokens::actions::revoke)
         .get("/join", Anyone, members::pages::join)
         .post("/join", Anyone, members::actions::join)
         .post("/preferences", Anyone, preferences::keep)
@@ -154,6 +159,18 @@ fn table() -> Table {
         .get("/provide/leases/{id}/live", Member(&[Operator]), supply::fragments::lease::live)
 }
 
+/// Every URL of the API: programs have tokens, and cookies say nothing to it.
+#[rustfmt::skip]
+fn programs() -> Table {
+    Table::default()
+        .post("/api/v1/orders", Token(&[Place, Cancel]), orders::api::send)
+        .get("/api/v1/orders", Token(&[Read]), orders::api::index)
+        .get("/api/v1/orders/{id}", Token(&[Read]), orders::api::show)
+        .delete("/api/v1/orders/{id}", Token(&[Cancel]), orders::api::cancel)
+        .get("/api/v1/quote", Token(&Scope::ALL), instruments::api::quote)
+        .post("/api/v1/session", Token(&[Place]), orders::api::attend)
+}
+
 /// A URL and who may call it.
 #[derive(Clone, Debug)]
 pub struct Route {
@@ -165,9 +182,14 @@ pub struct Route {
     pub access: Access,
 }
 
-/// Every URL behind the gate, in the order of the table.
+/// Every URL of the pages behind the gate, in the order of the table.
 pub fn routes() -> Vec<Route> {
     table().routes
+}
+
+/// The same of the API.
+pub fn program_routes() -> Vec<Route> {
+    programs().routes
 }
 
 #[derive(Default)]
@@ -191,6 +213,14 @@ impl Table {
         T: 'static,
     {
         self.add(Method::POST, path, access, post(handler))
+    }
+
+    fn delete<H, T>(self, path: &'static str, access: Access, handler: H) -> Self
+    where
+        H: Handler<T, App>,
+        T: 'static,
+    {
+        self.add(Method::DELETE, path, access, delete(handler))
     }
 
     /// All of it; and who asks for a form's URL as if it were a page, by loading anew what it
@@ -269,8 +299,29 @@ pub fn router(app: App) -> Router {
         .with_ways_back()
         .fallback(|| async { StatusCode::NOT_FOUND })
         .layer(layers)
+        .merge(api(&app))
         .merge(machines(&app))
         .with_state(app)
+}
+
+/// What programs ask: no cookie, no form, no page.
+fn api(app: &App) -> Router<App> {
+    let layers = ServiceBuilder::new()
+        .layer(map_request(unnumbered))
+        .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
+        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+        .layer(TraceLayer::new_for_http().make_span_with(span))
+        .layer(from_fn(metrics::count))
+        .layer(from_fn_with_state(app.clone(), headers::add))
+        .layer(from_fn(problem::answers))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(app.clone(), token::load))
+        .layer(from_fn_with_state(app.clone(), body::read_of_program))
+        .layer(from_fn(to_the_end));
+    programs()
+        .router
+        .route("/api/{*rest}", any(|| async { StatusCode::NOT_FOUND }))
+        .layer(layers)
 }
 
 /// Static files, and what operators' machines ask.

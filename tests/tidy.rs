@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What a person sees together; none uses another.
-const AREAS: [&str; 16] = [
+const AREAS: [&str; 17] = [
     "certification",
     "claims",
     "disputes",
@@ -25,6 +25,7 @@ const AREAS: [&str; 16] = [
     "oversight",
     "pools",
     "supply",
+    "tokens",
 ];
 
 /// What moves money and capacity; uses no area and nothing of the shell but the database.

@@ -55,7 +55,8 @@ pub async fn buy(
         ticket.client_id = crate::web::form::client_id();
         return ask(ticket, notice("ticket.again")).await;
     };
-    if !ticket.names_hold(&terms) {
+    let fees = app.feed.market().rules().buyer_fee;
+    if !ticket.names_hold(&terms, fees) {
         return ask(ticket, notice("ticket.hold_changed")).await;
     }
     let member = &session.member;
@@ -81,7 +82,10 @@ pub async fn buy(
             ticket.client_id = crate::web::form::client_id();
             return ask(ticket, notice("ticket.used")).await;
         }
-        Placed::TooMany => return ask(ticket, notice("request.too_many")).await,
+        // A form may always wait, so it is told the former.
+        Placed::TooMany | Placed::Exceeds(_) => {
+            return ask(ticket, notice("request.too_many")).await;
+        }
         // The same ticket tells: sent again, it is the same order.
         Placed::Uncertain => return ask(ticket, notice("ticket.uncertain")).await,
     };

@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use market::catalogue::Grade;
 use market::{
-    ClientId, Depth, InstrumentId, ListInstrument, Money, ParticipantId, Period, PlaceOrder,
+    ClientId, Depth, Fees, InstrumentId, ListInstrument, Money, ParticipantId, Period, PlaceOrder,
     Rejection, Side, Target, TimeInForce, Timestamp,
 };
 use serde::Deserialize;
@@ -198,8 +198,8 @@ impl Ticket {
     }
 
     /// Whether the amount that the button named is the one that will be held.
-    pub(super) fn names_hold(&self, terms: &Terms) -> bool {
-        let hold = terms.hold();
+    pub(super) fn names_hold(&self, terms: &Terms, fees: Fees) -> bool {
+        let hold = terms.hold(fees);
         hold.is_some() && self.hold.parse::<Money>().ok() == hold
     }
 
@@ -263,8 +263,8 @@ impl Terms {
     }
 
     /// What the order must hold, if it is an amount.
-    pub(super) fn hold(&self) -> Option<Money> {
-        quote::hold(self.price, self.units, self.window.hours())
+    pub(super) fn hold(&self, fees: Fees) -> Option<Money> {
+        quote::hold(fees, self.price, self.units, self.window.hours())
     }
 
     /// What the market would say no to whatever the books are, so that it can be said before
@@ -331,12 +331,12 @@ mod tests {
             (8, Money(99_800), TimeInForce::Gtc)
         );
         assert_eq!(terms.window.hours(), 4);
-        assert!(ticket().names_hold(&terms));
+        assert!(ticket().names_hold(&terms, Fees::default()));
         let other = Ticket {
             hold: "319.35".to_owned(),
             ..ticket()
         };
-        assert!(!other.names_hold(&terms));
+        assert!(!other.names_hold(&terms, Fees::default()));
         // A simple one takes what there is and rests nowhere.
         let simple = Ticket {
             mode: String::new(),
@@ -375,6 +375,6 @@ mod tests {
             ..ticket()
         };
         let terms = ticket.read(Locale::En, NOW).unwrap();
-        assert!(!ticket.names_hold(&terms));
+        assert!(!ticket.names_hold(&terms, Fees::default()));
     }
 }

@@ -9,7 +9,8 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use jiff::ToSpan;
 use market::{
-    Account, AccountKind, Depth, Hour, Level, ListInstrument, Market, Money, Period, Timestamp,
+    Account, AccountKind, Depth, Fees, Hour, Level, ListInstrument, Market, Money, Period,
+    Timestamp,
 };
 
 use super::forms::Ticket;
@@ -202,6 +203,7 @@ impl Bill {
         ticket: &Ticket,
         soon: Timestamp,
         depth: &Depth,
+        fees: Fees,
         cash: Option<Money>,
     ) -> Self {
         let mut bill = Self {
@@ -220,12 +222,12 @@ impl Bill {
         let Ok(terms) = ticket.read(locale, soon) else {
             return bill;
         };
-        let Some(hold) = terms.hold() else {
+        let Some(hold) = terms.hold(fees) else {
             bill.outcome = locale.t("bill.absurd").into_owned();
             return bill;
         };
         let quote = Quote::new(depth, terms.units, Some(terms.price));
-        bill.lines = lines(locale, &quote, terms.window.hours());
+        bill.lines = lines(locale, &quote, fees, terms.window.hours());
         bill.outcome = quote.outcome(locale, terms.units, terms.tif, terms.post_only);
         bill.hold = Some(format::money(hold));
         bill.missing = cash
@@ -235,18 +237,25 @@ impl Bill {
     }
 }
 
-/// What each level of the book adds to the price.
-pub(super) fn lines(locale: Locale, quote: &Quote, hours: i64) -> Vec<(String, String)> {
+/// What each level of the book adds to the price, and the buyer's fee where there is one.
+pub(super) fn lines(
+    locale: Locale,
+    quote: &Quote,
+    fees: Fees,
+    hours: i64,
+) -> Vec<(String, String)> {
     let line = |fill: &Level| {
         let words = [
             ("units", &*format::count(fill.units)),
             ("hours", &hours.to_string()),
             ("price", &format::money(fill.price)),
         ];
-        let cost = quote::hold(fill.price, fill.units, hours).unwrap_or_default();
+        let cost = quote::cost(fill.price, fill.units, hours).unwrap_or_default();
         (locale.tr("bill.fill", words), format::money(cost))
     };
-    quote.fills.iter().map(line).collect()
+    let fee = quote.fee(fees, hours).filter(|fee| *fee > Money::ZERO);
+    let fee = fee.map(|fee| (locale.t("bill.fee").into_owned(), format::money(fee)));
+    quote.fills.iter().map(line).chain(fee).collect()
 }
 
 /// Why a simple ticket can't be filled now; none when it can, or is none.
@@ -285,7 +294,15 @@ pub async fn bill(
     let instrument = listed(&market, &symbol)?.instrument;
     let depth = market.depth(instrument, ticket.window(soon).period);
     let cash = cash(&market, session.as_deref());
-    Ok(Bill::new(locale, &ticket, soon, &depth, cash).into_response())
+    Ok(Bill::new(
+        locale,
+        &ticket,
+        soon,
+        &depth,
+        market.rules().buyer_fee,
+        cash,
+    )
+    .into_response())
 }
 
 /// `GET /market/{symbol}/live`: book, trades and figures, after each commit that touches them.

@@ -4,6 +4,7 @@
 //! `GET /market/{symbol}` · `…/bill` · `…/live` · `…/confirm` · `POST /market/{symbol}/orders`
 
 pub mod actions;
+pub mod api;
 mod forms;
 pub mod fragments;
 pub mod pages;

@@ -94,7 +94,11 @@ pub(super) async fn draw(
     let soon = soon(&app.clock);
     let window = ticket.window(soon);
     let shared = fragments::shared(app, locale, &instrument, &window).await?;
-    let (depth, cash) = (&shared.depth, fragments::cash(&app.feed.market(), session));
+    let (cash, fees) = {
+        let market = app.feed.market();
+        (fragments::cash(&market, session), market.rules().buyer_fee)
+    };
+    let depth = &shared.depth;
     // What was cleared is not filled in again where that is what is wrong.
     if ticket.units.is_empty() && errors.get("units").is_none() {
         ticket.units = instrument.lot.max(1).to_string();
@@ -123,7 +127,7 @@ pub(super) async fn draw(
         stats: shared.stats.clone(),
         book: shared.book.clone(),
         tape: shared.tape.clone(),
-        bill: Bill::new(locale, &ticket, soon, depth, cash),
+        bill: Bill::new(locale, &ticket, soon, depth, fees, cash),
         card: card(app, &shell, &words),
         symbol: words,
         shell: shell.live_from(live),
@@ -309,7 +313,7 @@ pub(super) fn check(
         let field = terms.field_of(flaw, listed.lot).unwrap_or("units");
         errors.add(field, say::rejection(locale, flaw));
     }
-    let notice = match terms.hold() {
+    let notice = match terms.hold(app.feed.market().rules().buyer_fee) {
         None => Some(locale.t("bill.absurd").into_owned()),
         Some(_) => short,
     };
@@ -359,7 +363,8 @@ pub(super) async fn ask(
     }
     let client_id = ClientId(ticket.client_id.clone());
     let asked = placing::asked(app, participant, &client_id).await?;
-    let hold = terms.hold().unwrap_or_default();
+    let fees = app.feed.market().rules().buyer_fee;
+    let hold = terms.hold(fees).unwrap_or_default();
     let excess = placing::excess(app, &session.member, &client_id, hold).await?;
     let market = app.feed.market();
     let placed = placed(locale, market.order_of(participant, &client_id), asked);
@@ -428,16 +433,17 @@ fn review(
     let hours = terms.window.hours();
     let depth = market.depth(listed.instrument, terms.window.period);
     let quote = Quote::new(&depth, terms.units, Some(terms.price));
-    let hold = terms.hold().unwrap_or_default();
+    let fees = market.rules().buyer_fee;
+    let hold = terms.hold(fees).unwrap_or_default();
     let cash = fragments::cash(market, Some(session)).unwrap_or_default();
     let total = quote
-        .total(hours)
+        .all_in(fees, hours)
         .filter(|_| quote.units == terms.units && !terms.post_only);
     Review {
         at: format::clock_time(app.clock.now()),
         outcome: quote.outcome(locale, terms.units, terms.tif, terms.post_only),
         approval: None,
-        lines: fragments::lines(locale, &quote, hours),
+        lines: fragments::lines(locale, &quote, fees, hours),
         total: total.map(format::money),
         hold: format::money(hold),
         hold_plain: hold.to_string(),

@@ -8,7 +8,7 @@ use axum::extract::{Query, State};
 use axum::http::Uri;
 use axum::response::Response;
 use market::catalogue::Region;
-use market::{Account, AccountKind, Money};
+use market::{Account, AccountKind, Fees, Money};
 
 use super::forms::{Sentence, Wish};
 use super::queries::{self, Listing, Offer};
@@ -125,6 +125,7 @@ struct Reach {
 /// What everyone who has one wish sees alike.
 pub(super) struct Shared {
     listings: Vec<Listing>,
+    offers: Vec<Offer>,
     pub(super) alternatives: Drawn,
     pub(super) table: Drawn,
     pub(super) strip: Drawn,
@@ -172,13 +173,17 @@ pub(super) async fn shared(
     );
     let draw = async {
         let last = queries::last_prices(&app.db).await?;
-        let listings = queries::listings(&app.feed.market(), wish);
-        let offers = queries::offers(&listings, wish);
+        let (listings, fees) = {
+            let market = app.feed.market();
+            (queries::listings(&market, wish), market.rules().buyer_fee)
+        };
+        let offers = queries::offers(&listings, wish, fees);
         let chosen = chosen(&offers, wish);
         Ok(Shared {
             alternatives: Drawn::new(&alternatives(locale, wish, &offers, chosen))?,
             table: Drawn::new(&table(locale, wish, scope, &listings, &last))?,
             strip: Drawn::new(&strip(locale, wish, &listings))?,
+            offers,
             listings,
         })
     };
@@ -200,8 +205,8 @@ pub(super) fn bill(app: &App, viewer: &Viewer, wish: &Wish, shared: &Shared) -> 
         let cash = Account::of(participant, AccountKind::Cash);
         app.feed.market().ledger().balance(cash)
     });
-    let offers = queries::offers(listings, wish);
-    let chosen = chosen(&offers, wish);
+    let chosen = chosen(&shared.offers, wish);
+    let fees = app.feed.market().rules().buyer_fee;
     let most = listings
         .iter()
         .filter(|listing| wish.region.is_none() || listing.symbol.region == wish.region)
@@ -217,7 +222,7 @@ pub(super) fn bill(app: &App, viewer: &Viewer, wish: &Wish, shared: &Shared) -> 
     Bill {
         locale,
         at: format::clock_time(now),
-        offer: chosen.and_then(|offer| priced(locale, wish, offer, cash.unwrap_or_default())),
+        offer: chosen.and_then(|offer| priced(locale, wish, offer, fees, cash.unwrap_or_default())),
         most,
         bad_lot: (wish.units % wish.grade.lot != 0).then_some(wish.grade.lot),
         units: wish.units,
@@ -234,9 +239,9 @@ pub(super) fn bill(app: &App, viewer: &Viewer, wish: &Wish, shared: &Shared) -> 
     }
 }
 
-fn priced(locale: Locale, wish: &Wish, offer: &Offer, cash: Money) -> Option<Priced> {
+fn priced(locale: Locale, wish: &Wish, offer: &Offer, fees: Fees, cash: Money) -> Option<Priced> {
     let hours = wish.window.hours();
-    let hold = crate::web::quote::hold(offer.limit, wish.units, hours)?;
+    let hold = crate::web::quote::hold(fees, offer.limit, wish.units, hours)?;
     let quote = offer.listing.quote.as_ref()?;
     let unit_hours = i128::from(wish.units) * i128::from(hours);
     let unit_price = Money(i64::try_from(i128::from(offer.total.0) / unit_hours).ok()?);
@@ -247,9 +252,11 @@ fn priced(locale: Locale, wish: &Wish, offer: &Offer, cash: Money) -> Option<Pri
             ("price", format::money(fill.price)),
         ];
         let what = locale.tr("bill.fill", words);
-        let part = crate::web::quote::hold(fill.price, fill.units, hours).unwrap_or_default();
+        let part = crate::web::quote::cost(fill.price, fill.units, hours).unwrap_or_default();
         (what, format::money(part))
     });
+    let fee = quote.fee(fees, hours).filter(|fee| *fee > Money::ZERO);
+    let fee = fee.map(|fee| (locale.t("bill.fee").into_owned(), format::money(fee)));
     let symbol = offer.listing.symbol.clone();
     let grams = symbol
         .carbon_grams()
@@ -259,7 +266,7 @@ fn priced(locale: Locale, wish: &Wish, offer: &Offer, cash: Money) -> Option<Pri
         hold: format::money(hold),
         unit_price: format::money(unit_price),
         metered: symbol.metered(unit_price),
-        parts: parts.collect(),
+        parts: parts.chain(fee).collect(),
         cash: format::money(cash),
         cash_after: (cash >= hold).then(|| format::money(cash - hold)),
         missing: (cash < hold).then(|| format::money(hold - cash)),

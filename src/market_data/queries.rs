@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use market::catalogue::{GRADES, Grade, REGIONS, Region};
-use market::{InstrumentId, Market, Money};
+use market::{Fees, InstrumentId, Market, Money};
 use sqlx::PgPool;
 
 use super::forms::Wish;
@@ -99,8 +99,8 @@ pub(super) struct Offer {
     pub(super) limit: Money,
 }
 
-/// The offers of a wish, the cheapest first.
-pub(super) fn offers(listings: &[Listing], wish: &Wish) -> Vec<Offer> {
+/// The offers of a wish, the cheapest first, the buyer's fee included.
+pub(super) fn offers(listings: &[Listing], wish: &Wish, fees: Fees) -> Vec<Offer> {
     let mut offers: Vec<Offer> = listings
         .iter()
         .filter_map(|listing| {
@@ -108,7 +108,8 @@ pub(super) fn offers(listings: &[Listing], wish: &Wish) -> Vec<Offer> {
                 .quote
                 .as_ref()
                 .filter(|quote| quote.units == wish.units && wish.units % listing.lot == 0)?;
-            let total = quote.total(wish.window.hours())?;
+            let hours = wish.window.hours();
+            let total = quote.all_in(fees, hours)?;
             Some(Offer {
                 listing: listing.clone(),
                 total,

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod audit;
 pub mod config;
+pub mod load;
 mod logging;
 pub mod replay;
 pub mod serve;

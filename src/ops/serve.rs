@@ -21,7 +21,7 @@ use crate::demo::{self, Demonstration, Login};
 use crate::replay::decimal::Decimal;
 use crate::sequencer::{self, Started, scheduler};
 use crate::web::server::{self, Limits};
-use crate::web::{Options, Web};
+use crate::web::{Options, Web, attendance};
 use crate::{audit, router, rules};
 
 /// What `sluice serve` takes.
@@ -124,6 +124,7 @@ async fn serve_from(
         audit: audit::Desk::new(database.url()),
         web,
     });
+    tasks.spawn(attendance::sweep(app.clone(), stopping.clone()));
     tracing::info!("serving http://{}", listener.local_addr()?);
     if let Some(demonstration) = &demonstration {
         let mut out = std::io::stdout().lock();

@@ -3,9 +3,11 @@
 //!
 //! `GET /orders` · `/orders/live` · `/orders/{id}` · `/orders/{id}/replacement` ·
 //! `POST /orders/{id}/replace` · `/orders/{id}/cancel` · `GET /orders/requests/{id}` ·
-//! `POST /orders/requests/{id}/approve` · `…/decline` · `…/withdraw`
+//! `POST /orders/requests/{id}/approve` · `…/decline` · `…/withdraw` ·
+//! `POST/GET /api/v1/orders` · `GET/DELETE /api/v1/orders/{id}` · `POST /api/v1/session`
 
 pub mod actions;
+pub mod api;
 mod forms;
 pub mod fragments;
 pub mod pages;

@@ -2,11 +2,14 @@
 
 use anyhow::Context;
 use market::{
-    ClientId, LeaseId, Market, Money, Order, OrderId, ParticipantId, Period, Timestamp, TradeId,
+    ClientId, LeaseId, Money, OrderId, ParticipantId, Period, PlaceOrder, PoolId, Timestamp,
+    TradeId,
 };
 use sqlx::PgPool;
+use sqlx::types::Json;
 
 use crate::db::{period, stamp};
+use crate::protocol::instant;
 use crate::web::Error;
 
 /// An order with what has come of it.
@@ -65,6 +68,146 @@ impl From<Row> for OrderRow {
     }
 }
 
+/// An order as a program reads it: as it was placed, and how it stands.
+pub(super) struct ProgramRow {
+    pub(super) id: OrderId,
+    pub(super) placed: PlaceOrder,
+    pub(super) units: i64,
+    pub(super) price: Money,
+    pub(super) filled: i64,
+    pub(super) held: Money,
+    pub(super) accepted_at: Timestamp,
+    pub(super) done: Option<String>,
+    pub(super) done_at: Option<Timestamp>,
+}
+
+#[derive(sqlx::FromRow)]
+struct ProgramColumns {
+    id: i64,
+    body: Json<PlaceOrder>,
+    units: i64,
+    price: i64,
+    filled: i64,
+    held: i64,
+    accepted_at: jiff_sqlx::Timestamp,
+    done: Option<String>,
+    done_at: Option<jiff_sqlx::Timestamp>,
+}
+
+impl From<ProgramColumns> for ProgramRow {
+    fn from(row: ProgramColumns) -> Self {
+        Self {
+            id: OrderId(row.id),
+            placed: row.body.0,
+            units: row.units,
+            price: Money(row.price),
+            filled: row.filled,
+            held: Money(row.held),
+            accepted_at: stamp(row.accepted_at),
+            done: row.done,
+            done_at: row.done_at.map(stamp),
+        }
+    }
+}
+
+/// A participant's orders before one of them, the newest first.
+pub(super) async fn program_orders(
+    db: &PgPool,
+    of: ParticipantId,
+    is_open: Option<bool>,
+    before: Option<OrderId>,
+    limit: i64,
+) -> Result<Vec<ProgramRow>, Error> {
+    let rows: Vec<ProgramColumns> = sqlx::query_as(
+        "SELECT o.id, c.body - 'do' AS body, o.units, o.price, o.filled, o.held, o.accepted_at,
+                o.done, o.done_at
+         FROM orders o JOIN commands c ON c.seq = o.command
+         WHERE o.participant = $1 AND (o.id < $2 OR $2 IS NULL)
+           AND (o.done IS NULL = $3 OR $3 IS NULL) AND c.body ->> 'do' = 'place_order'
+         ORDER BY o.id DESC LIMIT $4",
+    )
+    .bind(of.0)
+    .bind(before.map(|before| before.0))
+    .bind(is_open)
+    .bind(limit)
+    .fetch_all(db)
+    .await
+    .context("listing a program's orders")?;
+    Ok(rows.into_iter().map(ProgramRow::from).collect())
+}
+
+/// A participant's order by its client id, else by its number.
+pub(super) async fn program_order(
+    db: &PgPool,
+    of: ParticipantId,
+    id: &str,
+) -> Result<Option<ProgramRow>, Error> {
+    let number: Option<OrderId> = id.parse().ok();
+    let row: Option<ProgramColumns> = sqlx::query_as(
+        "SELECT o.id, c.body - 'do' AS body, o.units, o.price, o.filled, o.held, o.accepted_at,
+                o.done, o.done_at
+         FROM orders o JOIN commands c ON c.seq = o.command
+         WHERE o.participant = $1 AND (o.client_id = $2 OR o.id = $3)
+           AND c.body ->> 'do' = 'place_order'
+         ORDER BY o.client_id = $2 DESC LIMIT 1",
+    )
+    .bind(of.0)
+    .bind(id)
+    .bind(number.map(|number| number.0))
+    .fetch_optional(db)
+    .await
+    .context("loading a program's order")?;
+    Ok(row.map(ProgramRow::from))
+}
+
+/// A trade of an order as a program reads it.
+#[derive(serde::Serialize)]
+pub(super) struct ProgramTrade {
+    trade: String,
+    lease: String,
+    price: String,
+    units: i64,
+    start: String,
+    end: String,
+    pool: String,
+    at: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct TradeColumns {
+    id: i64,
+    price: i64,
+    units: i64,
+    pool: i64,
+    start_at: jiff_sqlx::Timestamp,
+    end_at: jiff_sqlx::Timestamp,
+    at: jiff_sqlx::Timestamp,
+}
+
+/// What an order has traded, in order.
+pub(super) async fn program_trades(db: &PgPool, of: OrderId) -> Result<Vec<ProgramTrade>, Error> {
+    let rows: Vec<TradeColumns> = sqlx::query_as(
+        "SELECT id, price, units, pool, start_at, end_at, at FROM trades
+         WHERE buy = $1 OR sell = $1 ORDER BY id",
+    )
+    .bind(of.0)
+    .fetch_all(db)
+    .await
+    .context("listing an order's trades")?;
+    let trade = |row: TradeColumns| ProgramTrade {
+        trade: TradeId(row.id).to_string(),
+        // A trade and the lease that it makes have one number.
+        lease: LeaseId(row.id).to_string(),
+        price: Money(row.price).to_string(),
+        units: row.units,
+        start: instant::print(stamp(row.start_at)),
+        end: instant::print(stamp(row.end_at)),
+        pool: PoolId(row.pool).to_string(),
+        at: instant::print(stamp(row.at)),
+    };
+    Ok(rows.into_iter().map(trade).collect())
+}
+
 /// The open orders, the newest first.
 pub(super) async fn open(db: &PgPool, of: ParticipantId) -> Result<Vec<OrderRow>, Error> {
     let rows: Vec<Row> = sqlx::query_as(
@@ -118,78 +261,6 @@ pub(super) async fn order(
     .await
     .context("loading an order")?;
     Ok(row.map(OrderRow::from))
-}
-
-/// How many orders of each side are looked through for why others are not filled.
-const LOOKED_THROUGH: i64 = 1_000;
-
-/// What stands across from open orders, in their instruments, the best prices first.
-#[derive(Debug, Default)]
-pub(super) struct Across {
-    asks: Vec<(i64, String)>,
-    bids: Vec<(i64, String)>,
-}
-
-impl Across {
-    /// The open asks, the cheapest first.
-    pub(super) fn asks<'a>(&'a self, market: &'a Market) -> impl Iterator<Item = &'a Order> {
-        known(&self.asks, market)
-    }
-
-    /// The open bids, the highest limit first.
-    pub(super) fn bids<'a>(&'a self, market: &'a Market) -> impl Iterator<Item = &'a Order> {
-        known(&self.bids, market)
-    }
-}
-
-/// The orders as the readers' market has them: the tables may be ahead of it, or behind.
-fn known<'a>(names: &'a [(i64, String)], market: &'a Market) -> impl Iterator<Item = &'a Order> {
-    let ids = names.iter().filter_map(|(participant, client_id)| {
-        market.order_of(ParticipantId(*participant), &ClientId(client_id.clone()))
-    });
-    ids.map(|id| market.order(id))
-        .filter(|order| order.done.is_none())
-}
-
-/// What stands across from these orders, as far as they are open.
-pub(super) async fn across(db: &PgPool, rows: &[OrderRow]) -> Result<Across, Error> {
-    let open = |is_bid: bool| -> Vec<i64> {
-        let rows = rows.iter();
-        rows.filter(|row| row.done.is_none() && row.is_bid == is_bid)
-            .map(|row| row.id.0)
-            .collect()
-    };
-    let (bids, asks) = (open(true), open(false));
-    let mut across = Across::default();
-    if !bids.is_empty() {
-        across.asks = sqlx::query_as(
-            "SELECT participant, client_id FROM orders
-             WHERE done IS NULL AND side = 'sell' AND instruments &&
-                   (SELECT array_agg(one) FROM orders o, unnest(o.instruments) AS one
-                    WHERE o.id = ANY($1))
-             ORDER BY price, acceptance LIMIT $2",
-        )
-        .bind(&bids)
-        .bind(LOOKED_THROUGH)
-        .fetch_all(db)
-        .await
-        .context("loading what is offered")?;
-    }
-    if !asks.is_empty() {
-        across.bids = sqlx::query_as(
-            "SELECT participant, client_id FROM orders
-             WHERE done IS NULL AND side = 'buy' AND instruments &&
-                   (SELECT array_agg(one) FROM orders o, unnest(o.instruments) AS one
-                    WHERE o.id = ANY($1))
-             ORDER BY price DESC, acceptance LIMIT $2",
-        )
-        .bind(&asks)
-        .bind(LOOKED_THROUGH)
-        .fetch_all(db)
-        .await
-        .context("loading what is bid")?;
-    }
-    Ok(across)
 }
 
 /// A trade of an order, and the lease that it made.

@@ -214,9 +214,21 @@ impl Sequencer {
     /// # Errors
     /// See [`SubmitError`]; a rejection is not an error but among the events.
     pub async fn submit(&self, actor: Actor, command: Command) -> Result<Receipt, SubmitError> {
-        let at = self.clock.now();
-        let answer = self.try_enqueue(at, actor, command)?;
-        answer.await.map_err(|_| SubmitError::Uncertain)
+        self.send(actor, command)?.await
+    }
+
+    /// Asks the market, and goes on: what was committed comes later. What one caller sends keeps
+    /// its order.
+    ///
+    /// # Errors
+    /// [`SubmitError::Busy`] and [`SubmitError::Stopped`].
+    pub fn send(
+        &self,
+        actor: Actor,
+        command: Command,
+    ) -> Result<impl Future<Output = Result<Receipt, SubmitError>> + use<>, SubmitError> {
+        let answer = self.try_enqueue(self.clock.now(), actor, command)?;
+        Ok(async move { answer.await.map_err(|_| SubmitError::Uncertain) })
     }
 
     /// Queues a command that happens at `at` and waits for room where there is none; the answer

@@ -1,8 +1,8 @@
 //! One line in: what is asked, as it was written, with names and not yet numbers.
 
-use market::{Delivered, Flexible, Money, Rules, TimeInForce, Timestamp, Weekly};
+use market::{Delivered, Money, Rules, Timestamp};
 
-use super::fields::Fields;
+use crate::protocol::{Fields, Flaw, OrderLine, ReplaceLine};
 
 /// What a line asks.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,7 +33,10 @@ pub(super) enum Verb {
         start: Timestamp,
         end: Timestamp,
     },
-    Order(Box<OrderLine>),
+    Order {
+        org: String,
+        order: Box<OrderLine>,
+    },
     Cancel {
         id: String,
         org: Option<String>,
@@ -43,10 +46,8 @@ pub(super) enum Verb {
         symbol: Option<String>,
     },
     Replace {
-        id: String,
         org: Option<String>,
-        units: Option<i64>,
-        price: Option<Money>,
+        change: ReplaceLine,
     },
     Deliver {
         lease: String,
@@ -97,56 +98,14 @@ pub(super) enum Verb {
     },
 }
 
-/// An order's terms.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct OrderLine {
-    pub(super) id: String,
-    pub(super) org: String,
-    pub(super) side: SideLine,
-    pub(super) units: i64,
-    pub(super) price: Money,
-    pub(super) start: Timestamp,
-    pub(super) end: Timestamp,
-    pub(super) tif: TimeInForce,
-    pub(super) post_only: bool,
-}
-
-/// What only one side has.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum SideLine {
-    Buy {
-        target: TargetLine,
-        min_fill: Option<i64>,
-        flexible: Option<Flexible>,
-        buy_in: bool,
-    },
-    Sell {
-        pool: String,
-        min_hours: i64,
-        weekly: Option<Weekly>,
-    },
-    Resell {
-        lease: String,
-        min_hours: i64,
-        weekly: Option<Weekly>,
-    },
-}
-
-/// What a bid can be filled from.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum TargetLine {
-    Symbols(Vec<String>),
-    Pool(String),
-}
-
 /// Verbs that later versions will know.
 const LATER: [&str; 1] = ["withdraw"];
 
 /// Reads one line.
 ///
 /// # Errors
-/// What is wrong with it, in words.
-pub(super) fn read(text: &str) -> Result<Line, String> {
+/// What is wrong with it.
+pub(super) fn read(text: &str) -> Result<Line, Flaw> {
     let mut fields = Fields::read(text)?;
     let at = fields.instant("at")?;
     let verb = match fields.text("do")?.as_str() {
@@ -167,7 +126,10 @@ pub(super) fn read(text: &str) -> Result<Line, String> {
             start: fields.instant("start")?,
             end: fields.instant("end")?,
         },
-        "order" => Verb::Order(Box::new(order(&mut fields)?)),
+        "order" => Verb::Order {
+            org: fields.text("org")?,
+            order: Box::new(OrderLine::read(&mut fields)?),
+        },
         "cancel" => Verb::Cancel {
             id: fields.text("id")?,
             org: fields.text_or_none("org")?,
@@ -176,7 +138,10 @@ pub(super) fn read(text: &str) -> Result<Line, String> {
             org: fields.text("org")?,
             symbol: fields.text_or_none("symbol")?,
         },
-        "replace" => replace(&mut fields)?,
+        "replace" => Verb::Replace {
+            org: fields.text_or_none("org")?,
+            change: ReplaceLine::read(&mut fields)?,
+        },
         "deliver" => Verb::Deliver {
             lease: fields.text("lease")?,
             hour: fields.instant("hour")?,
@@ -218,120 +183,14 @@ pub(super) fn read(text: &str) -> Result<Line, String> {
         },
         "tick" => Verb::Tick,
         verb if LATER.contains(&verb) => later(&mut fields),
-        verb => return Err(format!("unknown verb {verb:?}")),
+        verb => return Err(Flaw::syntax(format!("unknown verb {verb:?}"))),
     };
     fields.end()?;
     Ok(Line { at, verb })
 }
 
-fn order(fields: &mut Fields) -> Result<OrderLine, String> {
-    let (id, org) = (fields.text("id")?, fields.text("org")?);
-    let side = fields.text("side")?;
-    let side = match side.as_str() {
-        "buy" => buy(fields)?,
-        "sell" => sell(fields)?,
-        side => {
-            return Err(format!("field \"side\" must be buy or sell, not {side:?}"));
-        }
-    };
-    Ok(OrderLine {
-        id,
-        org,
-        side,
-        units: fields.whole("units")?,
-        price: fields.money("price")?,
-        start: fields.instant("start")?,
-        end: fields.instant("end")?,
-        tif: time_in_force(fields)?,
-        post_only: fields.flag("post_only")?,
-    })
-}
-
-fn buy(fields: &mut Fields) -> Result<SideLine, String> {
-    let symbols = fields.texts_or_none("symbols")?;
-    let pool = fields.text_or_none("pool")?;
-    let target = match (symbols, pool) {
-        (Some(symbols), None) => TargetLine::Symbols(symbols),
-        (None, Some(pool)) => TargetLine::Pool(pool),
-        _ => return Err("a bid names either \"symbols\" or \"pool\"".to_owned()),
-    };
-    let min_fill = fields.whole_or_none("min_fill")?;
-    let duration = fields.whole_or_none("duration")?;
-    let min_run = fields.whole_or_none("min_run")?.unwrap_or(1);
-    let splittable = fields.flag("splittable")?;
-    let is_flexible = duration.is_some() || min_run != 1 || splittable;
-    // Runs of nothing in particular are for the market to refuse.
-    let flexible = is_flexible.then(|| Flexible {
-        duration: duration.unwrap_or(0),
-        splittable,
-        min_run,
-    });
-    Ok(SideLine::Buy {
-        target,
-        min_fill,
-        flexible,
-        buy_in: fields.flag("buy_in")?,
-    })
-}
-
-fn sell(fields: &mut Fields) -> Result<SideLine, String> {
-    let pool = fields.text_or_none("pool")?;
-    let lease = fields.text_or_none("lease")?;
-    let min_hours = fields.whole_or_none("min_hours")?.unwrap_or(1);
-    let weekly = fields
-        .text_or_none("weekly")?
-        .map(Weekly::try_from)
-        .transpose()
-        .map_err(|error| format!("field \"weekly\": {error}"))?;
-    match (pool, lease) {
-        (Some(pool), None) => Ok(SideLine::Sell {
-            pool,
-            min_hours,
-            weekly,
-        }),
-        (None, Some(lease)) => Ok(SideLine::Resell {
-            lease,
-            min_hours,
-            weekly,
-        }),
-        _ => Err("an ask names either \"pool\" or \"lease\"".to_owned()),
-    }
-}
-
-fn time_in_force(fields: &mut Fields) -> Result<TimeInForce, String> {
-    let tif = fields.text_or_none("tif")?;
-    let until = fields.instant_or_none("until")?;
-    match (tif.as_deref().unwrap_or("GTC"), until) {
-        ("GTD", Some(until)) => Ok(TimeInForce::Gtd { until }),
-        ("GTD", None) => Err("\"tif\" GTD needs \"until\"".to_owned()),
-        ("GTC" | "IOC" | "FOK", Some(_)) => Err("only \"tif\" GTD has \"until\"".to_owned()),
-        ("GTC", None) => Ok(TimeInForce::Gtc),
-        ("IOC", None) => Ok(TimeInForce::Ioc),
-        ("FOK", None) => Ok(TimeInForce::Fok),
-        (tif, _) => Err(format!(
-            "field \"tif\" must be GTC, GTD, IOC or FOK, not {tif:?}"
-        )),
-    }
-}
-
-fn replace(fields: &mut Fields) -> Result<Verb, String> {
-    let id = fields.text("id")?;
-    let org = fields.text_or_none("org")?;
-    let units = fields.whole_or_none("units")?;
-    let price = fields.money_or_none("price")?;
-    if units.is_none() && price.is_none() {
-        return Err("a replacement names \"units\", \"price\" or both".to_owned());
-    }
-    Ok(Verb::Replace {
-        id,
-        org,
-        units,
-        price,
-    })
-}
-
 /// A halt for so many minutes.
-fn halt(fields: &mut Fields, at: Timestamp) -> Result<Verb, String> {
+fn halt(fields: &mut Fields, at: Timestamp) -> Result<Verb, Flaw> {
     let micros = fields.whole("minutes")?.saturating_mul(60_000_000);
     Ok(Verb::Halt {
         symbol: fields.text("symbol")?,
@@ -339,13 +198,15 @@ fn halt(fields: &mut Fields, at: Timestamp) -> Result<Verb, String> {
     })
 }
 
-fn delivered(fields: &mut Fields) -> Result<Delivered, String> {
+fn delivered(fields: &mut Fields) -> Result<Delivered, Flaw> {
     let minutes = fields.whole_or_none("minutes")?;
     let unit_minutes = fields.whole_or_none("unit_minutes")?;
     match (minutes, unit_minutes) {
         (Some(minutes), None) => Ok(Delivered::Minutes(minutes)),
         (None, Some(unit_minutes)) => Ok(Delivered::UnitMinutes(unit_minutes)),
-        _ => Err("a delivery has either \"minutes\" or \"unit_minutes\"".to_owned()),
+        _ => Err(Flaw::together(
+            "a delivery has either \"minutes\" or \"unit_minutes\"",
+        )),
     }
 }
 

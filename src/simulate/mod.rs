@@ -3,8 +3,6 @@
 //! The same lines in give the same bytes out. docs/PROTOCOL.md has the lines; what they do is in
 //! docs/MARKET_RULES.md.
 
-mod fields;
-mod instant;
 mod line;
 mod names;
 mod print;
@@ -13,13 +11,14 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read as _, Write};
 
 use market::{
-    ClientId, Command, Delivered, LeaseId, ListInstrument, Market, Money, OpenPool, ParticipantId,
-    Period, PlaceOrder, Rejection, Rules, Side, Target, Timestamp,
+    ClientId, Command, Delivered, ListInstrument, Market, Money, OpenPool, ParticipantId, Period,
+    Rejection, Rules, Timestamp,
 };
 
-use self::line::{Line, OrderLine, SideLine, TargetLine, Verb};
+use self::line::{Line, Verb};
 use self::names::Names;
 use self::print::{Printer, What};
+use crate::protocol::{Flaw, Numbers as _, OrderLine, ReplaceLine, instant, lease_number};
 
 /// The longest line that is read, in bytes; a longer one is an error.
 const LONGEST_LINE: usize = 1 << 20;
@@ -49,14 +48,15 @@ pub fn run(
         let read = match read_line(&mut input)? {
             Some(Ok(text)) if text.trim().is_empty() => continue,
             Some(Ok(text)) => simulation.read(&text),
-            Some(Err(error)) => Err(error),
+            Some(Err(error)) => Err(Flaw::syntax(error)),
             None => break,
         };
         simulation.printer.line = number;
         match read {
             Ok(line) => simulation.answer(line)?,
-            Err(error) => {
+            Err(flaw) => {
                 errors += 1;
+                let error = flaw.to_string();
                 simulation
                     .printer
                     .print(simulation.last, What::Error { error })?;
@@ -98,12 +98,16 @@ struct Simulation<W> {
 
 impl<W: Write> Simulation<W> {
     /// Reads a line, changing nothing.
-    fn read(&self, text: &str) -> Result<Line, String> {
+    fn read(&self, text: &str) -> Result<Line, Flaw> {
         let line = line::read(text)?;
         match self.last {
-            Some(last) if line.at < last => Err(format!(
-                "field \"at\" is earlier than {}, that of the line before",
-                instant::print(last)
+            Some(last) if line.at < last => Err(Flaw::of(
+                "bad_value",
+                "at",
+                format_args!(
+                    "is earlier than {}, that of the line before",
+                    instant::print(last)
+                ),
             )),
             _ => Ok(line),
         }
@@ -148,7 +152,7 @@ impl<W: Write> Simulation<W> {
                 });
                 self.apply(at, &command, Some(pool))
             }
-            Verb::Order(order) => self.order(at, *order),
+            Verb::Order { org, order } => self.order(at, &org, &order),
             Verb::Cancel { id, org } => {
                 self.change(at, id, org, |participant, client_id| Command::CancelOrder {
                     participant,
@@ -163,19 +167,17 @@ impl<W: Write> Simulation<W> {
                 };
                 self.apply(at, &command, Some(org))
             }
-            Verb::Replace {
-                id,
-                org,
-                units,
-                price,
-            } => self.change(at, id, org, |participant, client_id| {
-                Command::ReplaceOrder {
-                    participant,
-                    client_id,
-                    units,
-                    price,
-                }
-            }),
+            Verb::Replace { org, change } => {
+                let ReplaceLine { id, units, price } = change;
+                self.change(at, id, org, |participant, client_id| {
+                    Command::ReplaceOrder {
+                        participant,
+                        client_id,
+                        units,
+                        price,
+                    }
+                })
+            }
             Verb::Deliver {
                 lease,
                 hour,
@@ -240,76 +242,20 @@ impl<W: Write> Simulation<W> {
             .print(Some(at), What::rejected(id.as_deref(), why))
     }
 
-    fn order(&mut self, at: Timestamp, order: OrderLine) -> io::Result<()> {
-        let participant = self.names.participant(&order.org);
+    fn order(&mut self, at: Timestamp, org: &str, order: &OrderLine) -> io::Result<()> {
+        let participant = self.names.participant(org);
         let owner = self.owners.get(&order.id);
         let taken = owner.is_some_and(|owner| *owner != participant);
         if taken {
-            return self.refuse(at, Some(order.id), Rejection::DuplicateId);
+            return self.refuse(at, Some(order.id.clone()), Rejection::DuplicateId);
         }
-        let side = self.side(order.side);
-        let client_id = ClientId(order.id.clone());
-        let command = Command::PlaceOrder(PlaceOrder {
-            participant,
-            client_id: client_id.clone(),
-            side,
-            units: order.units,
-            price: order.price,
-            start: order.start,
-            end: order.end,
-            tif: order.tif,
-            post_only: order.post_only,
-        });
-        self.apply(at, &command, Some(order.id.clone()))?;
+        let placed = order.numbered(participant, &mut self.names);
+        let client_id = placed.client_id.clone();
+        self.apply(at, &Command::PlaceOrder(placed), Some(order.id.clone()))?;
         if self.market.order_of(participant, &client_id).is_some() {
-            self.owners.insert(order.id, participant);
+            self.owners.insert(order.id.clone(), participant);
         }
         Ok(())
-    }
-
-    /// The side as the market takes it.
-    fn side(&mut self, side: SideLine) -> Side {
-        match side {
-            SideLine::Buy {
-                target,
-                min_fill,
-                flexible,
-                buy_in,
-            } => Side::Buy {
-                target: self.target(target),
-                min_fill,
-                flexible,
-                buy_in,
-            },
-            SideLine::Sell {
-                pool,
-                min_hours,
-                weekly,
-            } => Side::Sell {
-                pool: self.names.pool(&pool),
-                min_hours,
-                weekly,
-            },
-            SideLine::Resell {
-                lease,
-                min_hours,
-                weekly,
-            } => Side::Resell {
-                lease: lease_number(&lease),
-                min_hours,
-                weekly,
-            },
-        }
-    }
-
-    fn target(&mut self, target: TargetLine) -> Target {
-        match target {
-            TargetLine::Symbols(symbols) => {
-                let instruments = symbols.iter().map(|symbol| self.names.instrument(symbol));
-                Target::Instruments(instruments.collect())
-            }
-            TargetLine::Pool(pool) => Target::Pool(self.names.pool(&pool)),
-        }
     }
 
     /// Changes an order for whoever the line names, else for the order's owner.
@@ -400,9 +346,4 @@ impl<W: Write> Simulation<W> {
         let book = What::book(&symbol, period, &depth);
         self.printer.print(Some(at), book)
     }
-}
-
-/// The number of a lease; that of none for what is no lease's name.
-fn lease_number(lease: &str) -> LeaseId {
-    lease.parse().unwrap_or(LeaseId(0))
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use market::{InstrumentId, ParticipantId, PoolId};
 
+use crate::protocol::Numbers;
+
 /// The names of everything that lines name.
 #[derive(Debug, Default)]
 pub(super) struct Names {
@@ -18,14 +20,6 @@ impl Names {
         ParticipantId(self.participants.number(org))
     }
 
-    pub(super) fn instrument(&mut self, symbol: &str) -> InstrumentId {
-        InstrumentId(self.instruments.number(symbol))
-    }
-
-    pub(super) fn pool(&mut self, pool: &str) -> PoolId {
-        PoolId(self.pools.number(pool))
-    }
-
     /// The name of a participant; `None` for the marketplace itself, which no line names.
     pub(super) fn org(&self, id: ParticipantId) -> Option<&str> {
         self.participants.name(id.0)
@@ -33,6 +27,16 @@ impl Names {
 
     pub(super) fn pool_name(&self, id: PoolId) -> Option<&str> {
         self.pools.name(id.0)
+    }
+}
+
+impl Numbers for Names {
+    fn instrument(&mut self, symbol: &str) -> InstrumentId {
+        InstrumentId(self.instruments.number(symbol))
+    }
+
+    fn pool(&mut self, pool: &str) -> PoolId {
+        PoolId(self.pools.number(pool))
     }
 }
 

@@ -8,8 +8,8 @@ use market::{
 };
 use serde::Serialize;
 
-use super::instant;
 use super::names::Names;
+use crate::protocol::instant;
 
 /// Numbers the lines that go out.
 pub(super) struct Printer<W> {

@@ -6,6 +6,7 @@ use axum::response::Response;
 
 use super::error::Error;
 use super::session::{Entering, Role, Session};
+use super::token::{Bearer, Scope};
 
 /// Who may call a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,9 @@ pub enum Access {
     Platform(&'static [Role]),
     /// Members of a participant that trades, and the platform's people with one of these roles.
     ParticipantOr(&'static [Role]),
+    /// Programs with a token for one of these, whose participant is not suspended. Whoever has
+    /// signed in is nobody here.
+    Token(&'static [Scope]),
 }
 
 /// Lets through whom the rule lets through.
@@ -36,12 +40,27 @@ pub enum Access {
 /// [`Error::Role`] and [`Error::Suspended`] for a member who may not, [`Error::NotFound`] where
 /// the URL is none of theirs.
 pub async fn gate(access: Access, request: Request, next: Next) -> Result<Response, Error> {
-    decide(
-        access,
-        request.extensions().get::<Session>(),
-        request.extensions().get::<Entering>().is_some(),
-    )?;
+    let extensions = request.extensions();
+    match access {
+        Access::Token(scopes) => decide_token(scopes, extensions.get())?,
+        _ => decide(
+            access,
+            extensions.get::<Session>(),
+            extensions.get::<Entering>().is_some(),
+        )?,
+    }
     Ok(next.run(request).await)
+}
+
+fn decide_token(scopes: &[Scope], bearer: Option<&Bearer>) -> Result<(), Error> {
+    let bearer = bearer.ok_or(Error::SignIn)?;
+    if bearer.member.is_suspended {
+        return Err(Error::Suspended);
+    }
+    if !bearer.may(scopes) {
+        return Err(Error::Scope);
+    }
+    Ok(())
 }
 
 fn decide(access: Access, session: Option<&Session>, is_entering: bool) -> Result<(), Error> {
@@ -61,7 +80,7 @@ fn decide(access: Access, session: Option<&Session>, is_entering: bool) -> Resul
         Access::Anyone | Access::Entering | Access::SignedIn => Ok(()),
         Access::Platform(roles) if member.roles.have(roles) => Ok(()),
         Access::ParticipantOr(roles) if trades || member.roles.have(roles) => Ok(()),
-        Access::Platform(_) | Access::ParticipantOr(_) => Err(Error::NotFound),
+        Access::Platform(_) | Access::ParticipantOr(_) | Access::Token(_) => Err(Error::NotFound),
         _ if !trades => Err(Error::NotFound),
         Access::Participant => Ok(()),
         Access::Member(roles) | Access::Active(roles) if !member.roles.have(roles) => {

@@ -36,6 +36,9 @@ pub enum Error {
     /// The member's roles don't allow it.
     #[error("not a role of this member's")]
     Role,
+    /// The token is not for this.
+    #[error("not a scope of this token")]
+    Scope,
     /// The participant is suspended and begins nothing new.
     #[error("suspended")]
     Suspended,
@@ -69,10 +72,10 @@ impl From<anyhow::Error> for Error {
 }
 
 impl Error {
-    fn status(&self) -> StatusCode {
+    pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Forbidden | Self::Role | Self::Suspended | Self::Uncertified => {
+            Self::Forbidden | Self::Role | Self::Scope | Self::Suspended | Self::Uncertified => {
                 StatusCode::FORBIDDEN
             }
             Self::SignIn | Self::SecondFactor => StatusCode::UNAUTHORIZED,
@@ -212,6 +215,12 @@ fn show(headers: &HeaderMap, shell: Shell, response: Response, error: Option<&Er
     }
 }
 
+/// The error of a response, if it is one that a handler gave.
+pub(super) fn of(response: &Response) -> Option<Arc<Error>> {
+    let failure = response.extensions().get::<Failure>();
+    failure.map(|failure| Arc::clone(&failure.0))
+}
+
 /// Whether an answer sends its reader to sign in, or to give a second factor.
 pub(super) fn asks_to_enter(response: &Response) -> bool {
     let failure = response.extensions().get::<Failure>();
@@ -263,8 +272,9 @@ pub(crate) fn encoded(path: &str) -> String {
     })
 }
 
-fn words(locale: Locale, status: StatusCode, error: Option<&Error>) -> Words {
-    let kind = match (error, status) {
+/// What kind of failure it is, in a word.
+fn kind(status: StatusCode, error: Option<&Error>) -> &'static str {
+    match (error, status) {
         (Some(Error::Rejected(_)), _) => "rejected",
         (Some(Error::Role), _) => "role",
         (Some(Error::Suspended), _) => "suspended",
@@ -278,7 +288,31 @@ fn words(locale: Locale, status: StatusCode, error: Option<&Error>) -> Words {
         (_, StatusCode::INTERNAL_SERVER_ERROR) => "internal",
         _ if status.is_server_error() => "internal",
         _ => "invalid",
+    }
+}
+
+/// What a program is told: the kind, its words, and what to do.
+pub(super) fn words_for_programs(
+    locale: Locale,
+    status: StatusCode,
+    error: Option<&Error>,
+) -> (&'static str, String, String) {
+    let code = match status {
+        StatusCode::UNAUTHORIZED => "unauthorized",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "no_json",
+        _ if matches!(error, Some(Error::Scope)) => "scope",
+        _ => kind(status, error),
     };
+    let area = match code {
+        "unauthorized" | "no_json" | "scope" => "problem",
+        _ => "error",
+    };
+    let words = |part: &str| locale.t(format!("{area}.{code}.{part}")).into_owned();
+    (code, words("title"), words("text"))
+}
+
+fn words(locale: Locale, status: StatusCode, error: Option<&Error>) -> Words {
+    let kind = kind(status, error);
     let text = match error {
         Some(Error::Rejected(rejection)) => super::say::rejection(locale, *rejection),
         _ => locale.t(format!("error.{kind}.text")).into_owned(),

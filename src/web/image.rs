@@ -47,6 +47,12 @@ impl Image {
         IMAGES.iter().filter(|image| image.fits(grade)).collect()
     }
 
+    /// The code of the one that runs on everything: what is started where nobody chose.
+    pub fn usual() -> &'static str {
+        let fits_all = IMAGES.iter().find(|image| image.fits(None));
+        fits_all.map_or("", |image| &image.code)
+    }
+
     /// Whether it runs on a grade; on one that the catalogue does not know only what fits all.
     pub fn fits(&self, grade: Option<&Grade>) -> bool {
         self.vendor.is_empty() || grade.is_some_and(|grade| grade.vendor == self.vendor)

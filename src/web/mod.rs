@@ -4,6 +4,7 @@
 pub mod access;
 pub mod acts;
 pub mod assets;
+pub mod attendance;
 pub mod banner;
 pub mod body;
 pub mod capacity;
@@ -25,6 +26,7 @@ pub mod minutes;
 pub mod passwords;
 pub mod placing;
 pub mod preferences;
+pub mod problem;
 pub mod quote;
 pub mod reference;
 pub mod say;
@@ -38,6 +40,7 @@ pub mod styleguide;
 pub mod symbol;
 pub mod tank;
 pub mod throttle;
+pub mod token;
 pub mod window;
 
 use std::sync::Arc;
@@ -58,6 +61,7 @@ pub use i18n::Locale;
 pub use kept::Kept;
 pub use session::{Member, Role, Session};
 pub use shell::Shell;
+pub use token::{Bearer, Scope};
 
 /// How the web side is set up.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +70,8 @@ pub struct Options {
     pub secure: bool,
     /// The largest body of a request, in bytes.
     pub body_bytes: usize,
+    /// The same of what a program sends.
+    pub program_body_bytes: usize,
     /// How long the whole of a body may take.
     pub body_timeout: Duration,
     /// How many passwords are hashed at once.
@@ -83,6 +89,7 @@ impl Default for Options {
         Self {
             secure: false,
             body_bytes: 64 * 1024,
+            program_body_bytes: 1024 * 1024,
             body_timeout: Duration::from_secs(10),
             password_permits: 2,
             password_queue: 16,
@@ -118,6 +125,8 @@ pub struct Web {
     pub password_queue: Arc<Semaphore>,
     /// Permits for live streams.
     pub streams: Arc<Semaphore>,
+    /// Tokens of the API that wait to be looked at.
+    pub tokens: token::Desk,
     /// What their watchers share.
     pub hub: Arc<live::Hub>,
     /// What the readers of pages share.
@@ -141,6 +150,7 @@ impl Web {
                 options.password_permits + options.password_queue,
             )),
             streams: Arc::new(Semaphore::new(options.streams)),
+            tokens: token::Desk::default(),
             hub: Arc::default(),
             shelf: shelf::Shelf::default(),
             sessions_ended: broadcast::channel(64).0,

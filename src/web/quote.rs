@@ -1,6 +1,6 @@
 //! What units would cost now: a walk down the asks of a book.
 
-use market::{Depth, Level, Money, TimeInForce};
+use market::{Depth, Fees, HOUR_MINUTES, Level, Money, TimeInForce};
 
 use super::format;
 use super::i18n::Locale;
@@ -49,6 +49,19 @@ impl Quote {
         amount(self.hourly.checked_mul(hours.into())?)
     }
 
+    /// The buyer's fee on what so many hours cost, where all of it is delivered.
+    pub fn fee(&self, fees: Fees, hours: i64) -> Option<Money> {
+        let fills = self.fills.iter();
+        let fee = fills.map(|fill| fees.taken(fill.price, fill.units, hours * HOUR_MINUTES));
+        amount(fee.fold(0, i128::saturating_add))
+    }
+
+    /// What so many hours cost with that fee, if it is an amount.
+    pub fn all_in(&self, fees: Fees, hours: i64) -> Option<Money> {
+        let (price, fee) = (self.total(hours)?, self.fee(fees, hours)?);
+        amount(i128::from(price.0) + i128::from(fee.0))
+    }
+
     /// What would come now of an order for so many units, in one sentence.
     pub fn outcome(&self, locale: Locale, units: i64, tif: TimeInForce, post_only: bool) -> String {
         let rest = format::count(units - self.units);
@@ -65,9 +78,15 @@ impl Quote {
     }
 }
 
-/// What an order must hold: its limit for all its unit-hours, if it is an amount.
-pub fn hold(limit: Money, units: i64, hours: i64) -> Option<Money> {
-    amount(limit.times(units, hours))
+/// What units cost for so many hours at a price, if it is an amount.
+pub fn cost(price: Money, units: i64, hours: i64) -> Option<Money> {
+    amount(price.times(units, hours))
+}
+
+/// What an order must hold: its limit for all its unit-hours and the buyer's fee at its dearest, if
+/// it is an amount.
+pub fn hold(fees: Fees, limit: Money, units: i64, hours: i64) -> Option<Money> {
+    amount(fees.need(limit, units, hours.checked_mul(HOUR_MINUTES)?))
 }
 
 fn amount(wide: i128) -> Option<Money> {
@@ -95,8 +114,16 @@ mod tests {
         assert_eq!((quote.units, quote.hourly), (16, 8 * 100 + 8 * 110));
         assert_eq!(quote.limit(), Some(Money(110)));
         assert_eq!(quote.total(2), Some(Money(3360)));
-        assert_eq!(hold(Money(110), 16, 2), Some(Money(3520)));
-        assert_eq!(hold(Money(i64::MAX), 2, 1), None);
+        assert_eq!(cost(Money(110), 16, 2), Some(Money(3520)));
+        let fees = Fees {
+            flat: Money(3),
+            maker_bps: 0,
+            taker_bps: 100,
+        };
+        // 35.2 of the price, rounded up, and 96 for the unit-hours; of what is paid 33.6.
+        assert_eq!(hold(fees, Money(110), 16, 2), Some(Money(3520 + 132)));
+        assert_eq!(quote.fee(fees, 2), Some(Money(48 + 16 + 48 + 17)));
+        assert_eq!(hold(fees, Money(i64::MAX), 2, 1), None);
     }
 
     #[test]

@@ -7,13 +7,16 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::clock::{Clock, DefaultClock, QuantaInstant};
+use governor::{DefaultKeyedRateLimiter, NotUntil, Quota, RateLimiter};
 
 use crate::names;
 
 /// How many keys a limiter may know before those that have recovered are forgotten.
 const KEYS: usize = 10_000;
+
+/// How many orders a participant's programs may send at once.
+const MOST_ORDERS: u32 = 2_000;
 
 /// The limiters of one server.
 #[derive(Debug)]
@@ -23,6 +26,9 @@ pub struct Throttle {
     sign_up: DefaultKeyedRateLimiter<IpAddr>,
     second_factor: DefaultKeyedRateLimiter<i64>,
     kept: DefaultKeyedRateLimiter<IpAddr>,
+    token: DefaultKeyedRateLimiter<IpAddr>,
+    requests: DefaultKeyedRateLimiter<i64>,
+    orders: DefaultKeyedRateLimiter<i64>,
 }
 
 /// Too soon: how many seconds to wait.
@@ -37,6 +43,9 @@ impl Default for Throttle {
             sign_up: limiter(20, Duration::from_secs(180)),
             second_factor: limiter(10, Duration::from_secs(300)),
             kept: limiter(20, Duration::from_secs(30)),
+            token: limiter(100, Duration::from_secs(1)),
+            requests: limiter(200, Duration::from_millis(10)),
+            orders: limiter(MOST_ORDERS, Duration::from_millis(2)),
         }
     }
 }
@@ -78,6 +87,39 @@ impl Throttle {
     pub fn kept(&self, address: IpAddr) -> Result<(), TooSoon> {
         check(&self.kept, &network(address))
     }
+
+    /// Counts a token that is none: a hundred at once by address, then one a second.
+    ///
+    /// # Errors
+    /// When it is too soon.
+    pub fn token(&self, address: IpAddr) -> Result<(), TooSoon> {
+        check(&self.token, &network(address))
+    }
+
+    /// Counts a request of a token: two hundred at once, then a hundred a second.
+    ///
+    /// # Errors
+    /// When it is too soon.
+    pub fn request(&self, token: i64) -> Result<(), TooSoon> {
+        check(&self.requests, &token)
+    }
+
+    /// Counts orders, changes and cancels that a participant's programs send: two thousand at once,
+    /// then five hundred a second.
+    ///
+    /// # Errors
+    /// When it is too soon, or more than may come at once.
+    pub fn orders(&self, participant: i64, count: u32) -> Result<(), TooSoon> {
+        forget(&self.orders);
+        let Some(count) = NonZeroU32::new(count) else {
+            return Ok(());
+        };
+        match self.orders.check_key_n(&participant, count) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(until)) => Err(wait(&until)),
+            Err(_) => Err(TooSoon(1)),
+        }
+    }
 }
 
 fn limiter<K: Clone + Eq + Hash>(burst: u32, step: Duration) -> DefaultKeyedRateLimiter<K> {
@@ -90,13 +132,20 @@ fn check<K: Clone + Eq + Hash>(
     limiter: &DefaultKeyedRateLimiter<K>,
     key: &K,
 ) -> Result<(), TooSoon> {
+    forget(limiter);
+    limiter.check_key(key).map_err(|until| wait(&until))
+}
+
+/// Forgets keys that have recovered, where there are many.
+fn forget<K: Clone + Eq + Hash>(limiter: &DefaultKeyedRateLimiter<K>) {
     if limiter.len() > KEYS {
         limiter.retain_recent();
     }
-    limiter.check_key(key).map_err(|until| {
-        let wait = until.wait_time_from(DefaultClock::default().now());
-        TooSoon(wait.as_secs() + 1)
-    })
+}
+
+fn wait(until: &NotUntil<QuantaInstant>) -> TooSoon {
+    let wait = until.wait_time_from(DefaultClock::default().now());
+    TooSoon(wait.as_secs() + 1)
 }
 
 /// An address of IPv6 stands for its network: one subscriber has 2⁶⁴ of them.

@@ -49,6 +49,7 @@ fn page(path: &str) -> Option<(Who, &'static str)> {
         "/second-factor" => (Entering, "/second-factor"),
         "/settings" => (Operations, "/settings"),
         "/settings/members" => (Buyer, "/settings/members"),
+        "/settings/tokens" => (Buyer, "/settings/tokens"),
         "/join" => (Who::Visitor, "/join?invitation={invitation}"),
         "/orders" => (Buyer, "/orders"),
         "/orders/{id}" => (Buyer, "/orders/{order}"),

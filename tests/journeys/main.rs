@@ -1,5 +1,6 @@
 //! Everything that needs a real PostgreSQL, as one program: one throw-away cluster serves it all.
 
+mod api;
 mod approvals;
 mod bad_input;
 mod buy_and_run;

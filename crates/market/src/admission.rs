@@ -81,7 +81,7 @@ impl Market {
     }
 
     /// The order that these terms would make, every check made but that of funds and post-only.
-    fn admit(&self, placed: &PlaceOrder, has_gate: bool) -> Result<Order, Rejection> {
+    pub(crate) fn admit(&self, placed: &PlaceOrder, has_gate: bool) -> Result<Order, Rejection> {
         let (instruments, lot, tick) = self.admit_target(placed)?;
         let pool = match placed.side {
             Side::Sell { pool, .. }

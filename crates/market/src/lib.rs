@@ -28,6 +28,7 @@ mod money;
 mod order;
 mod plan;
 mod pool;
+mod quote;
 mod rejection;
 mod resale;
 mod resting;
@@ -55,6 +56,7 @@ pub use ledger::{Account, AccountKind, Entry, Ledger, Posting, Reason};
 pub use money::{Money, MoneyError, WHOLE_BPS, YUAN, decimal};
 pub use order::Order;
 pub use pool::Pool;
+pub use quote::{Fill, Quote};
 pub use rejection::Rejection;
 pub use rules::{
     BadRules, Bands, CreditStep, Fees, HandBack, Limits, Mode, Resale, Rules, ServiceLevel,

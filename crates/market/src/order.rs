@@ -5,8 +5,7 @@ use std::sync::Arc;
 use crate::command::{Flexible, PlaceOrder, Side, Target, TimeInForce, Weekly};
 use crate::event::DoneWhy;
 use crate::id::{InstrumentId, LeaseId, OrderId, ParticipantId, PoolId};
-use crate::lease::{FEE_PARTS, fee_rate};
-use crate::money::{Money, ceil_div};
+use crate::money::Money;
 use crate::rules::Fees;
 use crate::steps::Steps;
 use crate::time::{HOUR_MINUTES, Hour, Period, Timestamp};
@@ -124,12 +123,7 @@ impl Order {
     /// be absurd, so the type is wide.
     pub(crate) fn need(&self, units: i64, fees: Fees) -> i128 {
         let minutes = self.hours() * HOUR_MINUTES - self.late_minutes;
-        let price = ceil_div(self.price.times(units, minutes), HOUR_MINUTES.into());
-        let rate = fee_rate(self.price, fees.dearest_bps(), fees.flat);
-        let fee = rate
-            .saturating_mul(units.into())
-            .saturating_mul(minutes.into());
-        price.saturating_add(ceil_div(fee, FEE_PARTS))
+        fees.need(self.price, units, minutes)
     }
 
     /// The hours that a bid wants inside its period, where those are not all.

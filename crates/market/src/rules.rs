@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::command::TimeInForce;
-use crate::money::{Money, WHOLE_BPS};
+use crate::lease::{FEE_PARTS, fee_rate};
+use crate::money::{Money, WHOLE_BPS, ceil_div};
+use crate::time::HOUR_MINUTES;
 
 /// A rule set. Shares are in basis points (1/10,000), times in whole hours.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -134,6 +136,25 @@ impl Fees {
     /// The larger of the two shares: what is held until it is known which is due.
     pub fn dearest_bps(&self) -> i64 {
         self.maker_bps.max(self.taker_bps)
+    }
+
+    /// The fee of an order that comes to one that rests, on so many units over so many minutes at a
+    /// price, in 1/10,000 yuan, where all is delivered: rounded down.
+    pub fn taken(&self, price: Money, units: i64, minutes: i64) -> i128 {
+        fee_rate(price, self.taker_bps, self.flat)
+            .saturating_mul(units.into())
+            .saturating_mul(minutes.into())
+            .div_euclid(FEE_PARTS)
+    }
+
+    /// What a bid at this limit needs for so many units over so many minutes, in 1/10,000 yuan:
+    /// price and the dearest fee, each rounded up. It may be absurd, so the type is wide.
+    pub fn need(&self, limit: Money, units: i64, minutes: i64) -> i128 {
+        let price = ceil_div(limit.times(units, minutes), HOUR_MINUTES.into());
+        let fee = fee_rate(limit, self.dearest_bps(), self.flat)
+            .saturating_mul(units.into())
+            .saturating_mul(minutes.into());
+        price.saturating_add(ceil_div(fee, FEE_PARTS))
     }
 }
 

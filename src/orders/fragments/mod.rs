@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::response::Response;
 use market::{Market, Period, PlaceOrder, Side, Target, Timestamp};
 
-use super::queries::{self, Across, OrderRow};
+use super::queries::{self, OrderRow};
 use crate::app::App;
 use crate::web::i18n::LocaleOf;
 use crate::web::live::{self, Watcher};
@@ -52,13 +52,7 @@ pub(super) struct View {
 
 impl View {
     /// An order with why it is not filled, if it is not.
-    pub(super) fn new(
-        locale: Locale,
-        row: &OrderRow,
-        across: &Across,
-        market: &Market,
-        now: Timestamp,
-    ) -> Self {
+    pub(super) fn new(locale: Locale, row: &OrderRow, market: &Market, now: Timestamp) -> Self {
         let title = match row.symbols.as_slice() {
             [symbol] => Symbol::new(symbol).title(locale),
             symbols => locale.tr("orders.several", [("n", &symbols.len().to_string())]),
@@ -85,7 +79,7 @@ impl View {
             state,
             tone,
             is_open,
-            why: why::why_not(locale, row, across, market, now),
+            why: why::why_not(locale, row, market, now),
             done_at: row.done_at.map(|at| locale.second(at)),
         }
     }
@@ -224,12 +218,11 @@ pub(super) async fn list(app: &App, locale: Locale, member: &Member) -> Result<L
     let (of, now) = (member.participant, app.clock.now());
     let open = queries::open(&app.db, of).await?;
     let past = queries::past(&app.db, of).await?;
-    let across = queries::across(&app.db, &open).await?;
     let requests = placing::requests(&app.db, of, now).await?;
     let market = app.feed.market();
     let views = |rows: &[OrderRow]| -> Vec<View> {
         rows.iter()
-            .map(|row| View::new(locale, row, &across, &market, now))
+            .map(|row| View::new(locale, row, &market, now))
             .collect()
     };
     let requests = requests.iter();

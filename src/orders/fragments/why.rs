@@ -2,10 +2,13 @@
 
 use market::{Hour, Market, Order, Period, Side, TimeInForce, Timestamp};
 
-use super::super::queries::{Across, OrderRow};
+use super::super::queries::OrderRow;
 use crate::web::quote::Quote;
 use crate::web::window::Window;
 use crate::web::{Locale, format};
+
+/// How many orders of the other side are looked through: the best.
+const LOOKED_THROUGH: usize = 1_000;
 
 /// How many hours earlier and later offers are looked for.
 const AROUND: i64 = 24;
@@ -14,7 +17,6 @@ const AROUND: i64 = 24;
 pub(in super::super) fn why_not(
     locale: Locale,
     row: &OrderRow,
-    across: &Across,
     market: &Market,
     now: Timestamp,
 ) -> Option<String> {
@@ -22,8 +24,8 @@ pub(in super::super) fn why_not(
     match (row.done.as_deref(), order) {
         (Some("filled"), _) => None,
         (Some(why), order) => ended(locale, row, why, order),
-        (None, Some(order)) if order.is_bid() => Some(bid(locale, order, across, market)),
-        (None, Some(order)) => Some(ask(locale, order, across, market, now)),
+        (None, Some(order)) if order.is_bid() => Some(bid(locale, order, market)),
+        (None, Some(order)) => Some(ask(locale, order, market, now)),
         // The table is ahead of the readers' market; what it says next is drawn anew.
         (None, None) => None,
     }
@@ -36,8 +38,9 @@ pub(in super::super) fn order_of<'a>(row: &OrderRow, market: &'a Market) -> Opti
 }
 
 /// Why an open bid is not filled.
-fn bid(locale: Locale, bid: &Order, across: &Across, market: &Market) -> String {
-    let in_reach = across.asks(market).filter(|ask| meet(bid, ask));
+fn bid(locale: Locale, bid: &Order, market: &Market) -> String {
+    let in_reach = market.across(bid).filter(|ask| meet(bid, ask));
+    let in_reach = in_reach.take(LOOKED_THROUGH);
     let (selling, others): (Vec<&Order>, Vec<&Order>) =
         in_reach.partition(|ask| ask.sells(bid.period));
     let offers: Vec<(&Order, i64)> = selling
@@ -114,7 +117,7 @@ fn too_short(ask: &Order, period: Period) -> Option<i64> {
 }
 
 /// Why an open ask is not sold.
-fn ask(locale: Locale, ask: &Order, across: &Across, market: &Market, now: Timestamp) -> String {
+fn ask(locale: Locale, ask: &Order, market: &Market, now: Timestamp) -> String {
     let (sold, all) = sold_hours(ask, market, now);
     if all == 0 {
         return locale.t("order.why.last_hour").into_owned();
@@ -128,7 +131,7 @@ fn ask(locale: Locale, ask: &Order, across: &Across, market: &Market, now: Times
     } else {
         String::new()
     };
-    let mut bids = across.bids(market);
+    let mut bids = market.across(ask).take(LOOKED_THROUGH);
     let best = bids.find(|bid| {
         meet(bid, ask) && bid.participant() != ask.participant() && ask.sells(bid.period)
     });

@@ -116,7 +116,6 @@ pub(super) async fn draw(
     let fills = queries::fills(&app.db, member.participant, row.id).await?;
     let fills = fills.into_iter().map(|fill| FillView::new(locale, fill));
     let fills = fills.collect();
-    let across = queries::across(&app.db, std::slice::from_ref(&row)).await?;
     let market = app.feed.market();
     let order = why::order_of(&row, &market);
     let open_bid = order.filter(|order| order.is_bid() && order.done.is_none());
@@ -136,7 +135,7 @@ pub(super) async fn draw(
     let pool = order.filter(|order| !order.is_bid() && member.roles.have(&[Role::Operator]));
     let pool = pool.and_then(market::Order::pool);
     Ok(Show {
-        order: View::new(locale, &row, &across, &market, now),
+        order: View::new(locale, &row, &market, now),
         fills,
         nearest,
         pool: pool.map(|pool| format!("/provide/pools/{pool}")),

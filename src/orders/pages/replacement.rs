@@ -5,11 +5,10 @@ use askama_web::WebTemplate;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use market::{Account, AccountKind, Market, Money, Order, Rejection};
+use market::{Account, AccountKind, HOUR_MINUTES, Market, Money, Order, Rejection};
 
 use super::super::forms::{self, Change};
 use super::super::fragments::{View, why};
-use super::super::queries;
 use super::{Typed, draw, row};
 use crate::app::App;
 use crate::web::placing::{self, Excess};
@@ -98,10 +97,9 @@ pub(in super::super) async fn confirm(
         )
         .await;
     }
-    let across = queries::across(&app.db, std::slice::from_ref(&row)).await?;
     let (status, notice) = notice.unzip();
     let market = app.feed.market();
-    let view = View::new(locale, &row, &across, &market, app.clock.now());
+    let view = View::new(locale, &row, &market, app.clock.now());
     let page = Replace::new(shell, &market, &order, view, (change, to), notice);
     Ok((status.unwrap_or_default(), page).into_response())
 }
@@ -116,13 +114,14 @@ impl Replace {
         notice: Option<String>,
     ) -> Self {
         let locale = shell.locale;
+        let fees = market.rules().buyer_fee;
         let rest_is_cancelled = units <= order.filled;
         let left = if rest_is_cancelled {
             0
         } else {
             units - order.filled
         };
-        let hold = price.times(left, order.period.hours());
+        let hold = fees.need(price, left, order.hours() * HOUR_MINUTES);
         let more = hold - i128::from(order.held.0);
         let (place, moves) = if rest_is_cancelled {
             ("change.place.ends", false)

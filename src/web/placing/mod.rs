@@ -6,13 +6,14 @@
 //! of one that is done, what it has bought. The participant's row is locked from the look at that
 //! sum to the market's answer, so that two orders sent at once are looked at one after the other.
 
+mod programs;
 mod requests;
 mod store;
 
 use anyhow::Context;
 use market::{
-    ClientId, Command, EventKind, HOUR_MICROS, LeaseId, Money, Order, OrderId, ParticipantId,
-    PlaceOrder, Timestamp,
+    ClientId, Command, EventKind, HOUR_MICROS, HOUR_MINUTES, LeaseId, Money, Order, OrderId,
+    ParticipantId, PlaceOrder, Rules, Side,
 };
 use serde_json::json;
 use sqlx::PgConnection;
@@ -23,6 +24,7 @@ use super::session::Member;
 use crate::app::App;
 use crate::sequencer::{Actor, Receipt, SubmitError};
 
+pub use programs::{Came, Wish, grant};
 pub use requests::{Decided, RequestId, approve, decline, withdraw};
 pub use store::{Request, request, requests};
 
@@ -52,6 +54,8 @@ pub enum Placed {
     Used,
     /// As many requests wait as may.
     TooMany,
+    /// It needs a second person, and may not wait for one.
+    Exceeds(Excess),
     /// It is not known whether the market has it: the same client id tells.
     Uncertain,
 }
@@ -83,10 +87,18 @@ pub struct Excess {
     pub already: Money,
 }
 
-/// The most that an order can cost: its limit for all its unit-hours, in 1/10,000 yuan.
-pub fn cost(order: &PlaceOrder) -> i128 {
-    let hours = order.end.0.saturating_sub(order.start.0) / HOUR_MICROS;
-    order.price.times(order.units, hours)
+/// The most that an order can cost under these rules, in 1/10,000 yuan: its limit for all the
+/// unit-hours that it wants, and the buyer's fee on that.
+pub fn cost(rules: &Rules, order: &PlaceOrder) -> i128 {
+    let hours = match &order.side {
+        Side::Buy {
+            flexible: Some(flexible),
+            ..
+        } => flexible.duration,
+        _ => order.end.0.saturating_sub(order.start.0) / HOUR_MICROS,
+    };
+    let minutes = hours.saturating_mul(HOUR_MINUTES);
+    rules.buyer_fee.need(order.price, order.units, minutes)
 }
 
 /// Sends a member's bid to the market, or keeps it as a request. What it is to find started is
@@ -101,8 +113,20 @@ pub async fn place(
     order: PlaceOrder,
     access: Access,
 ) -> Result<Placed, Error> {
-    let of = member.participant;
     store::keep_access(&app.db, member, &order.client_id, access).await?;
+    place_as(app, origin, member, order, true).await
+}
+
+/// The same without a word about what it is to find started. Where it may not wait for a second
+/// person, it is refused.
+async fn place_as(
+    app: &App,
+    origin: &Origin,
+    member: &Member,
+    order: PlaceOrder,
+    may_wait: bool,
+) -> Result<Placed, Error> {
+    let of = member.participant;
     let mut db = app.db.begin().await.context("placing an order")?;
     let above = store::lock(&mut db, of).await?;
     // What was asked for once stays asked for, whatever the amount is by now.
@@ -114,22 +138,25 @@ pub async fn place(
             Placed::Used
         });
     }
+    let cost = cost(app.feed.market().rules(), &order);
     // An order that is there already is answered by the market and made by no answer.
     let is_there = app.feed.market().order_of(of, &order.client_id).is_some();
-    let is_over = match above {
+    let excess = match above {
         Some(above) if !is_there => {
-            let bid = Bid::new(of, Actor::User(member.user), &order.client_id, cost(&order));
-            let now = app.clock.now();
-            bid.excess(&mut db, above, now).await?.is_some()
+            let bid = Bid::new(of, Actor::User(member.user), &order.client_id, cost);
+            bid.excess(app, &mut db, above).await?
         }
-        _ => false,
+        _ => None,
     };
-    if is_over {
-        let asked = store::ask(&mut db, member, &order, app.clock.now()).await?;
+    if let Some(excess) = excess {
+        if !may_wait {
+            return Ok(Placed::Exceeds(excess));
+        }
+        let asked = store::ask(&mut db, member, &order, cost, app.clock.now()).await?;
         let Some(id) = asked else {
             return Ok(Placed::TooMany);
         };
-        let detail = json!({ "client_id": order.client_id, "cost": cost(&order).to_string() });
+        let detail = json!({ "client_id": order.client_id, "cost": cost.to_string() });
         requests::record(&mut db, origin, "order_requested", id, detail).await?;
         db.commit().await.context("keeping a request")?;
         app.feed.tell_of_participant(of);
@@ -177,7 +204,7 @@ pub async fn excess(
     };
     let actor = Actor::User(member.user);
     let bid = Bid::new(member.participant, actor, client_id, cost.0.into());
-    bid.excess(&mut db, above, app.clock.now()).await
+    bid.excess(app, &mut db, above).await
 }
 
 /// An order as a page shows it: a change is made of the one that its person saw.
@@ -195,30 +222,61 @@ pub async fn replace(
     member: &Member,
     client_id: &ClientId,
     was: &str,
-    (units, price): (i64, Money),
+    to: (i64, Money),
 ) -> Result<Replaced, Error> {
     let of = member.participant;
     let mut db = app.db.begin().await.context("changing an order")?;
     let above = store::lock(&mut db, of).await?;
     let order = order_of(app, of, client_id).ok_or(Error::NotFound)?;
-    if (order.units, order.price) == (units, price) {
+    if (order.units, order.price) == to {
         return Ok(Replaced::AsIs);
     }
     if order.done.is_none() && as_shown(&order) != was {
         return Ok(Replaced::Changed);
     }
-    let excess = raised(&mut db, &order, above, (units, price), app.clock.now()).await?;
+    let done = change(app, &mut db, member, &order, above, to).await?;
+    db.commit().await.context("changing an order")?;
+    Ok(done)
+}
+
+/// The same for a program, which was shown nothing: what it leaves out stays as it is.
+async fn replace_as(
+    app: &App,
+    member: &Member,
+    client_id: &ClientId,
+    units: Option<i64>,
+    price: Option<Money>,
+) -> Result<Replaced, Error> {
+    let of = member.participant;
+    let mut db = app.db.begin().await.context("changing an order")?;
+    let above = store::lock(&mut db, of).await?;
+    let order = order_of(app, of, client_id).ok_or(Error::NotFound)?;
+    let to = (units.unwrap_or(order.units), price.unwrap_or(order.price));
+    let done = change(app, &mut db, member, &order, above, to).await?;
+    db.commit().await.context("changing an order")?;
+    Ok(done)
+}
+
+/// Changes an order, whose participant's row is locked, unless that needs a second person.
+async fn change(
+    app: &App,
+    db: &mut PgConnection,
+    member: &Member,
+    order: &Order,
+    above: Option<Money>,
+    (units, price): (i64, Money),
+) -> Result<Replaced, Error> {
+    let excess = raised(app, db, order, above, (units, price)).await?;
     if let Some(excess) = excess {
         return Ok(Replaced::Exceeds(excess));
     }
     let command = Command::ReplaceOrder {
-        participant: of,
-        client_id: client_id.clone(),
+        participant: order.participant(),
+        client_id: order.placed.client_id.clone(),
         units: (units != order.units).then_some(units),
         price: (price != order.price).then_some(price),
     };
     let sent = submit(app, member, command).await?;
-    db.commit().await.context("changing an order")?;
     Ok(sent.map_or(Replaced::Uncertain, Replaced::Answered))
 }
 
@@ -233,27 +291,32 @@ pub async fn excess_of_change(
 ) -> Result<Option<Excess>, Error> {
     let mut db = app.db.acquire().await.context("looking at an amount")?;
     let above = store::above(&mut db, order.participant()).await?;
-    raised(&mut db, order, above, to, app.clock.now()).await
+    raised(app, &mut db, order, above, to).await
 }
 
 /// What a change that lets an order cost more exceeds. It counts against whoever placed the order,
 /// whoever changes it; one that a second person approved may cost what was approved.
 async fn raised(
+    app: &App,
     db: &mut PgConnection,
     order: &Order,
     above: Option<Money>,
     (units, price): (i64, Money),
-    now: Timestamp,
 ) -> Result<Option<Excess>, Error> {
-    let hours = order.period.hours();
-    let cost = price.times(units, hours);
-    let is_raised = cost > order.price.times(order.units, hours);
-    let Some(above) = above.filter(|_| is_raised) else {
+    // Nobody spends by an ask.
+    let Some(above) = above.filter(|_| order.is_bid()) else {
         return Ok(None);
     };
+    let rules = app.feed.market().rules().clone();
+    let minutes = order.hours() * HOUR_MINUTES;
+    let cost = rules.buyer_fee.need(price, units, minutes);
+    let is_raised = price.times(units, 1) > order.price.times(order.units, 1);
+    if !is_raised {
+        return Ok(None);
+    }
     let (of, client_id) = (order.participant(), &order.placed.client_id);
     if let Some((_, approved)) = store::asked(db, of, client_id).await? {
-        let most = self::cost(&approved);
+        let most = self::cost(&rules, &approved);
         let excess = Excess {
             cost,
             above: Money(i64::try_from(most).unwrap_or(i64::MAX)),
@@ -268,7 +331,7 @@ async fn raised(
         client_id,
         cost,
     };
-    bid.excess(db, above, now).await
+    bid.excess(app, db, above).await
 }
 
 /// A bid that is looked at: whose, who placed it, and the most that it can cost.
@@ -292,12 +355,13 @@ impl<'a> Bid<'a> {
     /// How it exceeds what may be ordered without a second person.
     async fn excess(
         &self,
+        app: &App,
         db: &mut PgConnection,
         above: Money,
-        now: Timestamp,
     ) -> Result<Option<Excess>, Error> {
-        let since = now.plus_hours(-COUNTED_HOURS);
-        let already = store::ordered_alone(db, self, since).await?;
+        let since = app.clock.now().plus_hours(-COUNTED_HOURS);
+        let fees = app.feed.market().rules().buyer_fee;
+        let already = store::ordered_alone(db, self, since, fees).await?;
         let is_over = self.cost.saturating_add(already.0.into()) > above.0.into();
         Ok(is_over.then_some(Excess {
             cost: self.cost,

@@ -2,14 +2,17 @@
 
 use anyhow::Context;
 use jiff_sqlx::ToSqlx;
-use market::{ClientId, Money, OrderId, ParticipantId, PlaceOrder, TimeInForce, Timestamp};
+use market::{
+    ClientId, Fees, Money, OrderId, ParticipantId, PlaceOrder, Side, TimeInForce, Timestamp,
+};
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
 
-use super::{Access, Bid, MOST_WAITING, RequestId, cost};
+use super::{Access, Bid, MOST_WAITING, RequestId};
 use crate::clock;
 use crate::db::stamp;
 use crate::web::error::Error;
+use crate::web::image::Image;
 use crate::web::session::Member;
 
 /// Keeps what an order is to find started, before the order is sent. That of an order or a request
@@ -74,13 +77,16 @@ pub(super) async fn ordered_alone(
     db: &mut PgConnection,
     bid: &Bid<'_>,
     since: Timestamp,
+    fees: Fees,
 ) -> Result<Money, Error> {
     let sum: i64 = sqlx::query_scalar(
-        "SELECT least(coalesce(sum(o.price::numeric
-                     * CASE WHEN o.done IS NULL THEN o.units ELSE o.filled END
-                     * extract(epoch FROM o.end_at - o.start_at) / 3600), 0),
+        "SELECT least(coalesce(sum(o.price * n.unit_hours
+                     + ceil(o.price * n.unit_hours * $5 / 10000 + n.unit_hours * $6)), 0),
                  9223372036854775807)::bigint
-         FROM orders o JOIN commands c ON c.seq = o.command
+         FROM orders o JOIN commands c ON c.seq = o.command,
+         LATERAL (SELECT CASE WHEN o.done IS NULL THEN o.units ELSE o.filled END::numeric
+                     * coalesce(o.duration, extract(epoch FROM o.end_at - o.start_at) / 3600)
+                  AS unit_hours) n
          WHERE o.participant = $1 AND o.side = 'buy' AND o.client_id <> $3
            AND o.accepted_at > $4 AND c.actor = $2
            AND NOT EXISTS (SELECT FROM order_requests r
@@ -90,6 +96,8 @@ pub(super) async fn ordered_alone(
     .bind(&bid.actor)
     .bind(&bid.client_id.0)
     .bind(clock::instant(since).to_sqlx())
+    .bind(fees.dearest_bps())
+    .bind(fees.flat.0)
     .fetch_one(db)
     .await
     .context("adding up what was ordered")?;
@@ -133,9 +141,16 @@ pub(super) async fn asked(
 
 /// Until when the market could take an order of these terms.
 fn good_until(order: &PlaceOrder) -> Timestamp {
+    let last_start = match &order.side {
+        Side::Buy {
+            flexible: Some(flexible),
+            ..
+        } => order.end.plus_hours(flexible.duration.saturating_neg()),
+        _ => order.start,
+    };
     match order.tif {
-        TimeInForce::Gtd { until } => order.start.min(until),
-        TimeInForce::Gtc | TimeInForce::Ioc | TimeInForce::Fok => order.start,
+        TimeInForce::Gtd { until } => last_start.min(until),
+        TimeInForce::Gtc | TimeInForce::Ioc | TimeInForce::Fok => last_start,
     }
 }
 
@@ -144,8 +159,22 @@ pub(super) async fn ask(
     db: &mut PgConnection,
     member: &Member,
     order: &PlaceOrder,
+    cost: i128,
     now: Timestamp,
 ) -> Result<Option<RequestId>, Error> {
+    // What it is to find started stands beside it: the usual where nothing was said.
+    sqlx::query(
+        "INSERT INTO order_access (participant, client_id, image, set_by, set_at)
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+    )
+    .bind(member.participant.0)
+    .bind(&order.client_id.0)
+    .bind(Image::usual())
+    .bind(member.user)
+    .bind(clock::wall().to_sqlx())
+    .execute(&mut *db)
+    .await
+    .context("keeping what a request is to find started")?;
     let id: Option<i64> = sqlx::query_scalar(
         "INSERT INTO order_requests
              (participant, client_id, body, cost, good_until, asked_by, asked_at)
@@ -157,7 +186,7 @@ pub(super) async fn ask(
     .bind(member.participant.0)
     .bind(&order.client_id.0)
     .bind(Json(order))
-    .bind(i64::try_from(cost(order)).unwrap_or(i64::MAX))
+    .bind(i64::try_from(cost).unwrap_or(i64::MAX))
     .bind(clock::instant(good_until(order)).to_sqlx())
     .bind(member.user)
     .bind(clock::instant(now).to_sqlx())

@@ -254,6 +254,7 @@ fn application(path: &'static str, caller: &'static str, may_be_empty: bool) -> 
 pub(super) fn forms() -> Vec<Form> {
     let mut forms = Vec::new();
     forms.extend(of_people());
+    forms.extend(of_programs());
     forms.extend(of_buyers());
     forms.extend(of_providers());
     forms.extend(of_the_marketplace());
@@ -375,6 +376,23 @@ fn of_people() -> Vec<Form> {
             .field(Free, "locale", "")
             .field(Free, "theme", "")
             .lost(OPEN),
+    ]
+}
+
+fn of_programs() -> Vec<Form> {
+    vec![
+        form("/settings/tokens", "buyer-of-a")
+            .on("/settings/tokens")
+            .field(Line, "name", "夜间训练")
+            .field(Tick, "read", "on")
+            .field(Tick, "place", "on")
+            .field(Tick, "cancel", "")
+            .field(Choice, "days", "30")
+            .field(Free, "token", "")
+            .makes(&[("api_tokens", 1)]),
+        form("/settings/tokens/{id}/revocation", "owner-of-a")
+            .once()
+            .lost(BUTTON),
     ]
 }
 

@@ -4,5 +4,6 @@ pub(crate) mod app;
 pub(crate) mod market;
 pub(crate) mod people;
 pub(crate) mod postgres;
+pub(crate) mod programs;
 pub(crate) mod provider;
 pub(crate) mod visitor;

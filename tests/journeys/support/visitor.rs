@@ -162,7 +162,8 @@ impl Visitor {
         for (name, value) in &self.sends {
             request = request.header(*name, value);
         }
-        if method == "POST" {
+        let says_kind = self.sends.iter().any(|(name, _)| *name == "content-type");
+        if method == "POST" && !says_kind {
             request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         }
         let request = request.body(Body::from(body)).expect("a request");

@@ -27,12 +27,18 @@ pub(crate) async fn tables(app: &TestApp) -> Tables {
         .iter()
         .filter(|name| BESIDES.iter().all(|(besides, _)| besides != name))
         .map(|name| {
-            // When somebody was last seen is noted once a minute, whatever they ask.
-            let seen = if name == "sessions" { "seen_at" } else { "" };
+            // When somebody was last seen is noted once a minute, whatever they ask; and a stream
+            // ends whenever it is noticed that its reader has gone.
+            let seen = match name.as_str() {
+                "sessions" => "seen_at",
+                "api_tokens" => "used_at,used_from",
+                "api_sessions" => "seen_at,ended_at,is_done",
+                _ => "",
+            };
             format!(
                 "SELECT '{name}', count(*),
                      coalesce(md5(string_agg(r::text, ' ' ORDER BY r::text)), '')
-                 FROM (SELECT to_jsonb(t) - '{seen}' AS r FROM {name} t) rows"
+                 FROM (SELECT to_jsonb(t) - '{{{seen}}}'::text[] AS r FROM {name} t) rows"
             )
         })
         .collect::<Vec<_>>()

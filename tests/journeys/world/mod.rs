@@ -9,12 +9,13 @@ use std::fmt;
 use axum::http::header;
 use http_body_util::BodyExt;
 use market::{Command, LeaseId, Money, ParticipantId, Rules};
-use sluice::web::Role;
 use sluice::web::server::Limits;
+use sluice::web::{Role, Scope};
 
 use crate::support::app::TestApp;
 use crate::support::market::bid;
 use crate::support::people::{self, Factor, PLATFORM};
+use crate::support::programs;
 use crate::support::visitor::{Page, Visitor};
 
 /// The provider of the pool and of the ask `o1`.
@@ -36,6 +37,8 @@ pub(crate) enum Place {
     Of(i64),
     /// Is one of the platform's people.
     Platform,
+    /// Is a program of a member of this participant, with a token for these.
+    Program(i64, &'static [Scope]),
 }
 
 /// A kind of caller.
@@ -54,7 +57,7 @@ impl fmt::Display for Caller {
 }
 
 /// Members of A who call nothing themselves, with a session and an invitation.
-const MEMBERS: [&str; 3] = [
+const MEMBERS: [&str; 4] = [
     "INSERT INTO users (id, participant, login, password_hash, created_at)
      OVERRIDING SYSTEM VALUE
      VALUES (9001, 2, 'changed', '', now()), (9002, 2, 'removed', '', now())",
@@ -64,6 +67,8 @@ const MEMBERS: [&str; 3] = [
          (id, participant, token_sha256, roles, note, invited_by, invited_at, expires_at)
      OVERRIDING SYSTEM VALUE
      VALUES (9001, 2, sha256('9001'), '{buyer}', '', 9001, now(), now() + interval '1 day')",
+    "INSERT INTO api_tokens (id, user_id, token_sha256, name, scopes, made_at)
+     OVERRIDING SYSTEM VALUE VALUES (9001, 9001, sha256('9001'), 'k', '{read}', now())",
 ];
 
 /// The dispute `d1` is answered; of `d2` a ruling is proposed by an arbiter who calls nothing.
@@ -238,6 +243,20 @@ async fn callers(app: &TestApp, b: i64, q: i64, s: i64) -> Vec<Caller> {
             visitor: people::member(app, of, roles, name).await,
         });
     }
+    for (name, of, scopes) in [
+        ("program-of-a", A, &Scope::ALL[..]),
+        ("reader-of-a", A, &[Scope::Read]),
+        ("program-of-b", b, &Scope::ALL),
+        ("program-of-suspended", s, &Scope::ALL),
+    ] {
+        callers.push(Caller {
+            name,
+            place: Place::Program(of, scopes),
+            roles: vec![Role::Buyer],
+            is_suspended: of == s,
+            visitor: programs::program(app, of, &[Role::Buyer], scopes, name).await,
+        });
+    }
     callers
 }
 
@@ -250,7 +269,12 @@ pub(crate) async fn call(
 ) -> Page {
     let mut body = url::form_urlencoded::Serializer::new(String::new());
     body.extend_pairs(fields);
-    let response = visitor.open(method, path, body.finish()).await;
+    call_with(visitor, method, path, body.finish()).await
+}
+
+/// The same with a body that may be no form.
+pub(crate) async fn call_with(visitor: &Visitor, method: &str, path: &str, body: String) -> Page {
+    let response = visitor.open(method, path, body).await;
     let (parts, body) = response.into_parts();
     let kind = parts.headers.get(header::CONTENT_TYPE);
     let is_stream = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));

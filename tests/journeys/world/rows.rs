@@ -4,8 +4,9 @@ use std::fmt;
 
 use axum::http::Method;
 
-use super::{A, Caller, NOBODYS, P, Place};
+use super::{A, Caller, NOBODYS, P, Place, call_with};
 use crate::support::provider::APPLICATION;
+use crate::support::visitor::{Page, Visitor};
 
 const SYMBOL: &str = "A100-80GB.GUZ-GAN.SILVER";
 
@@ -45,6 +46,9 @@ pub(crate) fn rows() -> Vec<Row> {
         post("/settings/members/invitations", &[("buyer", "on"), ("note", "{caller}")]).answers(&[200]),
         post("/settings/members/invitations/{id}/revocation", &[]).of(&[A], "9001", "9999"),
         post("/settings/members/approval", &[("above", "100000")]),
+        get("/settings/tokens"),
+        post("/settings/tokens", &[("name", "{caller}"), ("read", "on"), ("days", "90")]).answers(&[200]),
+        post("/settings/tokens/{id}/revocation", &[]).of(&[A], "9001", "9999").answers(&[303, 404]),
         get("/join").answers(&[404]),
         post("/join", &[("invitation", "none")]).answers(&[404]).changes_nothing(),
         post("/preferences", &[("locale", "en")]).changes_nothing(),
@@ -194,11 +198,31 @@ const TARIFF: [(&str, &str); 11] = [
 
 const KEY: &str = include_str!("../../keys/rsa_2048.pub");
 
+/// Every row of the API.
+#[rustfmt::skip]
+pub(crate) fn of_programs() -> Vec<Row> {
+    vec![
+        post("/api/v1/orders", &[]).sends(ORDER).answers(&[200, 201]),
+        get("/api/v1/orders"),
+        get("/api/v1/orders/{id}").of(&[A], "o3", "o999"),
+        delete("/api/v1/orders/{id}").of(&[A], "o3", "o999").answers(&[200, 409]),
+        get("/api/v1/quote").answers(&[422]),
+        post("/api/v1/session", &[]).answers(&[200]),
+    ]
+}
+
+/// A bid that rests in the first hour that begins two days after the market's opening.
+const ORDER: &str = r#"{"id":"matrix-of-{caller}","side":"buy","units":1,"price":"1.00",
+    "symbols":["A100-80GB.GUZ-GAN.SILVER"],
+    "start":"2026-11-03T00:00:00Z","end":"2026-11-03T01:00:00Z"}"#;
+
 /// How a URL is called.
 pub(crate) struct Row {
     pub(crate) method: Method,
     pub(crate) path: &'static str,
     fields: &'static [(&'static str, &'static str)],
+    /// What a program sends in place of a form.
+    json: &'static str,
     /// What an open door may answer.
     pub(crate) answers: &'static [u16],
     /// What fills in the first `{…}`: one that is there, and one that is not.
@@ -217,6 +241,7 @@ fn get(path: &'static str) -> Row {
         method: Method::GET,
         path,
         fields: &[],
+        json: "",
         answers: &[200],
         object: None,
         owners: &[],
@@ -236,7 +261,40 @@ fn post(path: &'static str, fields: &'static [(&'static str, &'static str)]) -> 
     }
 }
 
+/// What is there no more.
+fn delete(path: &'static str) -> Row {
+    Row {
+        method: Method::DELETE,
+        changes: true,
+        ..get(path)
+    }
+}
+
 impl Row {
+    /// Sends this JSON.
+    fn sends(self, json: &'static str) -> Self {
+        Self { json, ..self }
+    }
+
+    /// Calls this path as somebody.
+    pub(crate) async fn call(&self, caller: &Caller, visitor: &Visitor, path: &str) -> Page {
+        let fields = self.fields(caller);
+        let body = if self.json.is_empty() {
+            let mut form = url::form_urlencoded::Serializer::new(String::new());
+            form.extend_pairs(fields).finish()
+        } else {
+            self.json.replace("{caller}", caller.name)
+        };
+        let mut visitor = visitor.clone();
+        // A program sends a form as a form.
+        visitor.sends.retain(|(name, _)| *name != "content-type");
+        if !self.json.is_empty() {
+            let kind = ("content-type", "application/json".to_owned());
+            visitor.sends.push(kind);
+        }
+        call_with(&visitor, self.method.as_str(), path, body).await
+    }
+
     /// Answers one of these where the door is open.
     fn answers(self, answers: &'static [u16]) -> Self {
         Self { answers, ..self }
@@ -280,7 +338,9 @@ impl Row {
     pub(crate) fn is_own(&self, caller: &Caller) -> bool {
         match caller.place {
             _ if self.owners.is_empty() => true,
-            Place::Of(participant) => self.owners.contains(&participant),
+            Place::Of(participant) | Place::Program(participant, _) => {
+                self.owners.contains(&participant)
+            }
             Place::Platform => !self.owners.contains(&NOBODYS),
             Place::Nobody | Place::Entering => false,
         }

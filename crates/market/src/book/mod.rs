@@ -217,6 +217,18 @@ impl Book {
         from.next().map(|&(rank, order)| Hit { order, rank })
     }
 
+    /// Has a search go through every ask.
+    pub(crate) fn search_every_ask<'a>(&'a self, search: &mut Search<'a>) {
+        search.add(&self.asks);
+        self.tariffs.iter().for_each(|(_, tree)| search.add(tree));
+    }
+
+    /// Has a search go through every bid that is for hours of its own.
+    pub(crate) fn search_every_bid<'a>(&'a self, search: &mut Search<'a>) {
+        search.add(&self.bids);
+        self.pinned.values().for_each(|tree| search.add(tree));
+    }
+
     /// Has a search go through the asks that sell every one of these hours.
     pub fn search_asks<'a>(&'a self, search: &mut Search<'a>, hours: Period) {
         search.add(&self.asks);

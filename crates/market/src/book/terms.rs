@@ -68,6 +68,9 @@ impl Rank {
 pub struct Terms(pub(super) [u32; 4]);
 
 impl Terms {
+    /// What every order fits.
+    pub const ALL: Self = Self([u32::MAX; 4]);
+
     /// Of an ask that offers at most so many units in these hours.
     pub fn of_ask(hours: Period, units: i64, min_hours: i64) -> Self {
         let (start, end) = bounds(hours);

@@ -6,7 +6,10 @@ use market::Timestamp;
 ///
 /// The shape is checked here since jiff reads more than RFC 3339: a space for the `T`, a missing
 /// colon, a zone in brackets, a minute without seconds.
-pub(super) fn read(text: &str) -> Result<Timestamp, &'static str> {
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn read(text: &str) -> Result<Timestamp, &'static str> {
     if !is_rfc3339(text.as_bytes()) {
         return Err("not an RFC 3339 time, as in \"2026-11-01T00:00:00Z\"");
     }
@@ -18,7 +21,10 @@ pub(super) fn read(text: &str) -> Result<Timestamp, &'static str> {
 }
 
 /// Prints an instant in UTC, ending in `Z`.
-pub(super) fn print(instant: Timestamp) -> String {
+///
+/// # Panics
+/// Where it is beyond the years that can be read.
+pub fn print(instant: Timestamp) -> String {
     jiff::Timestamp::from_microsecond(instant.0)
         .expect("what is printed was read from a line, or lies between two instants that were")
         .to_string()
