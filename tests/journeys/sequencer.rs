@@ -244,11 +244,17 @@ async fn a_command_that_breaks_the_market_takes_nothing_with_it() {
     }
     submit(&started, bid("rests", 2, 90_000, (10, 20))).await;
     stop(started);
-    // What the bid holds is gone: the market asserts that it can't free it.
-    sqlx::query("UPDATE balances SET amount = 0 WHERE kind = 'hold'")
-        .execute(&database.pool)
-        .await
-        .expect("the superuser may");
+    // What the bid holds is gone, and the digest that would tell: the market asserts that it
+    // can't free it.
+    for sql in [
+        "UPDATE balances SET amount = 0 WHERE kind = 'hold'",
+        "UPDATE engine SET digest = NULL",
+    ] {
+        sqlx::query(sql)
+            .execute(&database.pool)
+            .await
+            .expect("the superuser may");
+    }
     let (started, _) = start(&database.url, Rules::none()).await;
     let mut batches = started.feed.subscribe();
     let buyer = crate::support::market::BUYER;
