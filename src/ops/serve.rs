@@ -31,8 +31,10 @@ const STANDBY_PAUSE: Duration = Duration::from_secs(1);
 
 /// What `sluice serve` takes.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  sluice serve --listen 127.0.0.1:9000 --clock-speed 60\n  \
-    DATABASE_URL=postgres://… sluice serve --standby --listen 127.0.0.1:9001")]
+#[command(
+    after_help = "Example:\n  sluice serve --listen 127.0.0.1:9000 --clock-speed 60\n  \
+    DATABASE_URL=postgres://… sluice serve --standby --listen 127.0.0.1:9001"
+)]
 pub struct Arguments {
     /// List a demonstration market to buy from, where there is none yet, and simulate delivery
     #[arg(long)]

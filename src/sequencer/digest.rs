@@ -8,9 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use market::{
-    Account, Dispute, DisputeId, DoneWhy, Lease, LeaseId, Market, Money, Order, OrderId,
-};
+use market::{Account, Dispute, DisputeId, DoneWhy, Lease, LeaseId, Market, Money, Order, OrderId};
 use sha2::{Digest as _, Sha256};
 
 use super::rows::Rows;
@@ -48,7 +46,10 @@ impl Digest {
             self.note_order(market.order(*order));
         }
         for lease in &rows.changed_leases {
-            market.lease(*lease).into_iter().for_each(|one| self.note_lease(one));
+            market
+                .lease(*lease)
+                .into_iter()
+                .for_each(|one| self.note_lease(one));
         }
         for dispute in rows.new_disputes.keys().chain(&rows.changed_disputes) {
             let dispute = market.dispute(*dispute);
@@ -123,8 +124,16 @@ impl Digest {
     }
 
     fn note_balance(&mut self, account: Account, amount: Money) {
-        let part = part(b'b', &[account.participant.0, amount.0], account.kind.code());
-        put(&mut self.sum, self.balances.entry(account).or_default(), part);
+        let part = part(
+            b'b',
+            &[account.participant.0, amount.0],
+            account.kind.code(),
+        );
+        put(
+            &mut self.sum,
+            self.balances.entry(account).or_default(),
+            part,
+        );
     }
 }
 

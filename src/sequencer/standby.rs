@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use tokio_postgres::Client;
 
-use super::commit::{LEADER_LOCK, Link};
 use super::StartError;
+use super::commit::{LEADER_LOCK, Link};
 
 /// For how long a leader may be silent.
 pub const LEASE: Duration = Duration::from_secs(5);
@@ -49,7 +49,9 @@ async fn is_led(client: &Client) -> Result<bool, StartError> {
     if leader.get::<_, Option<bool>>(1) == Some(true) {
         tracing::warn!("the leader has been silent for {lease} seconds; its session is ended");
         let pid: i32 = leader.get(0);
-        client.execute("SELECT pg_terminate_backend($1)", &[&pid]).await?;
+        client
+            .execute("SELECT pg_terminate_backend($1)", &[&pid])
+            .await?;
     }
     Ok(true)
 }

@@ -5,4 +5,6 @@ pub(crate) mod market;
 pub(crate) mod people;
 pub(crate) mod postgres;
 pub(crate) mod provider;
+pub(crate) mod proxy;
 pub(crate) mod visitor;
+pub(crate) mod witness;
