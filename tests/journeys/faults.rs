@@ -219,6 +219,58 @@ async fn what_was_applied_ahead_goes_with_the_commit_that_it_follows() {
 }
 
 #[tokio::test]
+async fn what_is_queued_when_it_is_to_stop_is_done() {
+    let database = fresh_database().await;
+    let (started, _) = start(&database.url, Rules::none()).await;
+    for command in opening() {
+        submit(&started, command).await;
+    }
+    let holding = hold_up(&database).await;
+    let mut answers = Vec::new();
+    for number in 0..400 {
+        let command = bid(&format!("b{number}"), 1, 50_000, (1, 5));
+        let actor = Actor::System("journey");
+        let answer = started.sequencer.enqueue(hour(0), actor, command).await;
+        answers.push(answer.expect("there is room"));
+    }
+    started.sequencer.stop();
+    holding.close().await.expect("it lets go");
+    for answer in join_all(answers).await {
+        assert_eq!(answer.expect("it is done").rejection(), None);
+    }
+    assert_eq!(orders(&database.pool, "b%").await.len(), 400);
+    end(&database, started).await;
+}
+
+#[tokio::test]
+async fn a_commit_that_says_yes_with_a_warning_is_not_known() {
+    let database = fresh_database().await;
+    let (started, _) = start(&database.url, Rules::none()).await;
+    for command in opening() {
+        submit(&started, command).await;
+    }
+    // As the server does when it stops waiting for a standby: at COMMIT, and with success.
+    sqlx::raw_sql(
+        "CREATE FUNCTION warns() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN RAISE WARNING 'committed locally'; RETURN NULL; END $$;
+         CREATE CONSTRAINT TRIGGER warns AFTER INSERT ON commands DEFERRABLE INITIALLY DEFERRED
+             FOR EACH ROW EXECUTE FUNCTION warns()",
+    )
+    .execute(&database.pool)
+    .await
+    .expect("the superuser may");
+    let command = bid("once", 1, 50_000, (1, 5));
+    let told = ask(&started, &command).await.map(|one| one.command);
+    assert_eq!(told, Err(SubmitError::Uncertain));
+    sqlx::query("DROP TRIGGER warns ON commands")
+        .execute(&database.pool)
+        .await
+        .expect("the superuser may");
+    assert!(was_known(&retry(&started, &command).await));
+    end(&database, started).await;
+}
+
+#[tokio::test]
 async fn a_market_that_is_not_what_its_leader_had_is_not_served() {
     for sql in [
         "UPDATE orders SET price = price + 100 WHERE client_id = 'rests'",
