@@ -169,7 +169,14 @@ impl Engine {
                 // First, or it would not be heard while commands keep coming.
                 () = stop.cancelled(), if !submissions.is_closed() => submissions.close(),
                 done = self.committer.done() => match done {
-                    Ok(()) => self.committed(feed),
+                    Ok(()) => {
+                        // Readers' market is the same one: should it contradict itself alone, it
+                        // is read back too.
+                        let publish = AssertUnwindSafe(|| self.committed(feed));
+                        if catch_unwind(publish).is_err() {
+                            return End::Lost;
+                        }
+                    }
                     Err(error) => return End::of(&error),
                 },
                 some = submissions.recv_many(&mut taken, room.min(AT_ONCE)),
