@@ -31,3 +31,12 @@ sim *flags:
 bench:
     cargo bench
     cargo bench -p market --bench book
+
+# Bugs planted on purpose, each of which some tests must find: just mutants [NAME…]
+mutants *names:
+    scripts/mutants.sh {{names}}
+
+# What takes longer than ./test may: a hundred kills of the leader, fifty million commands
+soak:
+    SLUICE_KILLS=100 cargo test --test journeys kills:: -- --nocapture
+    cargo run --release -p simulator -- --seeds 5000 --steps 2500

@@ -334,6 +334,13 @@ fn machines(app: &App) -> Router<App> {
         .layer(from_fn_with_state(app.clone(), headers::add))
 }
 
+/// What a server answers while it waits for the lead: that it lives, and is not ready.
+pub fn standby() -> Router {
+    Router::new()
+        .route("/healthz", get(metrics::healthz))
+        .fallback(metrics::standing_by)
+}
+
 /// A request without the number that its sender gave it: the log's and the error pages' are ours.
 async fn unnumbered(mut request: Request) -> Request {
     request.headers_mut().remove(REQUEST_ID);

@@ -44,8 +44,9 @@ const AREA_FILES: [&str; 8] = [
 ];
 
 /// Tables that only the sequencer writes.
-const MARKET_TABLES: [&str; 16] = [
+const MARKET_TABLES: [&str; 17] = [
     "engine",
+    "epochs",
     "commands",
     "instruments",
     "pools",

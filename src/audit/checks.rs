@@ -8,7 +8,7 @@ use crate::sequencer::StartError;
 /// How many contradictions of one kind are reported.
 const SHOWN: usize = 10;
 
-const CHECKS: [(&str, &str); 18] = [
+const CHECKS: [(&str, &str); 20] = [
     (
         "the postings of each entry sum to zero, and each entry has some",
         "SELECT format('entry %s sums to %s', e.id, coalesce(sum(p.amount), -1))
@@ -218,6 +218,52 @@ const CHECKS: [(&str, &str); 18] = [
         "SELECT format('command %s', seq)
            FROM (SELECT seq, at, lag(at) OVER (ORDER BY seq) AS before FROM commands) c
           WHERE at < before",
+    ),
+    (
+        "batches and epochs are numbered without a gap, and each epoch goes on from the last",
+        "SELECT format('%s rows of %s, the last %s, the engine says %s', rows, name, last, engine)
+           FROM (SELECT 'batches' AS name, count(DISTINCT batch) AS rows,
+                        coalesce(max(batch), 0) AS last, (SELECT batch FROM engine) AS engine
+                   FROM commands
+                 UNION ALL
+                 SELECT 'epochs', max(epoch) - min(epoch) + 1, max(epoch),
+                        (SELECT epoch FROM engine)
+                   FROM epochs HAVING count(*) > 0) n
+          WHERE last <> engine OR name = 'batches' AND rows <> last
+         UNION ALL
+         SELECT format('command %s is of batch %s', seq, batch)
+           FROM (SELECT seq, batch, lag(batch) OVER (ORDER BY seq) AS before FROM commands) c
+          WHERE batch < before
+         UNION ALL
+         SELECT format('epoch %s follows %s, from batch %s', epoch, before, batch)
+           FROM (SELECT epoch, batch, lag(epoch) OVER (ORDER BY epoch) AS before,
+                        lag(batch) OVER (ORDER BY epoch) AS since FROM epochs) e
+          WHERE before <> epoch - 1 OR batch < since",
+    ),
+    (
+        "what rows refer to is there",
+        "SELECT format('%s %s', name, number)
+           FROM (SELECT 'the command of order' AS name, id AS number, command FROM orders
+                 UNION ALL SELECT 'the command of trade', id, command FROM trades
+                 UNION ALL SELECT 'the command of entry', id, command FROM journal_entries
+                 UNION ALL SELECT 'the command of a settlement of lease', lease, command
+                   FROM settlements) r
+          WHERE NOT EXISTS (SELECT FROM commands c WHERE c.seq = r.command)
+         UNION ALL
+         SELECT format('the entry of postings %s', entry) FROM postings p
+          WHERE NOT EXISTS (SELECT FROM journal_entries e WHERE e.id = p.entry)
+         UNION ALL
+         SELECT format('an order of trade %s', id) FROM trades t
+          WHERE (SELECT count(*) FROM orders o WHERE o.id IN (t.buy, t.sell)) <> 2
+         UNION ALL
+         SELECT format('the trade of lease %s', id) FROM leases l
+          WHERE NOT EXISTS (SELECT FROM trades t WHERE t.id = l.id)
+         UNION ALL
+         SELECT format('the lease of a settlement of %s', lease) FROM settlements s
+          WHERE NOT EXISTS (SELECT FROM leases l WHERE l.id = s.lease)
+         UNION ALL
+         SELECT format('the pool of order %s', id) FROM orders o
+          WHERE pool IS NOT NULL AND NOT EXISTS (SELECT FROM pools p WHERE p.id = o.pool)",
     ),
 ];
 

@@ -2,8 +2,10 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow, ensure};
 use sqlx::{Connection, PgPool};
@@ -19,14 +21,20 @@ use crate::db::{self, Database, Sharing};
 use crate::delivery::simulated;
 use crate::demo::{self, Demonstration, Login};
 use crate::replay::decimal::Decimal;
-use crate::sequencer::{self, Started, scheduler};
+use crate::sequencer::{self, StartError, Started, scheduler, standby};
 use crate::web::server::{self, Limits};
 use crate::web::{Options, Web, attendance};
 use crate::{audit, router, rules};
 
+/// How long a standby waits before it asks a database that it has lost.
+const STANDBY_PAUSE: Duration = Duration::from_secs(1);
+
 /// What `sluice serve` takes.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  sluice serve --listen 127.0.0.1:9000 --clock-speed 60")]
+#[command(
+    after_help = "Example:\n  sluice serve --listen 127.0.0.1:9000 --clock-speed 60\n  \
+    DATABASE_URL=postgres://… sluice serve --standby --listen 127.0.0.1:9001"
+)]
 pub struct Arguments {
     /// List a demonstration market to buy from, where there is none yet, and simulate delivery
     #[arg(long)]
@@ -34,6 +42,9 @@ pub struct Arguments {
     /// Serve the demonstration where others can reach it: whoever has its logins can use them
     #[arg(long, requires = "demo")]
     demo_in_the_open: bool,
+    /// Wait beside the server that leads on the same database, and take over when it is gone
+    #[arg(long, conflicts_with = "demo")]
+    standby: bool,
     /// Serve from a database that may lose what it acknowledged; for tests only
     #[arg(long, hide = true)]
     allow_unsafe_database: bool,
@@ -59,6 +70,10 @@ async fn serve(arguments: &Arguments, settings: Settings) -> anyhow::Result<()> 
         !arguments.demo || arguments.demo_in_the_open || !is_open,
         "the demonstration would be open to the network, and its logins are printed: \
          listen on 127.0.0.1 without public_url, or say --demo-in-the-open"
+    );
+    ensure!(
+        !arguments.standby || settings.database_url.is_some(),
+        "a standby waits on the database of another server: set DATABASE_URL"
     );
     // An address in use is said before anything is started.
     let listener = TcpListener::bind(settings.listen)
@@ -96,8 +111,14 @@ async fn serve_from(
     } else {
         None
     };
-    let clock = clock::resume(&pool, settings.clock_speed.into()).await?;
-    let started = start_sequencer(settings, database, &clock).await?;
+    let led = if arguments.standby {
+        stand_by(settings, database, &pool, &listener).await?
+    } else {
+        Some(lead(settings, database, &pool).await?)
+    };
+    let Some((clock, started)) = led else {
+        return Ok(());
+    };
     let options = Options {
         test_money: arguments.demo,
         ..Options::from(settings)
@@ -140,17 +161,81 @@ async fn serve_from(
         Limits::from(settings),
         stopping.clone(),
     ));
-    tokio::select! {
-        asked = super::asked_to_stop() => asked.context("waiting for a signal")?,
-        () = started.sequencer.ended() => tracing::error!("the sequencer has ended by itself"),
-    }
+    let was_asked = tokio::select! {
+        asked = super::asked_to_stop() => asked.context("waiting for a signal").map(|()| true)?,
+        () = started.sequencer.ended() => false,
+    };
     stopping.cancel();
     tasks.close();
     pages.await?.context("serving pages")?;
     tasks.wait().await;
     stop_sequencer(started).await?;
     pool.close().await;
+    ensure!(
+        was_asked,
+        "the sequencer has ended by itself: another server leads, or see the log"
+    );
     Ok(())
+}
+
+/// Takes the lead, with the clock going on from the last command.
+async fn lead(
+    settings: &Settings,
+    database: &Database,
+    pool: &PgPool,
+) -> anyhow::Result<(MarketClock, Started)> {
+    let clock = clock::resume(pool, settings.clock_speed.into()).await?;
+    let started = start_sequencer(settings, database, &clock).await?;
+    Ok((clock, started))
+}
+
+/// Waits until nobody leads and then leads; meanwhile says at the address that it is not ready.
+/// `None` when it is asked to stop first.
+async fn stand_by(
+    settings: &Settings,
+    database: &Database,
+    pool: &PgPool,
+    listener: &TcpListener,
+) -> anyhow::Result<Option<(MarketClock, Started)>> {
+    let same = std::net::TcpListener::from(listener.as_fd().try_clone_to_owned()?);
+    let over = CancellationToken::new();
+    let answering = tokio::spawn(server::serve(
+        TcpListener::from_std(same)?,
+        router::standby(),
+        Limits::from(settings),
+        over.clone(),
+    ));
+    tracing::info!("standing by on http://{}", listener.local_addr()?);
+    let waiting = async {
+        loop {
+            if let Err(error) = standby::wait(database.url()).await {
+                tracing::warn!(%error, "the database can't be asked who leads");
+                tokio::time::sleep(STANDBY_PAUSE).await;
+                continue;
+            }
+            match lead(settings, database, pool).await {
+                // Another standby was faster, or the database is lost: wait again.
+                Err(error) if is_passing(&error) => tracing::warn!("{error:#}"),
+                led => return led,
+            }
+        }
+    };
+    let led = tokio::select! {
+        asked = super::asked_to_stop() => asked.context("waiting for a signal").map(|()| None)?,
+        led = waiting => Some(led?),
+    };
+    over.cancel();
+    answering.await?.context("answering while standing by")?;
+    Ok(led)
+}
+
+/// Whether a standby that could not lead may be able to later.
+fn is_passing(error: &anyhow::Error) -> bool {
+    error.is::<sqlx::Error>()
+        || matches!(
+            error.downcast_ref(),
+            Some(StartError::Led | StartError::Database(_))
+        )
 }
 
 /// Prepares the demonstration, and lives through what it has of a past.

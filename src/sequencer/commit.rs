@@ -10,15 +10,14 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{poll_fn, try_join_all};
-use market::{Market, Rules};
+use market::Rules;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, NoTls, Statement, Transaction};
 
 use super::StartError;
-use super::chain;
+use super::effect::Effect;
 use super::instant::Instant;
-use super::rows::Rows;
-use super::tables::{self, Columns, SQL};
+use super::tables::{Columns, SQL};
 
 /// The advisory lock of the leader; the migrator's is another.
 pub(crate) const LEADER_LOCK: i64 = 0x534c_5549_4345;
@@ -40,6 +39,8 @@ pub(super) enum CommitError {
     Fenced,
     #[error("the commit came with a warning")]
     Warned,
+    #[error("the thread that commits has died")]
+    Died,
 }
 
 /// The engine's connection with what the `engine` row says of it.
@@ -50,8 +51,6 @@ pub(crate) struct Link {
     statements: Vec<Statement>,
     epoch: i64,
     batch: i64,
-    command: i64,
-    chain: Vec<u8>,
 }
 
 impl Link {
@@ -81,23 +80,27 @@ impl Link {
                 }
             }
         });
-        let statements = Vec::new();
-        let chain = Vec::new();
         Ok(Self {
             client,
             warned,
-            statements,
+            statements: Vec::new(),
             epoch: 0,
             batch: 0,
-            command: 0,
-            chain,
         })
     }
 
-    /// Takes the leader's lock and a new epoch; an older engine's next batch then fails.
-    pub(super) async fn take_the_lead(&mut self, rules: &Rules) -> Result<(), StartError> {
+    /// Takes the leader's lock, then commits a new epoch before anything else; an older engine's
+    /// next batch fails. One that led before names its own epoch, and takes no other's place.
+    pub(super) async fn take_the_lead(
+        &mut self,
+        rules: &Rules,
+        own: Option<i64>,
+    ) -> Result<i64, StartError> {
         let mut tries = 0;
         while !self.lock().await? {
+            if own.is_some() && own != self.epoch().await? {
+                return Err(StartError::Fenced);
+            }
             tries += 1;
             if tries == LOCK_TRIES {
                 return Err(StartError::Led);
@@ -114,16 +117,29 @@ impl Link {
             .await?;
         let row = self
             .client
-            .query_one(
-                "UPDATE engine SET epoch = epoch + 1 RETURNING epoch, batch, command, chain",
-                &[],
+            .query_opt(
+                "WITH led AS (UPDATE engine SET epoch = epoch + 1
+                               WHERE epoch = coalesce($1, epoch) RETURNING epoch, batch),
+                      noted AS (INSERT INTO epochs (epoch, batch, began_at)
+                                SELECT epoch, batch, now() FROM led)
+                 SELECT epoch, batch FROM led",
+                &[&own],
             )
-            .await?;
-        (self.epoch, self.batch, self.command) = (row.get(0), row.get(1), row.get(2));
-        self.chain = row.get(3);
+            .await?
+            .ok_or(StartError::Fenced)?;
+        if self.warned.load(Ordering::SeqCst) {
+            return Err(StartError::Warned);
+        }
+        (self.epoch, self.batch) = (row.get(0), row.get(1));
         let prepared = SQL.iter().map(|sql| self.client.prepare(sql));
         self.statements = try_join_all(prepared).await?;
-        Ok(())
+        Ok(self.epoch)
+    }
+
+    /// The epoch that is committed.
+    async fn epoch(&self) -> Result<Option<i64>, StartError> {
+        let row = self.client.query_opt("SELECT epoch FROM engine", &[]);
+        Ok(row.await?.map(|row| row.get(0)))
     }
 
     async fn lock(&self) -> Result<bool, StartError> {
@@ -132,6 +148,11 @@ impl Link {
             .query_one("SELECT pg_try_advisory_lock($1)", &[&LEADER_LOCK])
             .await?;
         Ok(row.get(0))
+    }
+
+    /// The connection itself.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
     }
 
     /// A reading of all tables at one instant.
@@ -146,46 +167,36 @@ impl Link {
         Ok(transaction)
     }
 
-    /// The number that the next command gets.
-    pub(super) fn next_command(&self) -> i64 {
-        self.command + 1
+    /// Says that this session's program lives, and finds out whether the session does.
+    pub(super) async fn beat(&self) -> Result<(), tokio_postgres::Error> {
+        self.client.batch_execute("SELECT").await
     }
 
-    /// The number of the last committed batch.
-    pub(super) fn batch(&self) -> i64 {
-        self.batch
-    }
-
-    /// Writes the rows of a batch and commits them.
-    pub(super) async fn commit(&mut self, market: &Market, rows: Rows) -> Result<(), CommitError> {
+    /// Writes a batch and commits it.
+    pub(super) async fn commit(&mut self, effect: Effect) -> Result<(), CommitError> {
         let (advance, inserts) = self
             .statements
             .split_first()
             .expect("a leader has prepared its statements");
-        let batch = self.batch + 1;
-        let command = rows.commands.last().map_or(self.command, |row| row.seq);
-        let (chain, hashes) = chain::extend(&self.chain, &rows.entries);
         self.warned.store(false, Ordering::SeqCst);
-        let entries = market.ledger().entries();
-        let acceptances = market.acceptances();
-        let at = Instant(rows.at);
+        let at = Instant(effect.at);
         let head = [
             &self.epoch as &(dyn ToSql + Sync),
             &self.batch,
-            &batch,
-            &command,
+            &effect.batch,
+            &effect.command,
             &at,
-            &acceptances,
-            &entries,
-            &chain,
+            &effect.acceptances,
+            &effect.entries,
+            &effect.chain,
+            &effect.digest,
         ];
-        let tables = tables::of(market, &rows, batch, hashes);
         // All of it goes out in one write; each statement waits for its own answer.
         let begin = self.client.batch_execute("BEGIN");
         let advance = self.client.execute(advance, &head);
         let inserts = inserts
             .iter()
-            .zip(&tables)
+            .zip(&effect.tables)
             .filter(|(_, columns)| !columns.is_empty())
             .map(|(statement, columns)| self.insert(statement, columns).boxed_local());
         let (begun, advanced, inserted) =
@@ -199,7 +210,7 @@ impl Link {
         if self.warned.load(Ordering::SeqCst) {
             return Err(CommitError::Warned);
         }
-        (self.batch, self.command, self.chain) = (batch, command, chain);
+        self.batch = effect.batch;
         Ok(())
     }
 

@@ -1,30 +1,35 @@
 //! The sequencer: the one writer of money and capacity.
 //!
 //! Commands queue up in a bounded queue. One thread takes what has come as a batch, stamps each
-//! with a number and an instant, applies it to the market in memory, writes the whole effect in
-//! one PostgreSQL transaction, commits, publishes, and only then answers. Nobody is told of what
-//! the database does not have.
+//! with a number and an instant, applies it to the market in memory, and works out the whole
+//! effect; another one writes it in one PostgreSQL transaction and commits. Only then it is
+//! published and answered. Nobody is told of what the database does not have.
 //!
 //! | step | where | statements |
 //! | --- | --- | --- |
-//! | drain up to `batch` commands | [`engine`] | |
-//! | apply each; its events | `market` | |
-//! | work out the rows | [`rows`], [`tables`] | |
+//! | drain up to `batch` commands, apply each; its events | [`engine`], `market` | |
+//! | work out the rows, the chain and the digest | [`effect`], [`rows`], [`tables`], [`digest`] | |
 //! | `BEGIN`, advance the engine's row (fencing), at most 17 array statements | [`commit`] | 1 round trip |
-//! | `COMMIT` | [`commit`] | 1 round trip |
+//! | `COMMIT` | [`commit`], on the thread of [`committer`] | 1 round trip |
 //! | publish to the feed, answer | [`engine`] | |
 //!
-//! The number of statements does not depend on the number of commands. A commit that fails, comes
-//! with a warning, or whose answer is lost ends the market in memory: nobody was answered, and
-//! [`recover`] reads the tables anew.
+//! The next batch is applied while the last one commits: it grows until that is done or it is
+//! full. The number of statements does not depend on the number of commands. A commit that fails,
+//! comes with a warning, or whose answer is lost ends the market in memory with all that was
+//! applied since: nobody was answered, and [`recover`] reads the tables anew. An engine that finds
+//! that another one has led ends for good.
 
 pub(crate) mod chain;
 mod commit;
+mod committer;
+mod digest;
+mod effect;
 mod engine;
 mod instant;
 mod recover;
 mod rows;
 pub mod scheduler;
+pub mod standby;
 mod tables;
 
 pub(crate) use commit::LEADER_LOCK;
@@ -120,6 +125,12 @@ pub enum StartError {
     /// Another engine leads.
     #[error("another engine is running on this database")]
     Led,
+    /// Another engine has led since this one did.
+    #[error("another engine has taken the lead")]
+    Fenced,
+    /// The new epoch may be on one machine only.
+    #[error("the commit of the new epoch came with a warning")]
+    Warned,
     /// The stored rule set is another one.
     #[error("the market runs under rule set {stored}, not {given}")]
     OtherRules {
@@ -196,7 +207,7 @@ pub async fn start(options: Options) -> Result<Started, StartError> {
     let (started, feed) = oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("sequencer".to_owned())
-        .spawn(move || engine::run(options, submissions, started, &ready, &stop))
+        .spawn(move || engine::run(&options, submissions, started, &ready, &stop))
         .expect("the system can start a thread");
     let feed = feed
         .await

@@ -11,22 +11,88 @@ use tokio_postgres::{Row, Transaction};
 
 use super::StartError;
 use super::commit::Link;
+use super::committer::{BEAT, Led};
+use super::digest::Digest;
+use super::effect::Head;
 use super::instant::Instant;
 
 /// Takes the lead, then reads the market as of the last committed batch.
-pub(super) async fn load(link: &mut Link, rules: &Rules) -> Result<Market, StartError> {
-    link.take_the_lead(rules).await?;
+pub(super) async fn load(
+    link: &mut Link,
+    rules: &Rules,
+    own: Option<i64>,
+) -> Result<Led, StartError> {
+    let epoch = link.take_the_lead(rules, own).await?;
     let tables = link.read().await?;
     let snapshot = snapshot(&tables)
         .await?
         .ok_or_else(|| contradiction("the engine's row is missing"))?;
+    let (batch, command, chain, stored) = head(&tables).await?;
     tables.commit().await?;
     let mut known = snapshot.rule_sets.iter().map(|(_, rules)| rules);
     if snapshot.rules != *rules && !known.any(|known| known == rules) {
         let (stored, given) = (snapshot.rules.version, rules.version);
         return Err(StartError::OtherRules { stored, given });
     }
-    Market::restore(snapshot).map_err(StartError::Tables)
+    let (market, digest) = restored(link, snapshot).await?;
+    if stored.is_some_and(|stored| stored != digest.bytes()) {
+        return Err(contradiction(
+            "their digest is not the one that the last leader stored; `sluice audit` says more",
+        ));
+    }
+    let head = Head {
+        batch,
+        command,
+        chain,
+        digest,
+    };
+    Ok(Led {
+        market,
+        head,
+        epoch,
+    })
+}
+
+/// The market of a snapshot, with its digest. That may take long, and a leader is never silent.
+async fn restored(link: &Link, snapshot: Snapshot) -> Result<(Market, Digest), StartError> {
+    let mut restoring = tokio::task::spawn_blocking(move || {
+        let orders = snapshot.orders.len();
+        let market = Market::restore(snapshot)?;
+        let digest = Digest::of(&market, orders);
+        Ok((market, digest))
+    });
+    loop {
+        tokio::select! {
+            restored = &mut restoring => {
+                let restored = restored.map_err(contradiction)?;
+                return restored.map_err(StartError::Tables);
+            }
+            () = tokio::time::sleep(BEAT) => link.beat().await?,
+        }
+    }
+}
+
+/// Batch, command, chain and digest of the engine's row. What history says of itself agrees:
+/// the last command is of the last batch, and the last entry's hash is the chain's head.
+async fn head(
+    tables: &Transaction<'_>,
+) -> Result<(i64, i64, Vec<u8>, Option<Vec<u8>>), StartError> {
+    let sql = "SELECT e.batch, e.command, e.chain, e.digest,
+                      c.seq IS NOT DISTINCT FROM nullif(e.command, 0)
+                      AND c.batch IS NOT DISTINCT FROM nullif(e.batch, 0)
+                      AND j.id IS NOT DISTINCT FROM nullif(e.entries, 0)
+                      AND coalesce(j.hash, '') = e.chain
+                 FROM engine e
+                 LEFT JOIN (SELECT seq, batch FROM commands ORDER BY seq DESC LIMIT 1) c ON true
+                 LEFT JOIN (SELECT id, hash FROM journal_entries ORDER BY id DESC LIMIT 1) j
+                        ON true";
+    let row = tables.query_one(sql, &[]).await?;
+    if !row.get::<_, bool>(4) {
+        return Err(contradiction(
+            "the command log or the journal does not end where the last leader left it",
+        ));
+    }
+    Ok((row.get(0), row.get(1), row.get(2), row.get(3)))
 }
 
 /// All that the tables say of the market; `None` before any engine has started.

@@ -14,7 +14,7 @@ pub(super) type Columns = Vec<Box<dyn ToSql + Sync + Send>>;
 /// The statements in the order of `tables`, after the one that advances the engine's row.
 pub(super) const SQL: [&str; 18] = [
     "UPDATE engine SET batch = $3, command = $4, at = $5, acceptances = $6, entries = $7,
-            chain = $8 WHERE epoch = $1 AND batch = $2",
+            chain = $8, digest = $9 WHERE epoch = $1 AND batch = $2",
     "INSERT INTO commands (seq, batch, at, actor, body, rejected)
      SELECT seq, $1, at, actor, body::jsonb, rejected
        FROM unnest($2::bigint[], $3::timestamptz[], $4::text[], $5::text[], $6::text[])

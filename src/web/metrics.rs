@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -88,6 +88,13 @@ fn is_local(headers: &HeaderMap) -> bool {
 /// `GET /healthz`: the process answers.
 pub async fn healthz() -> &'static str {
     "ok\n"
+}
+
+/// Whatever else is asked of a server that waits for the lead, `GET /readyz` included.
+pub async fn standing_by() -> Response {
+    let wait = [(header::RETRY_AFTER, HeaderValue::from_static("2"))];
+    let text = "standing by: another server leads\n";
+    (StatusCode::SERVICE_UNAVAILABLE, wait, text).into_response()
 }
 
 /// `GET /readyz`: the database can be reached and the sequencer takes commands.

@@ -15,7 +15,7 @@ use sluice::db::purpose::{self, Purpose};
 use crate::support::postgres::{folder_until_exit, fresh_database};
 
 /// The program, in a folder of its own, with nothing set.
-fn sluice(folder: &Path) -> Command {
+pub(crate) fn sluice(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
     command
         .env_clear()
@@ -59,7 +59,7 @@ fn serve_at(folder: &Path) -> (Child, String) {
     panic!("it did not become ready, {ended}: {seen}");
 }
 
-fn signal(child: &Child, signal: Signal) {
+pub(crate) fn signal(child: &Child, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(child.id()).expect("it is small"));
     kill(pid, signal).expect("the signal is sent");
 }

@@ -6,4 +6,6 @@ pub(crate) mod people;
 pub(crate) mod postgres;
 pub(crate) mod programs;
 pub(crate) mod provider;
+pub(crate) mod proxy;
 pub(crate) mod visitor;
+pub(crate) mod witness;

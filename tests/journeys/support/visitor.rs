@@ -49,9 +49,14 @@ impl TestApp {
 impl Visitor {
     /// Somebody new, who reads English.
     pub(crate) fn new(app: &TestApp) -> Self {
+        Self::at(&app.url)
+    }
+
+    /// The same, at a site that is served at this address.
+    pub(crate) fn at(url: &str) -> Self {
         Self {
             client: Client::builder(TokioExecutor::new()).build(HttpConnector::new()),
-            url: app.url.clone(),
+            url: url.to_owned(),
             cookies: BTreeMap::new(),
             sends: vec![("accept-language", "en".to_owned())],
         }
