@@ -21,7 +21,7 @@ use market::{
     PlaceOrder, PoolId, Rules, Side, TimeInForce,
 };
 use site::Site;
-use sluice::app::App;
+use sluice::app::{App, Parts};
 use sluice::clock::MarketClock;
 use sluice::db;
 use sluice::db::embedded::{Cluster, Options};
@@ -113,14 +113,14 @@ async fn run(url: &str, database: &str, orders: usize, connections: usize) -> (R
     list(&started.sequencer).await;
     let db = db::connect(&url).await.expect("a pool");
     let tokens = people(&db).await;
-    let app = App {
+    let app = App::new(Parts {
         db,
         sequencer: started.sequencer.clone(),
         feed: started.feed.clone(),
         clock,
         audit: sluice::audit::Desk::new(&url),
         web: Arc::new(Web::new(sluice::web::Options::default())),
-    };
+    });
     let site = Site::serve(sluice::router::router(app)).await;
     let options = |rate, seed| load::Options {
         address: site.address.clone(),
