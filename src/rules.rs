@@ -71,8 +71,11 @@ pub fn from_json(value: serde_json::Value) -> Result<Rules, String> {
     Ok(rules.into())
 }
 
-/// A rule set from the text of a file.
-fn read(file: &str, text: &str) -> Result<Rules, RulesError> {
+/// A rule set from the text of a file, which is named in what is wrong with it.
+///
+/// # Errors
+/// When it is not a rule set; says which key and why.
+pub fn read(file: &str, text: &str) -> Result<Rules, RulesError> {
     let rules: File = toml::from_str(text).map_err(|source| RulesError::Malformed {
         file: file.to_owned(),
         source: Box::new(source),

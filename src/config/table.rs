@@ -70,7 +70,8 @@ pub const SETTINGS: &[Setting] = &[
         name: "rules",
         default: "",
         kind: Kind::Path,
-        doc: "The market's rules (TOML); none: the documented defaults",
+        doc: "The market's rules (TOML); none: the documented defaults. A version above every one \
+              before holds from the next full hour on",
     },
     Setting {
         name: "log_format",

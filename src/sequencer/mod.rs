@@ -40,7 +40,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use market::{Command, Event, Rejection, Rules, Timestamp};
+use market::{Command, Event, Hour, Rejection, Rules, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -131,11 +131,20 @@ pub enum StartError {
     /// The new epoch may be on one machine only.
     #[error("the commit of the new epoch came with a warning")]
     Warned,
-    /// The stored rule set is another one.
-    #[error("the market runs under rule set {stored}, not {given}")]
+    /// Another rule set of this version or a later one was given before.
+    #[error(
+        "rule set {given} is not one that the market knows, and it knows one of version {newest}: \
+         rules that change need a version above every one before"
+    )]
     OtherRules {
-        /// The version in force.
-        stored: i64,
+        /// The highest version that it knows.
+        newest: i64,
+        /// The version that was asked for.
+        given: i64,
+    },
+    /// A rule set is announced for a later instant than the one from which this would hold.
+    #[error("rule set {given} would hold before one that is announced already")]
+    RulesToCome {
         /// The version that was asked for.
         given: i64,
     },
@@ -191,11 +200,14 @@ pub struct Started {
     pub thread: std::thread::JoinHandle<()>,
 }
 
-/// Takes the lead, reads the market back from the tables, and starts.
+/// Takes the lead, reads the market back from the tables, and starts. A rule set that is newer than
+/// every one before is in force from the next full hour on.
 ///
 /// # Errors
-/// When the database can't be used, another engine leads, or the stored rule set is another.
+/// When the database can't be used, another engine leads, or the rule set is neither known nor the
+/// newest.
 pub async fn start(options: Options) -> Result<Started, StartError> {
+    let rules = options.rules.clone();
     let (queue, submissions) = mpsc::channel(options.queue);
     let sequencer = Sequencer {
         queue,
@@ -212,11 +224,34 @@ pub async fn start(options: Options) -> Result<Started, StartError> {
     let feed = feed
         .await
         .map_err(|_| StartError::Tables("the engine died".to_owned()))??;
+    let is_known = feed.market().knows_rules(&rules);
+    if !is_known {
+        announce(&sequencer, &feed, rules).await?;
+    }
     Ok(Started {
         sequencer,
         feed,
         thread,
     })
+}
+
+/// Has a new rule set hold from the next full hour on.
+async fn announce(sequencer: &Sequencer, feed: &Feed, rules: Rules) -> Result<(), StartError> {
+    let given = rules.version;
+    // Commands never come before the last one.
+    let now = sequencer.clock.now().max(feed.market().now());
+    let from = Hour(now.hour().0 + 1).begins();
+    let command = Command::SetRules {
+        rules: Box::new(rules),
+        from,
+    };
+    let receipt = sequencer.submit(Actor::System("rules"), command).await;
+    match receipt.map(|receipt| receipt.rejection()) {
+        Ok(None) => Ok(()),
+        // It is the newest, but the set to come holds from a later instant.
+        Ok(Some(_)) => Err(StartError::RulesToCome { given }),
+        Err(error) => Err(StartError::Tables(error.to_string())),
+    }
 }
 
 impl Sequencer {

@@ -29,10 +29,15 @@ pub(super) async fn load(
         .ok_or_else(|| contradiction("the engine's row is missing"))?;
     let (batch, command, chain, stored) = head(&tables).await?;
     tables.commit().await?;
-    let mut known = snapshot.rule_sets.iter().map(|(_, rules)| rules);
-    if snapshot.rules != *rules && !known.any(|known| known == rules) {
-        let (stored, given) = (snapshot.rules.version, rules.version);
-        return Err(StartError::OtherRules { stored, given });
+    // One that is newer than all is given to the market once it is led (`sequencer::start`).
+    let sets = snapshot.rule_sets.iter().map(|(_, rules)| rules);
+    let known: Vec<&Rules> = sets.chain([&snapshot.rules]).collect();
+    let newest = known.iter().map(|known| known.version).max();
+    if let Some(newest) = newest.filter(|newest| rules.version <= *newest)
+        && !known.contains(&rules)
+    {
+        let given = rules.version;
+        return Err(StartError::OtherRules { newest, given });
     }
     let (market, digest) = restored(link, snapshot).await?;
     if stored.is_some_and(|stored| stored != digest.bytes()) {

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use market::{Command, Market, Money, Rejection, Rules};
+use market::{Command, Hour, Market, Money, Rejection, Rules};
 use sluice::audit;
-use sluice::sequencer::{Actor, SubmitError};
+use sluice::sequencer::{Actor, StartError, SubmitError};
 
-use crate::support::market::{ask, bid, deliver, hour, opening, start, stop, submit};
+use crate::support::market::{ask, bid, deliver, hour, opening, start, stop, submit, try_start};
 use crate::support::postgres::{TestDatabase, fresh_database};
 
 /// Rules under which every kind of money moves: fees, bonds, credits, payables.
@@ -270,12 +270,22 @@ async fn a_command_that_breaks_the_market_takes_nothing_with_it() {
         broken.map(|receipt| receipt.command),
         Err(SubmitError::Uncertain)
     );
-    let next = started
-        .sequencer
-        .enqueue(hour(0), Actor::System("journey"), Command::Tick)
-        .await
-        .expect("the sequencer lives on");
-    next.await.expect("the next command is committed");
+    // What was queued before the market was read back is as uncertain; then it goes on.
+    let mut tries = 0;
+    loop {
+        let next = started
+            .sequencer
+            .enqueue(hour(0), Actor::System("journey"), Command::Tick)
+            .await
+            .expect("the sequencer lives on");
+        match next.await {
+            Ok(_) => break,
+            Err(error) => assert_eq!(error, SubmitError::Uncertain),
+        }
+        tries += 1;
+        assert!(tries < 1_000, "the next command is committed");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
     // Readers are told to look again: an uncertain batch may have been committed.
     let told = batches.recv().await.expect("the feed goes on");
     assert!(told.participants.contains(&buyer), "{told:?}");
@@ -360,6 +370,54 @@ async fn lived() -> TestDatabase {
     }
     stop(started);
     database
+}
+
+#[tokio::test]
+async fn a_newer_rule_set_holds_from_the_next_hour_and_no_other_is_let_in() {
+    let database = lived().await;
+    let newer = Rules {
+        version: 8,
+        bond_bps: 2_000,
+        ..rules()
+    };
+    let (started, clock) = start(&database.url, newer.clone()).await;
+    let version = || started.feed.market().rules().version;
+    assert_eq!(version(), 7, "what holds does so to the end of its hour");
+    let next = Hour(started.feed.market().now().hour().0 + 1).begins();
+    clock.set(next);
+    submit(&started, Command::Tick).await;
+    assert_eq!(version(), 8);
+    stop(started);
+
+    // Named again, it is the same one; what it was before is known too.
+    for known in [newer.clone(), rules()] {
+        let (started, _) = start(&database.url, known).await;
+        assert_eq!(started.feed.market().rules(), &newer);
+        stop(started);
+    }
+    let given = "SELECT count(*) FROM commands WHERE body->>'do' = 'set_rules'";
+    let given: i64 = sqlx::query_scalar(given)
+        .fetch_one(&database.pool)
+        .await
+        .expect("a count");
+    assert_eq!(given, 1);
+
+    let changed = Rules {
+        bond_bps: 3_000,
+        ..newer.clone()
+    };
+    let older = Rules {
+        version: 6,
+        ..newer
+    };
+    for other in [changed, older] {
+        let (refused, _) = try_start(&database.url, other.clone()).await;
+        let refused = refused.expect_err("it is refused");
+        assert!(
+            matches!(refused, StartError::OtherRules { newest: 8, given } if given == other.version),
+            "{refused}"
+        );
+    }
 }
 
 #[tokio::test]

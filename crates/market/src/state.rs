@@ -394,6 +394,11 @@ impl Market {
         &self.rule_sets[&version]
     }
 
+    /// Whether this rule set is, was or will be in force.
+    pub fn knows_rules(&self, rules: &Rules) -> bool {
+        self.rule_sets.get(&rules.version) == Some(rules)
+    }
+
     /// The ledger.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger

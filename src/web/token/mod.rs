@@ -218,17 +218,20 @@ async fn serve(app: App) {
                 continue;
             }
         };
-        let mut used = Vec::new();
-        for asked in asked {
-            let row = found.iter().find(|row| row.bearer.token == asked.token);
-            if let Some(row) = row.filter(|row| row.is_stale) {
-                used.push((row.bearer.id, asked.from.ip().to_string()));
-            }
-            // Whoever asked may have gone.
-            let _ = asked.answer.send(row.map(|row| row.bearer.clone()));
-        }
+        let row_of = |asked: &Asked| found.iter().find(|row| row.bearer.token == asked.token);
+        let stale = asked.iter().filter_map(|asked| {
+            let row = row_of(asked).filter(|row| row.is_stale)?;
+            Some((row.bearer.id, asked.from.ip().to_string()))
+        });
+        let used: Vec<_> = stale.collect();
+        // Once a minute for each token, and before what it opens: who looks then sees it.
         if let Err(error) = store::note_use(&app.db, &used).await {
             tracing::warn!(%error, "the use of tokens can't be noted");
+        }
+        for asked in asked {
+            let bearer = row_of(&asked).map(|row| row.bearer.clone());
+            // Whoever asked may have gone.
+            let _ = asked.answer.send(bearer);
         }
     }
 }

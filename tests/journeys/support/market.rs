@@ -5,7 +5,7 @@ use market::{
     ParticipantId, PlaceOrder, PoolId, Rules, Side, Target, TimeInForce, Timestamp,
 };
 use sluice::clock::MarketClock;
-use sluice::sequencer::{self, Actor, Receipt, Started};
+use sluice::sequencer::{self, Actor, Receipt, StartError, Started};
 
 /// The provider.
 pub(crate) const PROVIDER: ParticipantId = ParticipantId(1);
@@ -18,6 +18,15 @@ pub(crate) const OPENING: Hour = Hour(498_024);
 
 /// A sequencer on this database, whose clock stands at the opening.
 pub(crate) async fn start(url: &str, rules: Rules) -> (Started, MarketClock) {
+    let (started, clock) = try_start(url, rules).await;
+    (started.expect("the sequencer starts"), clock)
+}
+
+/// The same, where it may refuse to.
+pub(crate) async fn try_start(
+    url: &str,
+    rules: Rules,
+) -> (Result<Started, StartError>, MarketClock) {
     let clock = MarketClock::set_to(OPENING.begins());
     let options = sequencer::Options {
         database_url: url.to_owned(),
@@ -26,12 +35,7 @@ pub(crate) async fn start(url: &str, rules: Rules) -> (Started, MarketClock) {
         queue: 1_000,
         batch: 100,
     };
-    (
-        sequencer::start(options)
-            .await
-            .expect("the sequencer starts"),
-        clock,
-    )
+    (sequencer::start(options).await, clock)
 }
 
 /// Stops a sequencer and waits for its end.
