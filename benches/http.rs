@@ -134,6 +134,7 @@ async fn run(url: &str, database: &str, orders: usize, connections: usize) -> (R
         symbols: (1..=INSTRUMENTS).map(symbol).collect(),
         from: Hour(BEGINS.0 + 1).begins(),
         span: HOURS - 1,
+        units: 1,
         limits: (Money(50_000), Money(110_000)),
         seed,
     };

@@ -148,8 +148,9 @@ impl State {
         let symbol = self.random.random_range(0..options.symbols.len());
         write!(
             body,
-            r#"{{"id":"{id}","side":"buy","symbols":["{}"],"units":1,"price":"{price}","start":"{}","end":"{}"}}"#,
+            r#"{{"id":"{id}","side":"buy","symbols":["{}"],"units":{},"price":"{price}","start":"{}","end":"{}"}}"#,
             options.symbols[symbol],
+            options.units,
             instant::print(start),
             instant::print(start.plus_hours(hours)),
         )

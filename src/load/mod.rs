@@ -46,6 +46,8 @@ pub struct Options {
     pub from: Timestamp,
     /// Within so many hours after it.
     pub span: i64,
+    /// How many units each order wants.
+    pub units: i64,
     /// The limit of what is to rest, and of what is to trade.
     pub limits: (Money, Money),
     /// What the orders follow from.

@@ -51,6 +51,9 @@ pub struct Arguments {
     /// Within how many hours after it
     #[arg(long, default_value_t = 600)]
     span: i64,
+    /// How many units each order wants: whole lots
+    #[arg(long, default_value_t = 8)]
+    units: i64,
     /// The limit of what is to rest, in yuan
     #[arg(long, default_value = "0.01")]
     rest_price: Money,
@@ -91,6 +94,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         symbols: arguments.symbol.clone(),
         from,
         span: arguments.span,
+        units: arguments.units,
         limits: (arguments.rest_price, arguments.trade_price),
         seed: arguments.seed.unwrap_or(now.0.unsigned_abs()),
     };
