@@ -5,9 +5,14 @@
 //! participants; what is rejected does not count. An order counts once its receipt is there,
 //! which is after its commit.
 
+#[expect(
+    dead_code,
+    reason = "it shares this with the bench over HTTP, which asks for more"
+)]
+#[path = "support/pgbench.rs"]
+mod pgbench;
+
 use std::collections::VecDeque;
-use std::path::Path;
-use std::process::Command as Process;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -42,10 +47,10 @@ fn main() {
         durable: true,
     };
     let cluster = Cluster::start(options).expect("a cluster");
-    pgbench(cluster.url(), &["-i", "-s", "10", "-q"]);
+    pgbench::prepare(cluster.url());
     let mut ratios = Vec::new();
     for round in 1..=ROUNDS {
-        let plain = transactions_a_second(cluster.url());
+        let plain = pgbench::transactions_a_second(cluster.url());
         let (orders, batch) = runtime.block_on(run(cluster.url(), round));
         let ratio = orders / plain;
         println!(
@@ -59,39 +64,6 @@ fn main() {
         "durable orders a second over pgbench -M prepared -c 8: median {:.2} ×",
         ratios[ROUNDS / 2]
     );
-}
-
-fn pgbench(url: &str, arguments: &[&str]) -> String {
-    let program = ["/usr/lib/postgresql/15/bin/pgbench", "/usr/bin/pgbench"]
-        .into_iter()
-        .find(|path| Path::new(path).exists())
-        .unwrap_or("pgbench");
-    let output = Process::new(program)
-        .args(arguments)
-        .arg(url)
-        .output()
-        .expect("pgbench runs");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn transactions_a_second(url: &str) -> f64 {
-    let report = pgbench(
-        url,
-        &["-M", "prepared", "-c", "8", "-j", "2", "-T", "8", "-n"],
-    );
-    let tps = report
-        .lines()
-        .find_map(|line| line.strip_prefix("tps = "))
-        .expect("a rate");
-    tps.split_whitespace()
-        .next()
-        .and_then(|number| number.parse().ok())
-        .expect("a number")
 }
 
 async fn run(url: &str, round: usize) -> (f64, f64) {
