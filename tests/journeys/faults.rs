@@ -37,7 +37,7 @@ async fn ask(started: &Started, command: &Command) -> Result<Receipt, SubmitErro
 }
 
 /// Asks until there is an answer, as whoever was told "not known" does.
-async fn retry(started: &Started, command: &Command) -> Receipt {
+pub(crate) async fn retry(started: &Started, command: &Command) -> Receipt {
     for _ in 0..200 {
         match ask(started, command).await {
             Ok(receipt) => return receipt,

@@ -7,6 +7,7 @@ use market::{Command, Hour, Market, Money, Rejection, Rules};
 use sluice::audit;
 use sluice::sequencer::{Actor, StartError, SubmitError};
 
+use crate::faults::retry;
 use crate::support::market::{ask, bid, deliver, hour, opening, start, stop, submit, try_start};
 use crate::support::postgres::{TestDatabase, fresh_database};
 
@@ -271,21 +272,7 @@ async fn a_command_that_breaks_the_market_takes_nothing_with_it() {
         Err(SubmitError::Uncertain)
     );
     // What was queued before the market was read back is as uncertain; then it goes on.
-    let mut tries = 0;
-    loop {
-        let next = started
-            .sequencer
-            .enqueue(hour(0), Actor::System("journey"), Command::Tick)
-            .await
-            .expect("the sequencer lives on");
-        match next.await {
-            Ok(_) => break,
-            Err(error) => assert_eq!(error, SubmitError::Uncertain),
-        }
-        tries += 1;
-        assert!(tries < 1_000, "the next command is committed");
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    retry(&started, &Command::Tick).await;
     // Readers are told to look again: an uncertain batch may have been committed.
     let told = batches.recv().await.expect("the feed goes on");
     assert!(told.participants.contains(&buyer), "{told:?}");
