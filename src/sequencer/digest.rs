@@ -8,7 +8,9 @@
 
 use std::collections::BTreeMap;
 
-use market::{Account, Dispute, DisputeId, DoneWhy, Lease, LeaseId, Market, Money, Order, OrderId};
+use market::{
+    Account, Dispute, DisputeId, DoneWhy, Lease, LeaseId, List, Market, Money, Order, OrderId,
+};
 use sha2::{Digest as _, Sha256};
 
 use super::rows::Rows;
@@ -18,9 +20,9 @@ use super::rows::Rows;
 pub(super) struct Digest {
     sum: u128,
     /// By number from 1.
-    orders: Vec<u128>,
-    leases: Vec<u128>,
-    disputes: Vec<u128>,
+    orders: List<u128>,
+    leases: List<u128>,
+    disputes: List<u128>,
     balances: BTreeMap<Account, u128>,
 }
 
@@ -138,10 +140,10 @@ impl Digest {
 }
 
 /// The place of what is numbered from 1.
-fn numbered(parts: &mut Vec<u128>, number: i64) -> &mut u128 {
+fn numbered(parts: &mut List<u128>, number: i64) -> &mut u128 {
     let place = usize::try_from(number - 1).expect("numbers begin at 1");
-    if parts.len() <= place {
-        parts.resize(place + 1, 0);
+    while parts.len() <= place {
+        parts.push(0);
     }
     &mut parts[place]
 }

@@ -23,6 +23,7 @@ mod halt;
 mod id;
 mod lease;
 mod ledger;
+mod list;
 mod matching;
 mod money;
 mod order;
@@ -53,6 +54,7 @@ pub use id::{
 };
 pub use lease::{Lease, Link};
 pub use ledger::{Account, AccountKind, Entry, Ledger, Posting, Reason};
+pub use list::List;
 pub use money::{Money, MoneyError, WHOLE_BPS, YUAN, decimal};
 pub use order::Order;
 pub use pool::Pool;

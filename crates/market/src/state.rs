@@ -13,6 +13,7 @@ use crate::event::{DoneWhy, Event, EventKind};
 use crate::id::{ClientId, DisputeId, InstrumentId, LeaseId, OrderId, ParticipantId, PoolId};
 use crate::lease::Lease;
 use crate::ledger::{Account, AccountKind, Entry, Ledger, Reason};
+use crate::list::List;
 use crate::money::Money;
 use crate::order::Order;
 use crate::pool::Pool;
@@ -79,11 +80,11 @@ pub struct Market {
     pub(crate) acceptances: i64,
     pub(crate) instruments: BTreeMap<InstrumentId, Instrument>,
     pub(crate) pools: BTreeMap<PoolId, Pool>,
-    pub(crate) orders: Vec<Order>,
+    pub(crate) orders: List<Order>,
     /// Every order by its participant and a hash of its client id; where two names of one
     /// participant have the same, by the next number that is free.
     pub(crate) client_ids: BTreeMap<(ParticipantId, u64), OrderId>,
-    pub(crate) leases: Vec<Lease>,
+    pub(crate) leases: List<Lease>,
     /// Those of the leases that have an hour to settle.
     pub(crate) open_leases: BTreeSet<LeaseId>,
     /// The open asks that sell a lease on, of each that has any.
@@ -110,9 +111,9 @@ impl Market {
             acceptances: 0,
             instruments: BTreeMap::new(),
             pools: BTreeMap::new(),
-            orders: Vec::new(),
+            orders: List::default(),
             client_ids: BTreeMap::new(),
-            leases: Vec::new(),
+            leases: List::default(),
             open_leases: BTreeSet::new(),
             resales: BTreeMap::new(),
             disputes: Vec::new(),
