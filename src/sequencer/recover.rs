@@ -45,6 +45,7 @@ pub(super) async fn load(
             "their digest is not the one that the last leader stored; `sluice audit` says more",
         ));
     }
+    link.begin_to_write().await?;
     let head = Head {
         batch,
         command,
