@@ -57,6 +57,18 @@ pub async fn connect(url: &str) -> Result<PgPool, DatabaseError> {
         .connect_lazy_with(options))
 }
 
+/// One connection beside a pool, of this name on the server, for one statement that is asked all the
+/// time: it is planned once, whatever it is asked with.
+pub fn one_planned(beside: &PgPool, name: &str) -> PgPool {
+    let options = PgConnectOptions::clone(&beside.connect_options())
+        .application_name(name)
+        .options([("plan_cache_mode", "force_generic_plan")]);
+    PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(FREE_CONNECTION)
+        .connect_lazy_with(options)
+}
+
 /// An instant of the tables, in UTC microseconds as the market has it.
 pub fn stamp(at: jiff_sqlx::Timestamp) -> Timestamp {
     clock::stamp(at.to_jiff())

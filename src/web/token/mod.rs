@@ -9,20 +9,24 @@
 mod store;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use anyhow::Context;
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use sha2::{Digest, Sha256};
+use sqlx::pool::PoolConnection;
+use sqlx::{PgPool, Postgres};
 use tokio::sync::oneshot;
 
 use super::error::Error;
 use super::session::{self, Member, TokenHash};
 use super::throttle::TooSoon;
 use crate::app::App;
+use crate::db;
 
 /// What every token begins with, so that whoever finds one knows what it is.
 pub const PREFIX: &str = "sluice_";
@@ -162,9 +166,12 @@ struct Asked {
     answer: oneshot::Sender<Option<Bearer>>,
 }
 
-/// The tokens that wait to be looked at together.
+/// The tokens that wait to be looked at together, and the connection on which that is done.
 #[derive(Clone, Debug, Default)]
-pub struct Desk(Arc<Mutex<Waiting>>);
+pub struct Desk {
+    waiting: Arc<Mutex<Waiting>>,
+    db: Arc<OnceLock<PgPool>>,
+}
 
 #[derive(Debug, Default)]
 struct Waiting {
@@ -175,14 +182,14 @@ struct Waiting {
 impl Desk {
     /// Queues up; whether nobody serves the queue yet.
     fn ask(&self, asked: Asked) -> bool {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.asked.push(asked);
         !std::mem::replace(&mut waiting.is_served, true)
     }
 
     /// All that waits; nobody serves the queue any more once nothing does.
     fn take(&self) -> Vec<Asked> {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.is_served = !waiting.asked.is_empty();
         std::mem::take(&mut waiting.asked)
     }
@@ -205,16 +212,23 @@ async fn find(app: &App, token: TokenHash, from: SocketAddr) -> Result<Option<Be
 }
 
 async fn serve(app: App) {
+    let desk = &app.web.tokens;
+    let db = desk
+        .db
+        .get_or_init(|| db::one_planned(&app.db, "sluice tokens"));
+    let mut connection = None;
     loop {
-        let asked = app.web.tokens.take();
+        // It is kept while somebody asks: to take it anew is a word with the server each time.
+        let asked = desk.take();
         if asked.is_empty() {
             return;
         }
         let tokens: Vec<TokenHash> = asked.iter().map(|asked| asked.token).collect();
-        let found = match store::good(&app.db, &tokens).await {
+        let found = match good(db, &mut connection, &tokens).await {
             Ok(found) => found,
             Err(error) => {
                 tracing::error!(%error, "tokens can't be looked at");
+                connection = None;
                 continue;
             }
         };
@@ -234,6 +248,19 @@ async fn serve(app: App) {
             let _ = asked.answer.send(bearer);
         }
     }
+}
+
+/// Those of these tokens that are good now, by way of this connection, or a new one where it is none.
+async fn good(
+    db: &PgPool,
+    connection: &mut Option<PoolConnection<Postgres>>,
+    tokens: &[TokenHash],
+) -> Result<Vec<store::Found>, Error> {
+    let connection = match connection {
+        Some(connection) => connection,
+        None => connection.insert(db.acquire().await.context("a connection for tokens")?),
+    };
+    store::good(&mut **connection, tokens).await
 }
 
 #[cfg(test)]

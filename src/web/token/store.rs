@@ -3,7 +3,7 @@
 use anyhow::Context;
 use jiff_sqlx::ToSqlx;
 use market::ParticipantId;
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 
 use super::{Bearer, Scope};
 use crate::clock;
@@ -61,7 +61,10 @@ impl Row {
 }
 
 /// Those of these tokens that are good now.
-pub(super) async fn good(db: &PgPool, tokens: &[TokenHash]) -> Result<Vec<Found>, Error> {
+pub(super) async fn good(
+    db: impl PgExecutor<'_>,
+    tokens: &[TokenHash],
+) -> Result<Vec<Found>, Error> {
     let tokens: Vec<&[u8]> = tokens.iter().map(TokenHash::as_slice).collect();
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT t.id, t.token_sha256, t.user_id, u.participant, p.name, u.login,
