@@ -226,6 +226,9 @@ fn settings(durable: bool) -> Vec<(&'static str, &'static str)> {
         ("cluster_name", "sluice"),
         ("shared_buffers", "256MB"),
         ("max_wal_size", "2GB"),
+        // A commit that needs a new piece of the log waits until 16 MiB of zeros are on disk; one
+        // that takes an old piece does not.
+        ("min_wal_size", "1GB"),
         ("jit", "off"),
         ("data_sync_retry", "off"),
     ];
