@@ -39,7 +39,7 @@ const BEGINS: Hour = Hour(500_000);
 const ME: Actor = Actor::System("bench");
 
 /// One order a request, and a hundred: with how many connections.
-const SHAPES: [(usize, usize); 2] = [(1, 64), (100, 16)];
+const SHAPES: [(usize, usize); 2] = [(1, 192), (100, 16)];
 
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -65,6 +65,7 @@ fn main() {
                  {ratio:.2}; at half of it p99 {:.2} ms, pgbench -c 1 {alone:.2} ms, ratio {slow:.1}",
                 most.accepted_a_second, half.p99
             );
+            println!("{most}\n{half}");
             if !most.rejected.is_empty() || most.errors > 0 {
                 println!("  refused {:?}, {} errors", most.rejected, most.errors);
             }
@@ -98,6 +99,11 @@ async fn run(url: &str, database: &str, orders: usize, connections: usize) -> (R
         .execute(&mut admin)
         .await
         .expect("a database");
+    // What pgbench wrote is on disk, and its pieces of the log can be taken.
+    sqlx::query("CHECKPOINT")
+        .execute(&mut admin)
+        .await
+        .expect("a checkpoint");
     let (server, _) = url.rsplit_once('/').expect("a database in the URL");
     let url = format!("{server}/{database}");
     db::migrate(&url).await.expect("migrations");

@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
-/// Makes pgbench's own tables.
+/// Makes pgbench's own tables; larger ones before, so that the server has old pieces of its log to
+/// take, as one has that has run for a while. A new one is 16 MiB of zeros that a commit waits for.
 pub(crate) fn prepare(url: &str) {
+    run(url, &["-i", "-s", "60", "-q"]);
     run(url, &["-i", "-s", "10", "-q"]);
 }
 
