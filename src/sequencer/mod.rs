@@ -33,6 +33,7 @@ pub mod standby;
 mod tables;
 
 pub(crate) use commit::LEADER_LOCK;
+pub use recover::{LEASES, ORDERS};
 pub(crate) use recover::{instant as stored_instant, snapshot};
 
 use std::fmt;

@@ -16,6 +16,21 @@ use super::digest::Digest;
 use super::effect::Head;
 use super::instant::Instant;
 
+/// Every order with the command that made it, by number.
+pub const ORDERS: &str =
+    "SELECT coalesce(o.terms || '{\"do\": \"place_order\"}', c.body)::text, c.at,
+            o.instruments, o.units, o.price, o.acceptance, o.accepted_at, o.held, o.done, o.id,
+            o.pool, o.rules, o.late_minutes
+       FROM orders o JOIN commands c ON c.seq = o.command ORDER BY o.id";
+
+/// Every lease with its trade, by number.
+pub const LEASES: &str =
+    "SELECT l.id, t.buy, t.sell, l.holder, l.provider, t.pool, t.units, t.start_at,
+            t.end_at, t.price, t.rules, l.fee_bps, l.fee_flat, l.acceptance, l.escrow, l.bond,
+            l.delivered, l.earned, l.fee, l.credited, l.parent, l.held, l.late_minutes,
+            l.buyer_fee_bps, l.buyer_fee_flat, l.buyer_fee, t.at, l.failed_from
+       FROM leases l JOIN trades t USING (id) ORDER BY id";
+
 /// Takes the lead, then reads the market as of the last committed batch.
 pub(super) async fn load(
     link: &mut Link,
@@ -206,11 +221,8 @@ async fn pools(tables: &Transaction<'_>) -> Result<Vec<KnownPool>, StartError> {
 }
 
 async fn orders(tables: &Transaction<'_>) -> Result<Vec<KnownOrder>, StartError> {
-    let sql = "SELECT coalesce(o.terms || '{\"do\": \"place_order\"}', c.body)::text, c.at, o.instruments, o.units, o.price, o.acceptance,
-                      o.accepted_at, o.held, o.done, o.id, o.pool, o.rules, o.late_minutes
-                 FROM orders o JOIN commands c ON c.seq = o.command ORDER BY o.id";
     let mut orders = Vec::new();
-    for row in tables.query(sql, &[]).await? {
+    for row in tables.query(ORDERS, &[]).await? {
         let Command::PlaceOrder(placed) =
             serde_json::from_str(row.get(0)).map_err(contradiction)?
         else {
@@ -248,14 +260,8 @@ fn done_why(code: &str) -> Result<DoneWhy, StartError> {
 }
 
 async fn leases(tables: &Transaction<'_>) -> Result<Vec<Lease>, StartError> {
-    let sql = "SELECT l.id, t.buy, t.sell, l.holder, l.provider, t.pool, t.units, t.start_at,
-                      t.end_at, t.price, t.rules, l.fee_bps, l.fee_flat, l.acceptance, l.escrow,
-                      l.bond, l.delivered, l.earned, l.fee, l.credited, l.parent, l.held,
-                      l.late_minutes, l.buyer_fee_bps, l.buyer_fee_flat, l.buyer_fee, t.at,
-                      l.failed_from
-                 FROM leases l JOIN trades t USING (id) ORDER BY id";
     let mut leases: Vec<Lease> = tables
-        .query(sql, &[])
+        .query(LEASES, &[])
         .await?
         .iter()
         .map(lease)
