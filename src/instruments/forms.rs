@@ -3,19 +3,18 @@
 use jiff::civil::Date;
 use market::catalogue::Grade;
 use market::{
-    ClientId, Depth, Fees, InstrumentId, ListInstrument, Money, ParticipantId, Period, PlaceOrder,
-    Rejection, Side, Target, TimeInForce, Timestamp,
+    ClientId, InstrumentId, Money, ParticipantId, PlaceOrder, Rejection, Side, Target, TimeInForce,
+    Timestamp,
 };
 use serde::Deserialize;
 
 use super::queries::Key;
 use crate::clock;
-use crate::web::form::{form_id, plain, plain_price, price, whole};
+use crate::web::form::{form_id, plain, price, whole};
 use crate::web::image::Image;
 use crate::web::placing::Access;
-use crate::web::quote::Quote;
 use crate::web::window::Window;
-use crate::web::{FieldErrors, Locale, error, format, quote};
+use crate::web::{FieldErrors, Locale, error, format};
 
 /// The hours of a ticket that names none.
 pub(super) const HOURS: i64 = 4;
@@ -52,7 +51,8 @@ pub struct Ticket {
 pub(super) struct Terms {
     pub(super) window: Window,
     pub(super) units: i64,
-    pub(super) price: Money,
+    /// The limit; none where the book is to say it.
+    pub(super) price: Option<Money>,
     pub(super) tif: TimeInForce,
     pub(super) min_fill: Option<i64>,
     pub(super) post_only: bool,
@@ -100,13 +100,31 @@ impl Ticket {
         Window::nearest(&self.day, &self.hour, &self.hours, &next)
     }
 
-    /// Fills in what a simple ticket leaves to the book: the price that gets all of it now, or
-    /// the dearest one there is where the book has not so much.
-    pub(super) fn price_from(&mut self, depth: &Depth) {
-        if self.is_simple() {
-            let units = whole(&self.units).unwrap_or_default();
-            let limit = Quote::new(depth, units, None).limit();
-            self.price = limit.map(plain_price).unwrap_or_default();
+    /// The same as its person typed it: the price of a simple one is the book's.
+    pub(super) fn as_typed(&self) -> Self {
+        let mut typed = self.clone();
+        if typed.is_simple() {
+            typed.price.clear();
+        }
+        typed
+    }
+
+    /// The same for whatever limit gets all of it.
+    pub(super) fn without_limit(&self) -> Self {
+        Self {
+            mode: String::new(),
+            price: String::new(),
+            ..self.clone()
+        }
+    }
+
+    /// The same in other hours.
+    pub(super) fn at(&self, window: &Window) -> Self {
+        Self {
+            day: window.day(),
+            hour: window.hour().to_string(),
+            hours: window.hours().to_string(),
+            ..self.clone()
         }
     }
 
@@ -125,16 +143,17 @@ impl Ticket {
         if units.is_none() {
             errors.add("units", locale.t("ticket.bad.units"));
         }
-        let price = price(&self.price, locale, &mut errors);
+        let is_open = self.is_simple() && self.price.is_empty();
+        let price = (!is_open).then(|| price(&self.price, locale, &mut errors));
         let advanced = self.read_advanced(locale, &mut errors);
         match (window, units, price, advanced) {
-            (Ok(window), Some(units), Some(price), Some((tif, min_fill, post_only)))
+            (Ok(window), Some(units), price, Some((tif, min_fill, post_only)))
                 if errors.is_empty() =>
             {
                 Ok(Terms {
                     window,
                     units,
-                    price,
+                    price: price.flatten(),
                     tif,
                     min_fill,
                     post_only,
@@ -197,10 +216,10 @@ impl Ticket {
         form_id(&self.client_id).map(|id| ClientId(id.to_owned()))
     }
 
-    /// Whether the amount that the button named is the one that will be held.
-    pub(super) fn names_hold(&self, terms: &Terms, fees: Fees) -> bool {
-        let hold = terms.hold(fees);
-        hold.is_some() && self.hold.parse::<Money>().ok() == hold
+    /// Whether the amount that the button named is this one.
+    pub(super) fn names_hold(&self, hold: i128) -> bool {
+        let named = self.hold.parse::<Money>();
+        named.is_ok_and(|named| i128::from(named.0) == hold)
     }
 
     /// Each field that carries something, with its name: what a link to this ticket takes along.
@@ -254,41 +273,11 @@ impl Terms {
                 buy_in: false,
             },
             units: self.units,
-            price: self.price,
+            price: self.price.unwrap_or_default(),
             start: self.window.period.start.begins(),
             end: self.window.period.end.begins(),
             tif: self.tif,
             post_only: self.post_only,
-        }
-    }
-
-    /// What the order must hold, if it is an amount.
-    pub(super) fn hold(&self, fees: Fees) -> Option<Money> {
-        quote::hold(fees, self.price, self.units, self.window.hours())
-    }
-
-    /// What the market would say no to whatever the books are, so that it can be said before
-    /// anything is confirmed.
-    pub(super) fn flaw(&self, listed: &ListInstrument, now: Timestamp) -> Option<Rejection> {
-        let is_lots = |units: i64| units.checked_rem(listed.lot) == Some(0);
-        let (start, end) = (
-            self.window.period.start.begins(),
-            self.window.period.end.begins(),
-        );
-        if !is_lots(self.units) || !self.min_fill.is_none_or(is_lots) {
-            Some(Rejection::NotALot)
-        } else if self.min_fill.is_some_and(|units| units > self.units) {
-            Some(Rejection::MinFillOverUnits)
-        } else if self.price <= Money::ZERO || self.price.0.checked_rem(listed.tick.0) != Some(0) {
-            Some(Rejection::NotATick)
-        } else if Period::try_new(start, end, now).is_none() {
-            Some(Rejection::BadPeriod)
-        } else if start < now {
-            Some(Rejection::PeriodStarted)
-        } else if matches!(self.tif, TimeInForce::Gtd { until } if until <= now) {
-            Some(Rejection::UntilPassed)
-        } else {
-            None
         }
     }
 
@@ -298,8 +287,11 @@ impl Terms {
             Rejection::NotALot if self.units.checked_rem(lot) == Some(0) => Some("min_fill"),
             Rejection::NotALot => Some("units"),
             Rejection::MinFillOverUnits => Some("min_fill"),
-            Rejection::NotATick => Some("price"),
-            Rejection::BadPeriod | Rejection::PeriodStarted | Rejection::PeriodOver => Some("day"),
+            Rejection::NotATick | Rejection::OutsideBand { .. } => Some("price"),
+            Rejection::BadPeriod
+            | Rejection::PeriodStarted
+            | Rejection::PeriodOver
+            | Rejection::GateClosed => Some("day"),
             Rejection::UntilPassed => Some("until"),
             Rejection::WouldTrade => Some("post_only"),
             _ => None,
@@ -328,15 +320,11 @@ mod tests {
         let terms = ticket().read(Locale::En, NOW).unwrap();
         assert_eq!(
             (terms.units, terms.price, terms.tif),
-            (8, Money(99_800), TimeInForce::Gtc)
+            (8, Some(Money(99_800)), TimeInForce::Gtc)
         );
         assert_eq!(terms.window.hours(), 4);
-        assert!(ticket().names_hold(&terms, Fees::default()));
-        let other = Ticket {
-            hold: "319.35".to_owned(),
-            ..ticket()
-        };
-        assert!(!other.names_hold(&terms, Fees::default()));
+        assert!(ticket().names_hold(3_193_600));
+        assert!(!ticket().names_hold(3_193_500));
         // A simple one takes what there is and rests nowhere.
         let simple = Ticket {
             mode: String::new(),
@@ -344,6 +332,12 @@ mod tests {
         };
         let terms = simple.read(Locale::En, NOW).unwrap();
         assert_eq!((terms.tif, terms.post_only), (TimeInForce::Fok, false));
+        // Its limit is the book's until it was confirmed.
+        let open = Ticket {
+            price: String::new(),
+            ..simple
+        };
+        assert_eq!(open.read(Locale::En, NOW).unwrap().price, None);
     }
 
     #[test]
@@ -364,17 +358,5 @@ mod tests {
         bad(|t| t.hours = "-4".to_owned(), "hours");
         bad(|t| t.tif = "day".to_owned(), "tif");
         bad(|t| t.tif = "gtd".to_owned(), "until");
-    }
-
-    #[test]
-    fn an_absurd_order_has_no_hold_to_confirm() {
-        let ticket = Ticket {
-            price: "899999999999".to_owned(),
-            units: "1000000".to_owned(),
-            hours: "9600".to_owned(),
-            ..ticket()
-        };
-        let terms = ticket.read(Locale::En, NOW).unwrap();
-        assert!(!ticket.names_hold(&terms, Fees::default()));
     }
 }

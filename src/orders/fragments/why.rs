@@ -1,9 +1,10 @@
 //! Why an order is not filled, or ended so, in one sentence.
 
-use market::{Hour, Market, Order, Period, Side, TimeInForce, Timestamp};
+use market::{Hour, Market, Order, Period, PlaceOrder, Side, TimeInForce, Timestamp};
 
 use super::super::queries::OrderRow;
-use crate::web::quote::Quote;
+use crate::feed::Feed;
+use crate::web::quote::Reckoned;
 use crate::web::window::Window;
 use crate::web::{Locale, format};
 
@@ -214,19 +215,23 @@ fn ended(locale: Locale, row: &OrderRow, why: &str, order: Option<&Order>) -> Op
 }
 
 /// The nearest hours, as many, in which all that is left of a bid would fill now within its limit.
-pub(in super::super) fn nearest(market: &Market, bid: &Order, soon: Timestamp) -> Option<Window> {
-    let is_open = bid.is_bid() && bid.pool().is_none() && bid.done.is_none();
-    let would_fill = |period: Period| {
-        let mut depths = bid.instruments.iter().map(|one| market.depth(*one, period));
-        let units = bid.remaining();
-        depths.any(|depth| Quote::new(&depth, units, Some(bid.price)).units == units)
+pub(in super::super) fn nearest(feed: &Feed, bid: &Order, soon: Timestamp) -> Option<Window> {
+    let moved = |by: i64| {
+        let mut moved = bid.placed.clone();
+        moved.units = bid.remaining();
+        moved.price = bid.price;
+        moved.start = Hour(bid.period.start.0 + by).begins();
+        moved.end = Hour(bid.period.end.0 + by).begins();
+        moved
     };
-    let moved = |by: i64| Period {
-        start: Hour(bid.period.start.0 + by),
-        end: Hour(bid.period.end.0 + by),
-    };
+    let is_open = bid.is_bid() && bid.done.is_none();
     let around = (1..=AROUND).flat_map(|by| [moved(by), moved(-by)]);
-    let mut to_come = around.filter(|period| period.start.begins() >= soon);
-    let found = to_come.find(|period| is_open && would_fill(*period))?;
+    let to_come = around.filter(|moved| is_open && moved.start >= soon);
+    let would_fill = |moved: PlaceOrder| {
+        let reckoned = Reckoned::new(&feed.market(), moved, Some(bid.price)).ok()?;
+        let runs = reckoned.runs();
+        reckoned.is_whole().then(|| runs.first().copied())?
+    };
+    let found = to_come.filter_map(would_fill).next()?;
     Some(Window { period: found })
 }

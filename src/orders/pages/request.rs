@@ -5,7 +5,7 @@ use askama_web::WebTemplate;
 use axum::extract::{Path, State};
 use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
-use market::{Account, AccountKind, Money, Side, Target};
+use market::{Account, AccountKind, Money, Side};
 
 use super::super::forms::Opinion;
 use super::super::fragments::{self, RequestView, Stage};
@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::web::image::Image;
 use crate::web::minutes::LONGEST;
 use crate::web::placing::{self, Request, RequestId};
-use crate::web::quote::Quote;
+use crate::web::quote::Reckoned;
 use crate::web::{Error, FieldErrors, Kept, Locale, Member, Role, Shell, format, say};
 
 /// What a reader may do with a request.
@@ -104,17 +104,12 @@ pub(in super::super) async fn draw_request(
         _ => Can::Read,
     };
     let order = &request.order;
-    let outcome = match &order.side {
-        Side::Buy {
-            target: Target::Instruments(instruments),
-            ..
-        } if view.stage.is_open() => instruments.first().map(|one| {
-            let depth = market.depth(*one, fragments::period_of(order));
-            let quote = Quote::new(&depth, order.units, Some(order.price));
-            quote.outcome(locale, order.units, order.tif, order.post_only)
-        }),
-        _ => None,
-    };
+    let outcome = view.stage.is_open().then(|| {
+        Reckoned::new(&market, order.clone(), Some(order.price)).map_or_else(
+            |rejection| say::rejection(locale, rejection),
+            |reckoned| reckoned.outcome(locale),
+        )
+    });
     let cash = Account::of(member.participant, AccountKind::Cash);
     let cash = market.ledger().balance(cash);
     let missing = Some(request.cost - cash).filter(|_| view.stage.is_open());
