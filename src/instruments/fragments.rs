@@ -253,6 +253,9 @@ impl<'a> Asking<'a> {
             return None;
         }
         Some(match reckoned.quote.most {
+            0 if quote::flexible(&reckoned.placed.side) => {
+                self.locale.t("bill.none_within").into_owned()
+            }
             0 => self.locale.t("bill.none").into_owned(),
             most => self.locale.tr("ticket.most", [("n", &format::count(most))]),
         })
@@ -302,9 +305,18 @@ impl<'a> Asking<'a> {
         let (feed, placed) = (&self.app.feed, &reckoned.placed);
         let total = reckoned.is_whole().then(|| reckoned.quote.all_in());
         let is_better = |other: &Reckoned| total.is_none_or(|total| other.quote.all_in() < total);
-        let starts = quote::otherwise(feed, placed, terms.price);
-        let starts = starts.into_iter().filter(is_better).take(OTHERS);
-        let starts = starts.map(|other| {
+        let flexible = terms.within.map(|within| within.flexible);
+        let starts = match flexible {
+            None => quote::otherwise(feed, placed, terms.price),
+            Some(_) => quote::starts(feed, placed, terms.price),
+        };
+        let own = reckoned.runs();
+        let starts = starts.into_iter().filter(|other| match flexible {
+            None => is_better(other),
+            // What it leaves to the market is the cheapest; the others are for who would rather.
+            Some(_) => own != other.runs(),
+        });
+        let starts = starts.take(OTHERS).map(|other| {
             let period = Period {
                 start: other.placed.start.hour(),
                 end: other.placed.end.hour(),
@@ -313,7 +325,11 @@ impl<'a> Asking<'a> {
             let what = self.locale.period(period);
             self.other(what, &other, total, &self.listed.symbol, &at)
         });
-        let regions = quote::elsewhere(feed, placed, terms.price);
+        // Every region would be looked through for every run.
+        let regions = match flexible {
+            Some(flexible) if flexible.splittable => Vec::new(),
+            _ => quote::elsewhere(feed, placed, terms.price),
+        };
         let regions = regions.into_iter().filter(|(_, other)| is_better(other));
         let regions = regions.take(OTHERS).map(|(symbol, other)| {
             let what = Symbol::new(&symbol).title(self.locale);

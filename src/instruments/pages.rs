@@ -6,7 +6,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use market::{
-    Account, AccountKind, ClientId, Fees, ListInstrument, Market, Money, OrderId, PlaceOrder,
+    Account, AccountKind, ClientId, Fees, Hour, ListInstrument, Market, Money, OrderId, PlaceOrder,
     Rejection,
 };
 
@@ -35,6 +35,10 @@ pub(super) struct Show {
     day: String,
     hour: i8,
     hours: String,
+    /// Where the hours may end that may lie anywhere.
+    to_days: Vec<(String, String)>,
+    to_day: String,
+    to_hour: String,
     lot: i64,
     tick: String,
     week: Drawn,
@@ -106,6 +110,12 @@ pub(super) async fn draw(
     let last = shared.last.filter(|_| fills_in);
     let opening = fragments::opening(asking, &ticket, fills_in, last).await?;
     ticket.price.clone_from(&opening.price);
+    let last = last_hour(&ticket, &window);
+    let to_days = Window {
+        period: last.alone(),
+    }
+    .days(now, 31, locale);
+    let (to_day, to_hour) = to(&ticket, last);
     let path = format!("/market/{symbol}");
     let words = Symbol::new(symbol);
     let live = format!("{path}/live?{}", window.query());
@@ -119,6 +129,9 @@ pub(super) async fn draw(
             Some(_) => ticket.hours.clone(),
             None => window.hours().to_string(),
         },
+        to_days,
+        to_day,
+        to_hour,
         lot: instrument.lot,
         tick: plain_price(instrument.tick),
         week: shared.week.clone(),
@@ -134,6 +147,24 @@ pub(super) async fn draw(
         errors,
         notice,
     })
+}
+
+/// The last hour in which a ticket's hours may lie; the usual one where none can be read.
+fn last_hour(ticket: &Ticket, window: &Window) -> Hour {
+    let usual = Ticket::default().to(window);
+    let to = ticket.to(window).or(usual).unwrap_or(window.period.end);
+    Hour(to.0 - 1)
+}
+
+/// The day and the hour of its end as fields: as they were typed, else this one's.
+fn to(ticket: &Ticket, last: Hour) -> (String, String) {
+    if !ticket.to_day.is_empty() || !ticket.to_hour.is_empty() {
+        return (ticket.to_day.clone(), ticket.to_hour.clone());
+    }
+    let window = Window {
+        period: last.alone(),
+    };
+    (window.day(), (window.hour() + 1).to_string())
 }
 
 fn card(app: &App, shell: &Shell, symbol: &Symbol) -> Card {
@@ -468,8 +499,6 @@ fn facts(
     terms: &Terms,
     rules: i64,
 ) -> Vec<(&'static str, String)> {
-    let hours = terms.window.hours().to_string();
-    let period = locale.period(terms.window.period);
     let price = format::money(terms.price.unwrap_or_default());
     let mut facts = vec![
         ("confirm.what", symbol.title(locale)),
@@ -479,7 +508,17 @@ fn facts(
         ),
         (
             "ticket.period",
-            locale.tr("confirm.period", [("period", &*period), ("hours", &hours)]),
+            match terms.within {
+                Some(within) => {
+                    let wanted = say::delivery(locale, within.period, Some(within.flexible));
+                    format!("{wanted} UTC+8")
+                }
+                None => {
+                    let hours = terms.window.hours().to_string();
+                    let period = locale.period(terms.window.period);
+                    locale.tr("confirm.period", [("period", &*period), ("hours", &hours)])
+                }
+            },
         ),
         (
             "ticket.price",

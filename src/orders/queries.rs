@@ -2,8 +2,8 @@
 
 use anyhow::Context;
 use market::{
-    ClientId, LeaseId, Money, OrderId, ParticipantId, Period, PlaceOrder, PoolId, Timestamp,
-    TradeId,
+    ClientId, Flexible, LeaseId, Money, OrderId, ParticipantId, Period, PlaceOrder, PoolId,
+    Timestamp, TradeId,
 };
 use sqlx::PgPool;
 use sqlx::types::Json;
@@ -24,6 +24,8 @@ pub(super) struct OrderRow {
     pub(super) filled: i64,
     pub(super) price: Money,
     pub(super) period: Period,
+    /// How many hours of the period a bid wants, where those are not all.
+    pub(super) flexible: Option<Flexible>,
     pub(super) held: Money,
     pub(super) accepted_at: Timestamp,
     pub(super) done: Option<String>,
@@ -42,6 +44,7 @@ struct Row {
     price: i64,
     start_at: jiff_sqlx::Timestamp,
     end_at: jiff_sqlx::Timestamp,
+    flexible: Option<Json<Flexible>>,
     held: i64,
     accepted_at: jiff_sqlx::Timestamp,
     done: Option<String>,
@@ -60,6 +63,7 @@ impl From<Row> for OrderRow {
             filled: row.filled,
             price: Money(row.price),
             period: period(row.start_at, row.end_at),
+            flexible: row.flexible.map(|flexible| flexible.0),
             held: Money(row.held),
             accepted_at: stamp(row.accepted_at),
             done: row.done,
@@ -214,7 +218,9 @@ pub(super) async fn open(db: &PgPool, of: ParticipantId) -> Result<Vec<OrderRow>
         "SELECT o.id, o.participant, o.client_id, o.side = 'buy' AS is_bid, o.units, o.filled,
                 o.price, o.start_at, o.end_at, o.held, o.accepted_at, o.done, o.done_at,
                 ARRAY(SELECT symbol FROM instruments i WHERE i.id = ANY(o.instruments)
-                      ORDER BY symbol) AS symbols
+                      ORDER BY symbol) AS symbols,
+                (SELECT c.body #> '{side,flexible}' FROM commands c
+                 WHERE c.seq = o.command AND o.duration IS NOT NULL) AS flexible
          FROM orders o WHERE o.participant = $1 AND o.done IS NULL
          ORDER BY o.id DESC LIMIT 200",
     )
@@ -231,7 +237,9 @@ pub(super) async fn past(db: &PgPool, of: ParticipantId) -> Result<Vec<OrderRow>
         "SELECT o.id, o.participant, o.client_id, o.side = 'buy' AS is_bid, o.units, o.filled,
                 o.price, o.start_at, o.end_at, o.held, o.accepted_at, o.done, o.done_at,
                 ARRAY(SELECT symbol FROM instruments i WHERE i.id = ANY(o.instruments)
-                      ORDER BY symbol) AS symbols
+                      ORDER BY symbol) AS symbols,
+                (SELECT c.body #> '{side,flexible}' FROM commands c
+                 WHERE c.seq = o.command AND o.duration IS NOT NULL) AS flexible
          FROM orders o WHERE o.participant = $1 AND o.done IS NOT NULL
          ORDER BY o.id DESC LIMIT 50",
     )
@@ -252,7 +260,9 @@ pub(super) async fn order(
         "SELECT o.id, o.participant, o.client_id, o.side = 'buy' AS is_bid, o.units, o.filled,
                 o.price, o.start_at, o.end_at, o.held, o.accepted_at, o.done, o.done_at,
                 ARRAY(SELECT symbol FROM instruments i WHERE i.id = ANY(o.instruments)
-                      ORDER BY symbol) AS symbols
+                      ORDER BY symbol) AS symbols,
+                (SELECT c.body #> '{side,flexible}' FROM commands c
+                 WHERE c.seq = o.command AND o.duration IS NOT NULL) AS flexible
          FROM orders o WHERE o.participant = $1 AND o.id = $2",
     )
     .bind(of.0)

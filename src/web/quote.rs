@@ -152,7 +152,8 @@ pub fn fixed(instrument: InstrumentId, units: i64, period: Period) -> PlaceOrder
     }
 }
 
-fn flexible(side: &Side) -> bool {
+/// Whether a bid leaves its hours open.
+pub fn flexible(side: &Side) -> bool {
     matches!(
         side,
         Side::Buy {

@@ -14,6 +14,7 @@ mod disputes;
 mod doors;
 mod embedded;
 mod faults;
+mod flexible;
 mod kept;
 mod keys;
 mod kills;

@@ -26,7 +26,8 @@ pub struct Quote {
     pub hold: i128,
     /// What of that its participant's cash lacks.
     pub missing: i128,
-    /// The lowest limit at which all of it would trade now; none where nothing offers so much.
+    /// The lowest limit at which all of it would trade now, of a flexible one with the hours that
+    /// cost the least; none where nothing offers so much.
     pub enough: Option<Money>,
     /// How many units it would have in each of its hours whatever its limit.
     pub most: i64,

@@ -38,8 +38,28 @@ pub(in super::super) fn order_of<'a>(row: &OrderRow, market: &'a Market) -> Opti
     Some(market.order(id))
 }
 
+/// Why an open bid that leaves its hours open is not filled.
+fn flexible(locale: Locale, bid: &Order, market: &Market) -> String {
+    let mut placed = bid.placed.clone();
+    placed.units = bid.remaining();
+    let reckoned = Reckoned::new(market, placed, Some(bid.price));
+    let enough = reckoned.ok().and_then(|reckoned| reckoned.quote.enough);
+    let Some(enough) = enough.filter(|enough| *enough > bid.price) else {
+        let words = [("n", &*format::count(bid.remaining()))];
+        return locale.tr("order.why.no_start", words);
+    };
+    let words = [
+        ("ask", &*format::money(enough)),
+        ("limit", &format::money(bid.price)),
+    ];
+    locale.tr("order.why.dear_start", words)
+}
+
 /// Why an open bid is not filled.
 fn bid(locale: Locale, bid: &Order, market: &Market) -> String {
+    if bid.flexible().is_some() {
+        return flexible(locale, bid, market);
+    }
     let in_reach = market.across(bid).filter(|ask| meet(bid, ask));
     let in_reach = in_reach.take(LOOKED_THROUGH);
     let (selling, others): (Vec<&Order>, Vec<&Order>) =
@@ -200,6 +220,8 @@ fn ended(locale: Locale, row: &OrderRow, why: &str, order: Option<&Order>) -> Op
         ("cancelled", true) => "order.ended.cancelled",
         ("cancelled", false) => "order.ended.cancelled_ask",
         ("self_trade", _) => "order.ended.self_trade",
+        ("unfilled", _) if row.flexible.is_some_and(|one| one.splittable) => "order.ended.split",
+        ("unfilled", _) if row.flexible.is_some() => "order.ended.no_start",
         ("unfilled", _) if tif == Some(TimeInForce::Fok) => "order.ended.fok",
         ("unfilled", _) => "order.ended.ioc",
         ("bond", _) => "order.ended.bond",

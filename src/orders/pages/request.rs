@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::web::image::Image;
 use crate::web::minutes::LONGEST;
 use crate::web::placing::{self, Request, RequestId};
-use crate::web::quote::Reckoned;
+use crate::web::quote::{self, Reckoned};
 use crate::web::{Error, FieldErrors, Kept, Locale, Member, Role, Shell, format, say};
 
 /// What a reader may do with a request.
@@ -141,17 +141,19 @@ pub(in super::super) async fn draw_request(
 /// A request's terms, as rows.
 fn facts_of(locale: Locale, request: &Request, view: &RequestView) -> Vec<(&'static str, String)> {
     let order = &request.order;
-    let hours = fragments::period_of(order).hours().to_string();
     let units = |units: i64| format!("{} {}", format::count(units), locale.t("unit.units"));
     let mut facts = vec![
         ("confirm.what", view.title.clone()),
         ("ticket.units", units(order.units)),
         (
             "ticket.period",
-            locale.tr(
-                "confirm.period",
-                [("period", &*view.period), ("hours", &hours)],
-            ),
+            if quote::flexible(&order.side) {
+                format!("{} UTC+8", view.period)
+            } else {
+                let hours = fragments::period_of(order).hours().to_string();
+                let words = [("period", &*view.period), ("hours", &hours)];
+                locale.tr("confirm.period", words)
+            },
         ),
         (
             "ticket.price",
