@@ -11,6 +11,7 @@ use sqlx::types::Json;
 use crate::db::{period, stamp};
 use crate::protocol::instant;
 use crate::web::Error;
+use crate::web::held::Held;
 
 /// An order with what has come of it.
 #[derive(Clone, Debug)]
@@ -327,6 +328,8 @@ pub(super) struct TradeRow {
     pub(super) provider: String,
     pub(super) symbol: String,
     pub(super) units: i64,
+    /// What its lease has of them now.
+    pub(super) held: Held,
     pub(super) price: Money,
     pub(super) period: Period,
     pub(super) pool: i64,
@@ -346,6 +349,8 @@ struct TradeTuple {
     provider: String,
     symbol: String,
     units: i64,
+    held: Option<Vec<i64>>,
+    late_minutes: i64,
     price: i64,
     start_at: jiff_sqlx::Timestamp,
     end_at: jiff_sqlx::Timestamp,
@@ -367,7 +372,7 @@ pub(super) async fn trade(
     let row: Option<TradeTuple> = sqlx::query_as(
         "SELECT t.at, l.holder, b.name AS buyer, s.name AS provider, i.symbol, t.units, t.price,
                 t.start_at, t.end_at, t.pool, t.buy, t.sell, t.rules, l.fee_bps,
-                e.id AS entry, e.hash
+                e.id AS entry, e.hash, l.held, l.late_minutes
          FROM trades t JOIN leases l ON l.id = t.id
          JOIN pools p ON p.id = t.pool JOIN instruments i ON i.id = p.instrument
          JOIN participants b ON b.id = l.holder JOIN participants s ON s.id = l.provider
@@ -386,6 +391,12 @@ pub(super) async fn trade(
         provider: row.provider,
         symbol: row.symbol,
         units: row.units,
+        held: Held::new(
+            period(row.start_at, row.end_at),
+            row.units,
+            row.held,
+            row.late_minutes,
+        ),
         price: Money(row.price),
         period: period(row.start_at, row.end_at),
         pool: row.pool,

@@ -61,6 +61,7 @@ fn page(path: &str) -> Option<(Who, &'static str)> {
         "/trades/{id}" => (Buyer, "/trades/t1"),
         "/leases" => (Buyer, "/leases"),
         "/leases/{id}" => (Buyer, "/leases/l1"),
+        "/leases/{id}/hand-back" => (Buyer, "/leases/l1/hand-back"),
         "/keys" => (Buyer, "/keys"),
         "/leases/{id}/problem" => (Buyer, "/leases/{lease}/problem"),
         "/disputes" => (Buyer, "/disputes"),

@@ -15,6 +15,7 @@ mod doors;
 mod embedded;
 mod faults;
 mod flexible;
+mod hand_back;
 mod kept;
 mod keys;
 mod kills;

@@ -434,6 +434,7 @@ fn of_buyers() -> Vec<Form> {
             .on("/orders/requests/r2")
             .field(Text, "reason", "太贵，下周再说。"),
         form("/orders/requests/{id}/withdraw", "buyer-of-a").lost(BUTTON),
+        form("/leases/{id}/hand-back", "buyer-of-a").lost(BUTTON),
         form("/leases/{id}/access", "buyer-of-a")
             .on("/leases/l1")
             .field(Choice, "image", "pytorch-2.6")

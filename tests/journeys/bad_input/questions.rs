@@ -82,6 +82,11 @@ fn questions() -> Vec<(&'static str, &'static str, &'static [&'static str])> {
         ("/leases", "buyer-of-a", &["state", "before"]),
         ("/leases/live", "buyer-of-a", &["state", "before"]),
         ("/keys", "buyer-of-a", &["back"]),
+        (
+            "/leases/{id}/hand-back",
+            "buyer-of-a",
+            &["day", "hour", "hours", "back"],
+        ),
         ("/leases/{id}/problem/claim", "buyer-of-a", REPORT),
         ("/disputes", "arbiter", &["below"]),
         (
