@@ -7,7 +7,7 @@ use market::{PlaceOrder, Rejection};
 
 use super::forms::{Terms, Ticket};
 use super::pages::{self, Refusal};
-use super::{fragments, queries};
+use super::queries;
 use crate::app::App;
 use crate::web::acts::Origin;
 use crate::web::placing::{self, Placed};
@@ -29,7 +29,7 @@ pub async fn buy(
     Form(mut ticket): Form<Ticket>,
 ) -> Result<Response, Error> {
     let locale = shell.locale;
-    let listed = fragments::listed(&app.feed.market(), &symbol)?;
+    let listed = queries::listed(&app.feed.market(), &symbol)?;
     let terms = match read(&app, locale, &ticket) {
         Ok(terms) => terms,
         Err(errors) => {

@@ -8,7 +8,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use jiff::ToSpan;
 use market::{
-    ClientId, Depth, Hour, Level, ListInstrument, Market, Money, ParticipantId, Period, Rejection,
+    ClientId, Depth, Hour, Level, ListInstrument, Money, ParticipantId, Period, Rejection,
     Timestamp,
 };
 
@@ -30,18 +30,6 @@ const LEVELS: usize = 8;
 
 /// How many trades are shown.
 const TAPE: i64 = 12;
-
-/// The instrument of a symbol.
-///
-/// # Errors
-/// [`Error::NotFound`] when none is listed.
-pub(super) fn listed(market: &Market, symbol: &str) -> Result<ListInstrument, Error> {
-    market
-        .instruments()
-        .find(|instrument| instrument.listed.symbol == symbol)
-        .map(|instrument| instrument.listed.clone())
-        .ok_or(Error::NotFound)
-}
 
 /// The order book of the picked period.
 #[derive(Template)]
@@ -371,7 +359,7 @@ pub async fn bill(
     session: Option<axum::Extension<Session>>,
     Query(ticket): Query<Ticket>,
 ) -> Result<Response, Error> {
-    let listed = listed(&app.feed.market(), &symbol)?;
+    let listed = queries::listed(&app.feed.market(), &symbol)?;
     let asking = Asking::new(&app, locale, &listed, session.as_deref());
     Ok(asking.bill(&ticket).into_response())
 }
@@ -423,7 +411,7 @@ pub async fn live(
     watcher: Watcher,
     Query(ticket): Query<Ticket>,
 ) -> Result<Response, Error> {
-    let listed = listed(&app.feed.market(), &symbol)?;
+    let listed = queries::listed(&app.feed.market(), &symbol)?;
     let instrument = listed.instrument;
     let drawn = app.clone();
     let render = move || {

@@ -97,7 +97,7 @@ pub(super) async fn draw(
     notice: Option<String>,
 ) -> Result<Show, Error> {
     let (locale, now) = (shell.locale, app.clock.now());
-    let instrument = fragments::listed(&app.feed.market(), symbol)?;
+    let instrument = queries::listed(&app.feed.market(), symbol)?;
     let soon = soon(&app.clock);
     let window = ticket.window(soon);
     let shared = fragments::shared(app, locale, &instrument, &window).await?;
@@ -294,7 +294,7 @@ pub async fn confirm(
         .form(&format!("/market/{symbol}/orders"))
         .unwrap_or(ticket);
     let shell = kept.told(shell);
-    let listed = fragments::listed(&app.feed.market(), &symbol)?;
+    let listed = queries::listed(&app.feed.market(), &symbol)?;
     let asking = Asking::new(&app, shell.locale, &listed, Some(&session));
     let checked = check(asking, ticket.as_typed());
     let (ticket, terms) = match checked {
