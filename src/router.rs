@@ -99,6 +99,8 @@ fn table() -> Table {
         .post("/keys", Member(&[Buyer]), leases::actions::add_key)
         .post("/keys/{id}/name", Member(&[Buyer]), leases::actions::rename_key)
         .post("/keys/{id}/remove", Member(&[Buyer]), leases::actions::remove_key)
+        .get("/leases/{id}/hand-back", Member(&[Buyer]), leases::pages::hand_back)
+        .post("/leases/{id}/hand-back", Member(&[Buyer]), leases::actions::hand_back)
         .get("/leases/{id}/problem", Member(&[Buyer]), claims::pages::report)
         .get("/leases/{id}/problem/claim", Member(&[Buyer]), claims::fragments::claim)
         .post("/leases/{id}/problem", Member(&[Buyer]), claims::actions::report)

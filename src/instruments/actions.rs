@@ -3,16 +3,17 @@
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use market::{ListInstrument, Rejection};
+use market::{PlaceOrder, Rejection};
 
 use super::forms::{Terms, Ticket};
 use super::pages::{self, Refusal};
-use super::{fragments, queries};
+use super::queries;
 use crate::app::App;
 use crate::web::acts::Origin;
 use crate::web::placing::{self, Placed};
 use crate::web::symbol::Symbol;
-use crate::web::{Error, FieldErrors, Form, Session, Shell, say};
+use crate::web::window::soon;
+use crate::web::{Error, FieldErrors, Form, Locale, Session, Shell};
 
 /// `POST /market/{symbol}/orders`: the confirmed ticket as an order; then to its lease, to the
 /// order, or to the request that a second person is to approve.
@@ -28,10 +29,14 @@ pub async fn buy(
     Form(mut ticket): Form<Ticket>,
 ) -> Result<Response, Error> {
     let locale = shell.locale;
-    let listed = fragments::listed(&app.feed.market(), &symbol)?;
-    let terms = match read(&app, &shell, &listed, &ticket) {
+    let listed = queries::listed(&app.feed.market(), &symbol)?;
+    let terms = match read(&app, locale, &ticket) {
         Ok(terms) => terms,
-        Err(refusal) => {
+        Err(errors) => {
+            let refusal = Refusal {
+                errors,
+                ..Refusal::default()
+            };
             return pages::refuse(&app, shell, &session, &symbol, ticket, refusal).await;
         }
     };
@@ -55,11 +60,20 @@ pub async fn buy(
         ticket.client_id = crate::web::form::client_id();
         return ask(ticket, notice("ticket.again")).await;
     };
-    let fees = app.feed.market().rules().buyer_fee;
-    if !ticket.names_hold(&terms, fees) {
+    let member = &session.member;
+    let order = terms.order(member.participant, client_id, listed.instrument);
+    let refused = flaw(&app, &order).map(|flaw| Refusal::new(locale, &terms, listed.lot, flaw));
+    match refused {
+        Some(refusal) if refusal.notice.is_some() => return ask(ticket, refusal).await,
+        Some(refusal) => {
+            return pages::refuse(&app, shell, &session, &symbol, ticket, refusal).await;
+        }
+        None => {}
+    }
+    let hold = placing::cost(app.feed.market().rules(), &order);
+    if !ticket.names_hold(hold) {
         return ask(ticket, notice("ticket.hold_changed")).await;
     }
-    let member = &session.member;
     let keys = queries::keys(&app.db, member.participant).await?;
     let access = match ticket.access(locale, Symbol::new(&symbol).grade, &keys) {
         Ok(access) => access,
@@ -71,7 +85,6 @@ pub async fn buy(
             return ask(ticket, refusal).await;
         }
     };
-    let order = terms.order(member.participant, client_id, listed.instrument);
     let receipt = match placing::place(&app, &origin, member, order, access).await? {
         Placed::Answered(receipt) => receipt,
         Placed::Asked(id) => {
@@ -97,7 +110,7 @@ pub async fn buy(
             ask(ticket, notice("ticket.used")).await
         }
         Some(rejection) => {
-            let refusal = refusal(&shell, &terms, listed.lot, rejection);
+            let refusal = Refusal::new(locale, &terms, listed.lot, rejection);
             if refusal.notice.is_some() {
                 ask(ticket, refusal).await
             } else {
@@ -107,32 +120,24 @@ pub async fn buy(
     }
 }
 
-/// What a sent ticket means, if the market could take it.
-fn read(
-    app: &App,
-    shell: &Shell,
-    listed: &ListInstrument,
-    ticket: &Ticket,
-) -> Result<Terms, Refusal> {
-    let soon = crate::web::window::soon(&app.clock);
-    let terms = ticket.read(shell.locale, soon).map_err(|errors| Refusal {
-        errors,
-        ..Refusal::default()
-    })?;
-    match terms.flaw(listed, app.clock.now()) {
-        Some(flaw) => Err(refusal(shell, &terms, listed.lot, flaw)),
-        None => Ok(terms),
+/// What a confirmed ticket means: its limit was named.
+fn read(app: &App, locale: Locale, ticket: &Ticket) -> Result<Terms, FieldErrors> {
+    let terms = ticket.read(locale, soon(&app.clock))?;
+    if terms.price.is_none() {
+        let mut errors = FieldErrors::default();
+        errors.add("price", locale.t("ticket.bad.price"));
+        return Err(errors);
     }
+    Ok(terms)
 }
 
-/// What the market's no means for the ticket: at its field, or for all of it.
-fn refusal(shell: &Shell, terms: &Terms, lot: i64, rejection: Rejection) -> Refusal {
-    let said = say::rejection(shell.locale, rejection);
-    let mut errors = FieldErrors::default();
-    let mut notice = None;
-    match terms.field_of(rejection, lot) {
-        Some(field) => errors.add(field, said),
-        None => notice = Some(said),
+/// Why the market would not take an order, so that none is asked for that it would not. One that is
+/// there already is the market's to answer: sent again, it is the same.
+fn flaw(app: &App, order: &PlaceOrder) -> Option<Rejection> {
+    let market = app.feed.market();
+    let is_there = market.order_of(order.participant, &order.client_id);
+    if is_there.is_some() {
+        return None;
     }
-    Refusal { errors, notice }
+    market.quote(order).err()
 }

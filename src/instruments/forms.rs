@@ -3,25 +3,34 @@
 use jiff::civil::Date;
 use market::catalogue::Grade;
 use market::{
-    ClientId, Depth, Fees, InstrumentId, ListInstrument, Money, ParticipantId, Period, PlaceOrder,
-    Rejection, Side, Target, TimeInForce, Timestamp,
+    ClientId, Flexible, Hour, InstrumentId, Money, ParticipantId, Period, PlaceOrder, Rejection,
+    Side, Target, TimeInForce, Timestamp,
 };
 use serde::Deserialize;
 
 use super::queries::Key;
 use crate::clock;
-use crate::web::form::{form_id, plain, plain_price, price, whole};
+use crate::web::form::{form_id, plain, price, whole};
 use crate::web::image::Image;
 use crate::web::placing::Access;
-use crate::web::quote::Quote;
 use crate::web::window::Window;
-use crate::web::{FieldErrors, Locale, error, format, quote};
+use crate::web::{FieldErrors, Locale, error, format};
 
 /// The hours of a ticket that names none.
 pub(super) const HOURS: i64 = 4;
 
 /// The most units that a ticket takes; a typing error is likelier than a larger order.
 const MOST_UNITS: i64 = 1_000_000;
+
+/// The most hours of the period in which a ticket's hours may lie wherever they are cheapest.
+pub(super) const MOST_WITHIN: i64 = 168;
+
+/// How many more hours than it wants a ticket has to lie in, where it does not say.
+const ROOM: i64 = 24;
+
+/// The most runs that are looked at for a ticket that may be split: each is a look at the books,
+/// which nobody else reads meanwhile.
+const MOST_RUNS: i64 = 4_000;
 
 /// What a ticket names in place of a key that is chosen later.
 pub(super) const LATER: &str = "later";
@@ -34,6 +43,12 @@ pub struct Ticket {
     pub(super) day: String,
     pub(super) hour: String,
     pub(super) hours: String,
+    /// `within` for hours that may lie anywhere until the end that is named.
+    pub(super) timing: String,
+    pub(super) to_day: String,
+    pub(super) to_hour: String,
+    pub(super) split: String,
+    pub(super) min_run: String,
     pub(super) units: String,
     pub(super) price: String,
     pub(super) tif: String,
@@ -50,12 +65,23 @@ pub struct Ticket {
 /// What a ticket means.
 #[derive(Clone, Debug)]
 pub(super) struct Terms {
+    /// The hours that are wanted, as early as they may begin.
     pub(super) window: Window,
+    /// Where they may lie instead.
+    pub(super) within: Option<Within>,
     pub(super) units: i64,
-    pub(super) price: Money,
+    /// The limit; none where the book is to say it.
+    pub(super) price: Option<Money>,
     pub(super) tif: TimeInForce,
     pub(super) min_fill: Option<i64>,
     pub(super) post_only: bool,
+}
+
+/// Where the hours of a ticket may lie, and whether in several runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Within {
+    pub(super) period: Period,
+    pub(super) flexible: Flexible,
 }
 
 impl Ticket {
@@ -94,19 +120,43 @@ impl Ticket {
         self.mode != "advanced"
     }
 
+    /// Whether its hours may lie anywhere in a period.
+    pub(super) fn is_within(&self) -> bool {
+        self.timing == "within"
+    }
+
     /// The period that it names; what can't be read of it is of the next hours that can be had.
     pub(super) fn window(&self, soon: Timestamp) -> Window {
         let next = Window::next(soon, HOURS);
         Window::nearest(&self.day, &self.hour, &self.hours, &next)
     }
 
-    /// Fills in what a simple ticket leaves to the book: the price that gets all of it now, or
-    /// the dearest one there is where the book has not so much.
-    pub(super) fn price_from(&mut self, depth: &Depth) {
-        if self.is_simple() {
-            let units = whole(&self.units).unwrap_or_default();
-            let limit = Quote::new(depth, units, None).limit();
-            self.price = limit.map(plain_price).unwrap_or_default();
+    /// The same as its person typed it: the price of a simple one is the book's.
+    pub(super) fn as_typed(&self) -> Self {
+        let mut typed = self.clone();
+        if typed.is_simple() {
+            typed.price.clear();
+        }
+        typed
+    }
+
+    /// The same for whatever limit gets all of it.
+    pub(super) fn without_limit(&self) -> Self {
+        Self {
+            mode: String::new(),
+            price: String::new(),
+            ..self.clone()
+        }
+    }
+
+    /// The same in exactly these hours.
+    pub(super) fn at(&self, window: &Window) -> Self {
+        Self {
+            timing: String::new(),
+            day: window.day(),
+            hour: window.hour().to_string(),
+            hours: window.hours().to_string(),
+            ..self.clone()
         }
     }
 
@@ -121,20 +171,24 @@ impl Ticket {
                 locale.t(format!("ticket.bad.{}", field.name())),
             );
         }
+        let within = window.as_ref().ok().filter(|_| self.is_within());
+        let within = within.and_then(|window| self.read_within(window, locale, &mut errors));
         let units = whole(&self.units).filter(|units| (1..=MOST_UNITS).contains(units));
         if units.is_none() {
             errors.add("units", locale.t("ticket.bad.units"));
         }
-        let price = price(&self.price, locale, &mut errors);
+        let is_open = self.is_simple() && self.price.is_empty();
+        let price = (!is_open).then(|| price(&self.price, locale, &mut errors));
         let advanced = self.read_advanced(locale, &mut errors);
         match (window, units, price, advanced) {
-            (Ok(window), Some(units), Some(price), Some((tif, min_fill, post_only)))
+            (Ok(window), Some(units), price, Some((tif, min_fill, post_only)))
                 if errors.is_empty() =>
             {
                 Ok(Terms {
                     window,
+                    within,
                     units,
-                    price,
+                    price: price.flatten(),
                     tif,
                     min_fill,
                     post_only,
@@ -142,6 +196,70 @@ impl Ticket {
             }
             _ => Err(errors),
         }
+    }
+
+    /// Where its hours may lie.
+    fn read_within(
+        &self,
+        window: &Window,
+        locale: Locale,
+        errors: &mut FieldErrors,
+    ) -> Option<Within> {
+        let (start, hours) = (window.period.start, window.hours());
+        let Some(end) = self.to(window) else {
+            errors.add("to_day", locale.t("ticket.bad.to"));
+            return None;
+        };
+        let room = end.0 - start.0;
+        let words = [
+            ("room", &*room.max(0).to_string()),
+            ("hours", &hours.to_string()),
+            ("most", &MOST_WITHIN.to_string()),
+        ];
+        if room < hours {
+            errors.add("to_day", locale.tr("ticket.bad.narrow", words));
+            return None;
+        }
+        if room > MOST_WITHIN {
+            errors.add("to_day", locale.tr("ticket.bad.wide", words));
+            return None;
+        }
+        let splittable = !self.split.is_empty();
+        let min_run = match self.min_run.trim() {
+            _ if !splittable => Some(1),
+            "" => Some(1),
+            typed => whole(typed).filter(|least| (1..=hours).contains(least)),
+        };
+        let Some(min_run) = min_run else {
+            errors.add("min_run", locale.tr("ticket.bad.min_run", words));
+            return None;
+        };
+        if splittable && room * (hours - min_run + 1) > MOST_RUNS {
+            errors.add("min_run", locale.t("ticket.bad.many_runs"));
+            return None;
+        }
+        Some(Within {
+            period: Period { start, end },
+            flexible: Flexible {
+                duration: hours,
+                splittable,
+                min_run,
+            },
+        })
+    }
+
+    /// The end of the period in which its hours may lie; a day later than the earliest where none
+    /// is named.
+    pub(super) fn to(&self, window: &Window) -> Option<Hour> {
+        let (day, hour) = (self.to_day.trim(), self.to_hour.trim());
+        if day.is_empty() && hour.is_empty() {
+            let latest = window.period.start.0 + MOST_WITHIN;
+            return Some(Hour((window.period.end.0 + ROOM).min(latest)));
+        }
+        let day: Date = day.parse().ok()?;
+        let hour: i64 = plain(hour).parse().ok().filter(|h| (1..=24).contains(h))?;
+        let begins = day.to_zoned(format::zone()).ok()?.timestamp();
+        Some(Hour(clock::stamp(begins).hour().0 + hour))
     }
 
     /// How long it stands, its smallest fill, and whether it must rest.
@@ -197,10 +315,10 @@ impl Ticket {
         form_id(&self.client_id).map(|id| ClientId(id.to_owned()))
     }
 
-    /// Whether the amount that the button named is the one that will be held.
-    pub(super) fn names_hold(&self, terms: &Terms, fees: Fees) -> bool {
-        let hold = terms.hold(fees);
-        hold.is_some() && self.hold.parse::<Money>().ok() == hold
+    /// Whether the amount that the button named is this one.
+    pub(super) fn names_hold(&self, hold: i128) -> bool {
+        let named = self.hold.parse::<Money>();
+        named.is_ok_and(|named| i128::from(named.0) == hold)
     }
 
     /// Each field that carries something, with its name: what a link to this ticket takes along.
@@ -220,6 +338,15 @@ impl Ticket {
             ("hours", &self.hours),
             ("units", &self.units),
         ];
+        if self.is_within() {
+            fields.extend([
+                ("timing", &*self.timing),
+                ("to_day", &self.to_day),
+                ("to_hour", &self.to_hour),
+                ("split", &self.split),
+                ("min_run", &self.min_run),
+            ]);
+        }
         if !self.is_simple() {
             fields.extend(advanced.map(|(name, value)| (name, value.as_str())));
         }
@@ -244,51 +371,24 @@ impl Terms {
         client_id: ClientId,
         instrument: InstrumentId,
     ) -> PlaceOrder {
+        let period = self
+            .within
+            .map_or(self.window.period, |within| within.period);
         PlaceOrder {
             participant,
             client_id,
             side: Side::Buy {
                 target: Target::Instruments(vec![instrument]),
                 min_fill: self.min_fill,
-                flexible: None,
+                flexible: self.within.map(|within| within.flexible),
                 buy_in: false,
             },
             units: self.units,
-            price: self.price,
-            start: self.window.period.start.begins(),
-            end: self.window.period.end.begins(),
+            price: self.price.unwrap_or_default(),
+            start: period.start.begins(),
+            end: period.end.begins(),
             tif: self.tif,
             post_only: self.post_only,
-        }
-    }
-
-    /// What the order must hold, if it is an amount.
-    pub(super) fn hold(&self, fees: Fees) -> Option<Money> {
-        quote::hold(fees, self.price, self.units, self.window.hours())
-    }
-
-    /// What the market would say no to whatever the books are, so that it can be said before
-    /// anything is confirmed.
-    pub(super) fn flaw(&self, listed: &ListInstrument, now: Timestamp) -> Option<Rejection> {
-        let is_lots = |units: i64| units.checked_rem(listed.lot) == Some(0);
-        let (start, end) = (
-            self.window.period.start.begins(),
-            self.window.period.end.begins(),
-        );
-        if !is_lots(self.units) || !self.min_fill.is_none_or(is_lots) {
-            Some(Rejection::NotALot)
-        } else if self.min_fill.is_some_and(|units| units > self.units) {
-            Some(Rejection::MinFillOverUnits)
-        } else if self.price <= Money::ZERO || self.price.0.checked_rem(listed.tick.0) != Some(0) {
-            Some(Rejection::NotATick)
-        } else if Period::try_new(start, end, now).is_none() {
-            Some(Rejection::BadPeriod)
-        } else if start < now {
-            Some(Rejection::PeriodStarted)
-        } else if matches!(self.tif, TimeInForce::Gtd { until } if until <= now) {
-            Some(Rejection::UntilPassed)
-        } else {
-            None
         }
     }
 
@@ -298,8 +398,13 @@ impl Terms {
             Rejection::NotALot if self.units.checked_rem(lot) == Some(0) => Some("min_fill"),
             Rejection::NotALot => Some("units"),
             Rejection::MinFillOverUnits => Some("min_fill"),
-            Rejection::NotATick => Some("price"),
-            Rejection::BadPeriod | Rejection::PeriodStarted | Rejection::PeriodOver => Some("day"),
+            Rejection::NotATick | Rejection::OutsideBand { .. } => Some("price"),
+            Rejection::BadPeriod
+            | Rejection::PeriodStarted
+            | Rejection::PeriodOver
+            | Rejection::GateClosed => Some("day"),
+            Rejection::BadDuration => Some("hours"),
+            Rejection::OverLimit => self.within.map(|_| "to_day"),
             Rejection::UntilPassed => Some("until"),
             Rejection::WouldTrade => Some("post_only"),
             _ => None,
@@ -328,15 +433,11 @@ mod tests {
         let terms = ticket().read(Locale::En, NOW).unwrap();
         assert_eq!(
             (terms.units, terms.price, terms.tif),
-            (8, Money(99_800), TimeInForce::Gtc)
+            (8, Some(Money(99_800)), TimeInForce::Gtc)
         );
         assert_eq!(terms.window.hours(), 4);
-        assert!(ticket().names_hold(&terms, Fees::default()));
-        let other = Ticket {
-            hold: "319.35".to_owned(),
-            ..ticket()
-        };
-        assert!(!other.names_hold(&terms, Fees::default()));
+        assert!(ticket().names_hold(3_193_600));
+        assert!(!ticket().names_hold(3_193_500));
         // A simple one takes what there is and rests nowhere.
         let simple = Ticket {
             mode: String::new(),
@@ -344,6 +445,61 @@ mod tests {
         };
         let terms = simple.read(Locale::En, NOW).unwrap();
         assert_eq!((terms.tif, terms.post_only), (TimeInForce::Fok, false));
+        // Its limit is the book's until it was confirmed.
+        let open = Ticket {
+            price: String::new(),
+            ..simple
+        };
+        assert_eq!(open.read(Locale::En, NOW).unwrap().price, None);
+    }
+
+    #[test]
+    fn hours_may_lie_anywhere_in_a_period() {
+        let within = |change: fn(&mut Ticket)| {
+            let mut ticket = Ticket {
+                timing: "within".to_owned(),
+                ..ticket()
+            };
+            change(&mut ticket);
+            ticket.read(Locale::En, NOW).map(|terms| terms.within)
+        };
+        // Four hours from 15:00 in China, with a day's room.
+        let some = within(|_| ()).unwrap().unwrap();
+        assert_eq!(some.period.hours(), 28);
+        let flexible = Flexible {
+            duration: 4,
+            splittable: false,
+            min_run: 1,
+        };
+        assert_eq!(some.flexible, flexible);
+        let split = |ticket: &mut Ticket| {
+            ticket.to_day = "2026-10-05".to_owned();
+            ticket.to_hour = "24".to_owned();
+            ticket.split = "on".to_owned();
+            ticket.min_run = "2".to_owned();
+        };
+        let some = within(split).unwrap().unwrap();
+        assert_eq!(some.period.hours(), 9);
+        let flexible = Flexible {
+            splittable: true,
+            min_run: 2,
+            ..flexible
+        };
+        assert_eq!(some.flexible, flexible);
+        // More ways to split it than are looked at.
+        let many = within(|ticket| {
+            ticket.hours = "84".to_owned();
+            ticket.to_day = "2026-10-12".to_owned();
+            ticket.to_hour = "15".to_owned();
+            ticket.split = "on".to_owned();
+        });
+        assert!(many.unwrap_err().get("min_run").is_some());
+        // Fixed hours are not in the way of what was typed beside them.
+        let fixed = within(|ticket| {
+            ticket.timing = "fixed".to_owned();
+            ticket.to_day = "x".to_owned();
+        });
+        assert_eq!(fixed.unwrap(), None);
     }
 
     #[test]
@@ -364,17 +520,25 @@ mod tests {
         bad(|t| t.hours = "-4".to_owned(), "hours");
         bad(|t| t.tif = "day".to_owned(), "tif");
         bad(|t| t.tif = "gtd".to_owned(), "until");
-    }
-
-    #[test]
-    fn an_absurd_order_has_no_hold_to_confirm() {
-        let ticket = Ticket {
-            price: "899999999999".to_owned(),
-            units: "1000000".to_owned(),
-            hours: "9600".to_owned(),
-            ..ticket()
+        let bad_within = |to: (&str, &str), min_run: &str, field: &str| {
+            let ticket = Ticket {
+                timing: "within".to_owned(),
+                to_day: to.0.to_owned(),
+                to_hour: to.1.to_owned(),
+                split: "on".to_owned(),
+                min_run: min_run.to_owned(),
+                ..ticket()
+            };
+            let errors = ticket.read(Locale::En, NOW).unwrap_err();
+            assert!(errors.get(field).is_some(), "{field}");
         };
-        let terms = ticket.read(Locale::En, NOW).unwrap();
-        assert!(!ticket.names_hold(&terms, Fees::default()));
+        bad_within(("2026-10-05", ""), "1", "to_day");
+        bad_within(("2026-10-05", "25"), "1", "to_day");
+        bad_within(("x", "9"), "1", "to_day");
+        // It begins at 15:00 and has four hours.
+        bad_within(("2026-10-05", "18"), "1", "to_day");
+        bad_within(("2026-10-12", "16"), "1", "to_day");
+        bad_within(("2026-10-05", "24"), "5", "min_run");
+        bad_within(("2026-10-05", "24"), "0", "min_run");
     }
 }

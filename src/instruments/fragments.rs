@@ -3,46 +3,33 @@
 use std::sync::Arc;
 
 use askama::Template;
-use askama::filters::HtmlSafe;
 use askama_web::WebTemplate;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use jiff::ToSpan;
 use market::{
-    Account, AccountKind, Depth, Fees, Hour, Level, ListInstrument, Market, Money, Period,
+    ClientId, Depth, Hour, Level, ListInstrument, Money, ParticipantId, Period, Rejection,
     Timestamp,
 };
 
-use super::forms::Ticket;
+use super::forms::{Terms, Ticket};
 use super::queries::{self, Traded};
 use crate::app::App;
 use crate::clock;
-use crate::web::form::whole;
+use crate::web::form::plain_price;
 use crate::web::i18n::LocaleOf;
 use crate::web::live::{self, Audience, Topic, Watcher};
-use crate::web::quote::{self, Quote};
+use crate::web::quote::{self, NOBODY, Reckoned};
 use crate::web::shelf::Drawn;
 use crate::web::symbol::Symbol;
 use crate::web::window::{Window, soon};
-use crate::web::{Error, Locale, Session, format};
+use crate::web::{Error, Locale, Session, format, say};
 
 /// How many levels of each side are shown.
 const LEVELS: usize = 8;
 
 /// How many trades are shown.
 const TAPE: i64 = 12;
-
-/// The instrument of a symbol.
-///
-/// # Errors
-/// [`Error::NotFound`] when none is listed.
-pub(super) fn listed(market: &Market, symbol: &str) -> Result<ListInstrument, Error> {
-    market
-        .instruments()
-        .find(|instrument| instrument.listed.symbol == symbol)
-        .map(|instrument| instrument.listed.clone())
-        .ok_or(Error::NotFound)
-}
 
 /// The order book of the picked period.
 #[derive(Template)]
@@ -183,99 +170,182 @@ impl Stats {
     }
 }
 
-/// What the ticket holds, and the button that goes on to the confirmation.
+/// What the ticket costs and holds now, the button that goes on to the confirmation, and what is
+/// cheaper or to be had instead.
 #[derive(Template, WebTemplate)]
 #[template(path = "instruments/_bill.html")]
 pub(super) struct Bill {
-    pub(super) locale: Locale,
-    pub(super) lines: Vec<(String, String)>,
-    pub(super) outcome: String,
-    pub(super) hold: Option<String>,
-    pub(super) missing: Option<String>,
+    locale: Locale,
+    lines: Vec<(String, String)>,
+    outcome: String,
+    hold: Option<String>,
+    missing: Option<String>,
+    /// The same at other hours, then in other regions.
+    others: Vec<Other>,
 }
 
-impl HtmlSafe for Bill {}
+/// Another way to have what a ticket asks for.
+struct Other {
+    what: String,
+    total: String,
+    /// How much more or less it costs, where both can be had.
+    difference: Option<String>,
+    href: String,
+}
 
-impl Bill {
-    /// The bill of a ticket; `cash` of who has signed in.
+/// How many other hours and regions are named of each.
+const OTHERS: usize = 3;
+
+/// Who asks for what of an instrument.
+#[derive(Clone, Copy)]
+pub(super) struct Asking<'a> {
+    pub(super) app: &'a App,
+    pub(super) locale: Locale,
+    pub(super) listed: &'a ListInstrument,
+    /// Nobody before signing in.
+    pub(super) participant: ParticipantId,
+}
+
+impl<'a> Asking<'a> {
     pub(super) fn new(
+        app: &'a App,
         locale: Locale,
-        ticket: &Ticket,
-        soon: Timestamp,
-        depth: &Depth,
-        fees: Fees,
-        cash: Option<Money>,
+        listed: &'a ListInstrument,
+        session: Option<&Session>,
     ) -> Self {
-        let mut bill = Self {
+        Self {
+            app,
+            locale,
+            listed,
+            participant: session.map_or(NOBODY, |session| session.member.participant),
+        }
+    }
+
+    /// What these terms would do now.
+    pub(super) fn reckon(&self, terms: &Terms) -> Result<Reckoned, Rejection> {
+        let client_id = ClientId(String::new());
+        let placed = terms.order(self.participant, client_id, self.listed.instrument);
+        Reckoned::new(&self.app.feed.market(), placed, terms.price)
+    }
+
+    /// The lowest limit that gets all of a ticket now.
+    fn enough(&self, ticket: &Ticket) -> Option<Money> {
+        let open = ticket.without_limit();
+        let terms = open.read(self.locale, soon(&self.app.clock)).ok()?;
+        self.reckon(&terms).ok()?.quote.enough
+    }
+
+    /// Why a simple ticket can't be had now; none when it can, or is none.
+    pub(super) fn short_of(&self, ticket: &Ticket, reckoned: &Reckoned) -> Option<String> {
+        if !ticket.is_simple() || reckoned.is_whole() {
+            return None;
+        }
+        Some(match reckoned.quote.most {
+            0 if quote::flexible(&reckoned.placed.side) => {
+                self.locale.t("bill.none_within").into_owned()
+            }
+            0 => self.locale.t("bill.none").into_owned(),
+            most => self.locale.tr("ticket.most", [("n", &format::count(most))]),
+        })
+    }
+
+    /// The bill of a ticket.
+    pub(super) fn bill(&self, ticket: &Ticket) -> Bill {
+        let locale = self.locale;
+        let mut bill = Bill {
             locale,
             lines: Vec::new(),
             outcome: locale.t("bill.incomplete").into_owned(),
             hold: None,
             missing: None,
+            others: Vec::new(),
         };
-        let mut ticket = ticket.clone();
-        ticket.price_from(depth);
-        if let Some(short) = short_of(locale, &ticket, depth) {
+        let ticket = ticket.as_typed();
+        let Ok(terms) = ticket.read(locale, soon(&self.app.clock)) else {
+            return bill;
+        };
+        let reckoned = match self.reckon(&terms) {
+            Ok(reckoned) => reckoned,
+            Err(rejection) => {
+                bill.outcome = say::rejection(locale, rejection);
+                return bill;
+            }
+        };
+        bill.others = self.others(&ticket, &terms, &reckoned);
+        if let Some(short) = self.short_of(&ticket, &reckoned) {
             bill.outcome = short;
-            return bill;
-        }
-        let Ok(terms) = ticket.read(locale, soon) else {
-            return bill;
-        };
-        let Some(hold) = terms.hold(fees) else {
+        } else if let Ok(hold) = i64::try_from(reckoned.quote.hold) {
+            let missing = Some(reckoned.quote.missing);
+            let missing = missing.filter(|missing| *missing > 0 && self.participant != NOBODY);
+            bill.lines = reckoned.lines(locale);
+            bill.outcome = reckoned.outcome(locale);
+            bill.hold = Some(format::money(Money(hold)));
+            bill.missing = missing.map(format::amount);
+        } else {
             bill.outcome = locale.t("bill.absurd").into_owned();
-            return bill;
-        };
-        let quote = Quote::new(depth, terms.units, Some(terms.price));
-        bill.lines = lines(locale, &quote, fees, terms.window.hours());
-        bill.outcome = quote.outcome(locale, terms.units, terms.tif, terms.post_only);
-        bill.hold = Some(format::money(hold));
-        bill.missing = cash
-            .filter(|cash| *cash < hold)
-            .map(|cash| format::money(hold - cash));
+        }
         bill
     }
-}
 
-/// What each level of the book adds to the price, and the buyer's fee where there is one.
-pub(super) fn lines(
-    locale: Locale,
-    quote: &Quote,
-    fees: Fees,
-    hours: i64,
-) -> Vec<(String, String)> {
-    let line = |fill: &Level| {
-        let words = [
-            ("units", &*format::count(fill.units)),
-            ("hours", &hours.to_string()),
-            ("price", &format::money(fill.price)),
-        ];
-        let cost = quote::cost(fill.price, fill.units, hours).unwrap_or_default();
-        (locale.tr("bill.fill", words), format::money(cost))
-    };
-    let fee = quote.fee(fees, hours).filter(|fee| *fee > Money::ZERO);
-    let fee = fee.map(|fee| (locale.t("bill.fee").into_owned(), format::money(fee)));
-    quote.fills.iter().map(line).chain(fee).collect()
-}
-
-/// Why a simple ticket can't be filled now; none when it can, or is none.
-pub(super) fn short_of(locale: Locale, ticket: &Ticket, depth: &Depth) -> Option<String> {
-    let units = whole(&ticket.units).filter(|_| ticket.is_simple())?;
-    match Quote::new(depth, units, None).units {
-        enough if enough >= units => None,
-        0 => Some(locale.t("bill.none").into_owned()),
-        most => Some(locale.tr("ticket.most", [("n", &format::count(most))])),
+    /// What is cheaper at other hours and in other regions; where a ticket would not be filled, what
+    /// would be.
+    fn others(&self, ticket: &Ticket, terms: &Terms, reckoned: &Reckoned) -> Vec<Other> {
+        let (feed, placed) = (&self.app.feed, &reckoned.placed);
+        let total = reckoned.is_whole().then(|| reckoned.quote.all_in());
+        let is_better = |other: &Reckoned| total.is_none_or(|total| other.quote.all_in() < total);
+        let flexible = terms.within.map(|within| within.flexible);
+        let starts = match flexible {
+            None => quote::otherwise(feed, placed, terms.price),
+            Some(_) => quote::starts(feed, placed, terms.price),
+        };
+        let own = reckoned.runs();
+        let starts = starts.into_iter().filter(|other| match flexible {
+            None => is_better(other),
+            // What it leaves to the market is the cheapest; the others are for who would rather.
+            Some(_) => own != other.runs(),
+        });
+        let starts = starts.take(OTHERS).map(|other| {
+            let period = Period {
+                start: other.placed.start.hour(),
+                end: other.placed.end.hour(),
+            };
+            let at = ticket.at(&Window { period });
+            let what = self.locale.period(period);
+            self.other(what, &other, total, &self.listed.symbol, &at)
+        });
+        // Every region would be looked through for every run.
+        let regions = match flexible {
+            Some(flexible) if flexible.splittable => Vec::new(),
+            _ => quote::elsewhere(feed, placed, terms.price),
+        };
+        let regions = regions.into_iter().filter(|(_, other)| is_better(other));
+        let regions = regions.take(OTHERS).map(|(symbol, other)| {
+            let what = Symbol::new(&symbol).title(self.locale);
+            self.other(what, &other, total, &symbol, ticket)
+        });
+        starts.chain(regions).collect()
     }
-}
 
-/// A participant's cash, for who has signed in.
-pub(super) fn cash(market: &Market, session: Option<&Session>) -> Option<Money> {
-    let participant = session?.member.participant;
-    Some(
-        market
-            .ledger()
-            .balance(Account::of(participant, AccountKind::Cash)),
-    )
+    fn other(
+        &self,
+        what: String,
+        other: &Reckoned,
+        total: Option<i128>,
+        symbol: &str,
+        ticket: &Ticket,
+    ) -> Other {
+        let all_in = other.quote.all_in();
+        let difference = total.map(|total| all_in - total);
+        Other {
+            what,
+            total: format::amount(all_in),
+            difference: difference.map(|more| {
+                let sign = if more > 0 { "+" } else { "" };
+                format!("{sign}{}", format::amount(more))
+            }),
+            href: format!("/market/{symbol}?{}#ticket", ticket.query()),
+        }
+    }
 }
 
 /// `GET /market/{symbol}/bill`: the bill of a ticket as it is typed.
@@ -289,20 +359,45 @@ pub async fn bill(
     session: Option<axum::Extension<Session>>,
     Query(ticket): Query<Ticket>,
 ) -> Result<Response, Error> {
-    let soon = soon(&app.clock);
-    let market = app.feed.market();
-    let instrument = listed(&market, &symbol)?.instrument;
-    let depth = market.depth(instrument, ticket.window(soon).period);
-    let cash = cash(&market, session.as_deref());
-    Ok(Bill::new(
-        locale,
-        &ticket,
-        soon,
-        &depth,
-        market.rules().buyer_fee,
-        cash,
-    )
-    .into_response())
+    let listed = queries::listed(&app.feed.market(), &symbol)?;
+    let asking = Asking::new(&app, locale, &listed, session.as_deref());
+    Ok(asking.bill(&ticket).into_response())
+}
+
+/// What a page's ticket opens with: its limit, and its bill.
+pub(super) struct Opening {
+    pub(super) price: String,
+    pub(super) bill: Drawn,
+}
+
+/// The same, drawn once for each state of the market. Where `fills_in` says so, the limit is the
+/// lowest that gets all of it now, else `last`.
+pub(super) async fn opening(
+    asking: Asking<'_>,
+    ticket: &Ticket,
+    fills_in: bool,
+    last: Option<Money>,
+) -> Result<Arc<Opening>, Error> {
+    let (instrument, participant) = (asking.listed.instrument, asking.participant);
+    let (query, tag) = (ticket.query(), asking.locale.tag());
+    let name = format!("{instrument} {participant} {fills_in} {query} {tag}");
+    let draw = async {
+        let mut ticket = ticket.clone();
+        if fills_in {
+            let best = asking.enough(&ticket).or(last);
+            ticket.price = best.map(plain_price).unwrap_or_default();
+        }
+        Ok(Opening {
+            bill: Drawn::new(&asking.bill(&ticket))?,
+            price: ticket.price,
+        })
+    };
+    asking
+        .app
+        .web
+        .shelf
+        .get(asking.app, "ticket", name, draw)
+        .await
 }
 
 /// `GET /market/{symbol}/live`: book, trades and figures, after each commit that touches them.
@@ -316,7 +411,7 @@ pub async fn live(
     watcher: Watcher,
     Query(ticket): Query<Ticket>,
 ) -> Result<Response, Error> {
-    let listed = listed(&app.feed.market(), &symbol)?;
+    let listed = queries::listed(&app.feed.market(), &symbol)?;
     let instrument = listed.instrument;
     let drawn = app.clone();
     let render = move || {
@@ -339,7 +434,6 @@ pub async fn live(
 
 /// What everyone who has picked the same hours of an instrument sees alike.
 pub(super) struct Shared {
-    pub(super) depth: Depth,
     /// The price of the latest trade.
     pub(super) last: Option<Money>,
     pub(super) stats: Drawn,
@@ -372,7 +466,6 @@ pub(super) async fn shared(
             week: Drawn::new(&week(&asks, now, window, &path, locale))?,
             book: Drawn::new(&Book::new(locale, window, &depth))?,
             tape: Drawn::new(&Tape::new(locale, &trades, now))?,
-            depth,
         })
     };
     app.web.shelf.get(app, "instrument", name, draw).await

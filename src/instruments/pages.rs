@@ -5,16 +5,19 @@ use askama_web::WebTemplate;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use market::{ClientId, ListInstrument, Market, Money, OrderId};
+use market::{
+    Account, AccountKind, ClientId, Fees, Hour, ListInstrument, Market, Money, OrderId, PlaceOrder,
+    Rejection,
+};
 
 use super::forms::{Terms, Ticket};
-use super::fragments::{self, Bill};
+use super::fragments::{self, Asking};
 use super::queries::{self, Key};
 use crate::app::App;
 use crate::web::form::plain_price;
 use crate::web::image::Image;
 use crate::web::placing::{self, COUNTED_HOURS, Excess, RequestId};
-use crate::web::quote::Quote;
+use crate::web::quote::Reckoned;
 use crate::web::shelf::Drawn;
 use crate::web::symbol::Symbol;
 use crate::web::window::{Window, soon};
@@ -32,6 +35,10 @@ pub(super) struct Show {
     day: String,
     hour: i8,
     hours: String,
+    /// Where the hours may end that may lie anywhere.
+    to_days: Vec<(String, String)>,
+    to_day: String,
+    to_hour: String,
     lot: i64,
     tick: String,
     week: Drawn,
@@ -41,7 +48,7 @@ pub(super) struct Show {
     ticket: Ticket,
     errors: FieldErrors,
     notice: Option<String>,
-    bill: Bill,
+    bill: Drawn,
     card: Card,
 }
 
@@ -90,24 +97,25 @@ pub(super) async fn draw(
     notice: Option<String>,
 ) -> Result<Show, Error> {
     let (locale, now) = (shell.locale, app.clock.now());
-    let instrument = fragments::listed(&app.feed.market(), symbol)?;
+    let instrument = queries::listed(&app.feed.market(), symbol)?;
     let soon = soon(&app.clock);
     let window = ticket.window(soon);
     let shared = fragments::shared(app, locale, &instrument, &window).await?;
-    let (cash, fees) = {
-        let market = app.feed.market();
-        (fragments::cash(&market, session), market.rules().buyer_fee)
-    };
-    let depth = &shared.depth;
     // What was cleared is not filled in again where that is what is wrong.
     if ticket.units.is_empty() && errors.get("units").is_none() {
         ticket.units = instrument.lot.max(1).to_string();
     }
-    if ticket.price.is_empty() && errors.is_empty() {
-        let units = ticket.units.parse().unwrap_or(instrument.lot);
-        let best = Quote::new(depth, units, None).limit().or(shared.last);
-        ticket.price = best.map(plain_price).unwrap_or_default();
+    let asking = Asking::new(app, locale, &instrument, session);
+    let fills_in = ticket.price.is_empty() && errors.is_empty();
+    let last = shared.last.filter(|_| fills_in);
+    let opening = fragments::opening(asking, &ticket, fills_in, last).await?;
+    ticket.price.clone_from(&opening.price);
+    let last = last_hour(&ticket, &window);
+    let to_days = Window {
+        period: last.alone(),
     }
+    .days(now, 31, locale);
+    let (to_day, to_hour) = to(&ticket, last);
     let path = format!("/market/{symbol}");
     let words = Symbol::new(symbol);
     let live = format!("{path}/live?{}", window.query());
@@ -121,13 +129,16 @@ pub(super) async fn draw(
             Some(_) => ticket.hours.clone(),
             None => window.hours().to_string(),
         },
+        to_days,
+        to_day,
+        to_hour,
         lot: instrument.lot,
         tick: plain_price(instrument.tick),
         week: shared.week.clone(),
         stats: shared.stats.clone(),
         book: shared.book.clone(),
         tape: shared.tape.clone(),
-        bill: Bill::new(locale, &ticket, soon, depth, fees, cash),
+        bill: opening.bill.clone(),
         card: card(app, &shell, &words),
         symbol: words,
         shell: shell.live_from(live),
@@ -136,6 +147,24 @@ pub(super) async fn draw(
         errors,
         notice,
     })
+}
+
+/// The last hour in which a ticket's hours may lie; the usual one where none can be read.
+fn last_hour(ticket: &Ticket, window: &Window) -> Hour {
+    let usual = Ticket::default().to(window);
+    let to = ticket.to(window).or(usual).unwrap_or(window.period.end);
+    Hour(to.0 - 1)
+}
+
+/// The day and the hour of its end as fields: as they were typed, else this one's.
+fn to(ticket: &Ticket, last: Hour) -> (String, String) {
+    if !ticket.to_day.is_empty() || !ticket.to_hour.is_empty() {
+        return (ticket.to_day.clone(), ticket.to_hour.clone());
+    }
+    let window = Window {
+        period: last.alone(),
+    };
+    (window.day(), (window.hour() + 1).to_string())
 }
 
 fn card(app: &App, shell: &Shell, symbol: &Symbol) -> Card {
@@ -235,6 +264,8 @@ struct Review {
     cash_after: Option<String>,
     missing: Option<String>,
     unit_hours: String,
+    /// Whether the rules take no buyer's fee.
+    is_free: bool,
     /// Why a second person is to approve it.
     approval: Option<String>,
 }
@@ -263,8 +294,9 @@ pub async fn confirm(
         .form(&format!("/market/{symbol}/orders"))
         .unwrap_or(ticket);
     let shell = kept.told(shell);
-    let listed = fragments::listed(&app.feed.market(), &symbol)?;
-    let checked = check(&app, shell.locale, &listed, ticket.clone());
+    let listed = queries::listed(&app.feed.market(), &symbol)?;
+    let asking = Asking::new(&app, shell.locale, &listed, Some(&session));
+    let checked = check(asking, ticket.as_typed());
     let (ticket, terms) = match checked {
         Ok(checked) => checked,
         Err(refusal) => return refuse(&app, shell, &session, &symbol, ticket, refusal).await,
@@ -286,41 +318,46 @@ pub async fn confirm(
     Ok(page.await?.into_response())
 }
 
-/// What a ticket means, with what it leaves to the book filled in.
-pub(super) fn check(
-    app: &App,
-    locale: Locale,
-    listed: &ListInstrument,
-    mut ticket: Ticket,
-) -> Result<(Ticket, Terms), Refusal> {
-    let soon = soon(&app.clock);
-    let depth = app
-        .feed
-        .market()
-        .depth(listed.instrument, ticket.window(soon).period);
-    ticket.price_from(&depth);
-    let short = fragments::short_of(locale, &ticket, &depth);
-    let terms = match ticket.read(locale, soon) {
-        Ok(terms) => terms,
-        // A simple ticket's price is the book's: without one it is the book that is at fault.
-        Err(errors) => {
-            let notice = short.filter(|_| errors.get("units").is_none());
-            return Err(Refusal { errors, notice });
-        }
+/// What a ticket means, with what it leaves to the book filled in, if the market would take it.
+pub(super) fn check(asking: Asking<'_>, mut ticket: Ticket) -> Result<(Ticket, Terms), Refusal> {
+    let locale = asking.locale;
+    let wrong = |errors| Refusal {
+        errors,
+        ..Refusal::default()
     };
-    let mut errors = FieldErrors::default();
-    if let Some(flaw) = terms.flaw(listed, app.clock.now()) {
-        let field = terms.field_of(flaw, listed.lot).unwrap_or("units");
-        errors.add(field, say::rejection(locale, flaw));
+    let mut terms = ticket
+        .read(locale, soon(&asking.app.clock))
+        .map_err(wrong)?;
+    let reckoned = asking.reckon(&terms);
+    let reckoned = reckoned.map_err(|no| Refusal::new(locale, &terms, asking.listed.lot, no))?;
+    let notice = match i64::try_from(reckoned.quote.hold) {
+        Err(_) => Some(locale.t("bill.absurd").into_owned()),
+        Ok(_) => asking.short_of(&ticket, &reckoned),
+    };
+    if notice.is_some() {
+        return Err(Refusal {
+            notice,
+            ..Refusal::default()
+        });
     }
-    let notice = match terms.hold(app.feed.market().rules().buyer_fee) {
-        None => Some(locale.t("bill.absurd").into_owned()),
-        Some(_) => short,
-    };
-    if errors.is_empty() && notice.is_none() {
-        Ok((ticket, terms))
-    } else {
-        Err(Refusal { errors, notice })
+    let price = reckoned.placed.price;
+    terms.price = Some(price);
+    if ticket.is_simple() {
+        ticket.price = plain_price(price);
+    }
+    Ok((ticket, terms))
+}
+
+impl Refusal {
+    /// What the market's no means for a ticket: at its field, or for all of it.
+    pub(super) fn new(locale: Locale, terms: &Terms, lot: i64, rejection: Rejection) -> Self {
+        let said = say::rejection(locale, rejection);
+        let mut refusal = Self::default();
+        match terms.field_of(rejection, lot) {
+            Some(field) => refusal.errors.add(field, said),
+            None => refusal.notice = Some(said),
+        }
+        refusal
     }
 }
 
@@ -363,13 +400,16 @@ pub(super) async fn ask(
     }
     let client_id = ClientId(ticket.client_id.clone());
     let asked = placing::asked(app, participant, &client_id).await?;
-    let fees = app.feed.market().rules().buyer_fee;
-    let hold = terms.hold(fees).unwrap_or_default();
+    let order = terms.order(participant, client_id.clone(), listed.instrument);
+    let hold = placing::cost(app.feed.market().rules(), &order);
+    let hold = Money(i64::try_from(hold).unwrap_or(i64::MAX));
     let excess = placing::excess(app, &session.member, &client_id, hold).await?;
     let market = app.feed.market();
     let placed = placed(locale, market.order_of(participant, &client_id), asked);
     let path = format!("/market/{}", listed.symbol);
-    let mut review = review(app, &market, locale, session, listed, terms);
+    let unit_hours = terms.units.saturating_mul(terms.window.hours());
+    let mut review = review(app, &market, locale, order, hold);
+    review.unit_hours = format::count(unit_hours);
     review.approval = excess.map(|excess| why_second(locale, excess));
     let again = format!("{path}/confirm?{}", ticket.query());
     Ok(Confirm {
@@ -422,38 +462,33 @@ fn why_second(locale: Locale, excess: Excess) -> String {
     locale.tr(key, words)
 }
 
-fn review(
-    app: &App,
-    market: &Market,
-    locale: Locale,
-    session: &Session,
-    listed: &ListInstrument,
-    terms: &Terms,
-) -> Review {
-    let hours = terms.window.hours();
-    let depth = market.depth(listed.instrument, terms.window.period);
-    let quote = Quote::new(&depth, terms.units, Some(terms.price));
-    let fees = market.rules().buyer_fee;
-    let hold = terms.hold(fees).unwrap_or_default();
-    let cash = fragments::cash(market, Some(session)).unwrap_or_default();
-    let total = quote
-        .all_in(fees, hours)
-        .filter(|_| quote.units == terms.units && !terms.post_only);
+fn review(app: &App, market: &Market, locale: Locale, order: PlaceOrder, hold: Money) -> Review {
+    let cash = Account::of(order.participant, AccountKind::Cash);
+    let cash = market.ledger().balance(cash);
+    let limit = order.price;
+    let reckoned = Reckoned::new(market, order, Some(limit));
+    let filled = reckoned.as_ref().ok();
+    let filled = filled.filter(|one| one.is_whole() && !one.placed.post_only);
+    let total = filled.map(|reckoned| reckoned.quote.all_in());
+    let back = total.map(|total| i128::from(hold.0) - total);
+    let (outcome, lines) = match &reckoned {
+        Ok(reckoned) => (reckoned.outcome(locale), reckoned.lines(locale)),
+        Err(rejection) => (say::rejection(locale, *rejection), Vec::new()),
+    };
     Review {
         at: format::clock_time(app.clock.now()),
-        outcome: quote.outcome(locale, terms.units, terms.tif, terms.post_only),
+        outcome,
         approval: None,
-        lines: fragments::lines(locale, &quote, fees, hours),
-        total: total.map(format::money),
+        lines,
+        total: total.map(format::amount),
         hold: format::money(hold),
         hold_plain: hold.to_string(),
-        back: total
-            .filter(|total| *total < hold)
-            .map(|total| format::money(hold - total)),
+        back: back.filter(|back| *back > 0).map(format::amount),
         cash: format::money(cash),
         cash_after: (cash >= hold).then(|| format::money(cash - hold)),
         missing: (cash < hold).then(|| format::money(hold - cash)),
-        unit_hours: format::count(terms.units.saturating_mul(hours)),
+        unit_hours: String::new(),
+        is_free: market.rules().buyer_fee == Fees::default(),
     }
 }
 
@@ -464,9 +499,7 @@ fn facts(
     terms: &Terms,
     rules: i64,
 ) -> Vec<(&'static str, String)> {
-    let hours = terms.window.hours().to_string();
-    let period = locale.period(terms.window.period);
-    let price = format::money(terms.price);
+    let price = format::money(terms.price.unwrap_or_default());
     let mut facts = vec![
         ("confirm.what", symbol.title(locale)),
         (
@@ -475,7 +508,17 @@ fn facts(
         ),
         (
             "ticket.period",
-            locale.tr("confirm.period", [("period", &*period), ("hours", &hours)]),
+            match terms.within {
+                Some(within) => {
+                    let wanted = say::delivery(locale, within.period, Some(within.flexible));
+                    format!("{wanted} UTC+8")
+                }
+                None => {
+                    let hours = terms.window.hours().to_string();
+                    let period = locale.period(terms.window.period);
+                    locale.tr("confirm.period", [("period", &*period), ("hours", &hours)])
+                }
+            },
         ),
         (
             "ticket.price",

@@ -1,7 +1,7 @@
 //! What is read of an instrument: its trades, and its asks by the hour.
 
 use anyhow::Context;
-use market::{Hour, InstrumentId, Market, Money, ParticipantId, Period, Timestamp};
+use market::{Hour, InstrumentId, ListInstrument, Market, Money, ParticipantId, Period, Timestamp};
 use sqlx::PgPool;
 
 use crate::clock;
@@ -80,6 +80,18 @@ pub(super) fn asks(
             depth.asks.first().map(|level| (level.price, free))
         })
         .collect()
+}
+
+/// The instrument of a symbol.
+///
+/// # Errors
+/// [`Error::NotFound`] when none is listed.
+pub(super) fn listed(market: &Market, symbol: &str) -> Result<ListInstrument, Error> {
+    market
+        .instruments()
+        .find(|instrument| instrument.listed.symbol == symbol)
+        .map(|instrument| instrument.listed.clone())
+        .ok_or(Error::NotFound)
 }
 
 /// The hour at which today began in China.

@@ -3,16 +3,18 @@
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use market::LeaseId;
+use market::{Command, LeaseId, Rejection, Timestamp};
 
-use super::forms::{AccessForm, KeyForm, Rename, is_name};
+use super::forms::{AccessForm, HandBack, KeyForm, Rename, is_name};
 use super::pages::{self, Renamed};
 use super::queries;
 use super::store::{self, Added};
 use crate::app::App;
+use crate::sequencer::{Actor, SubmitError};
 use crate::web::acts::Origin;
 use crate::web::shell::safe_path;
 use crate::web::symbol::Symbol;
+use crate::web::window::Window;
 use crate::web::{Error, FieldErrors, Form, Member, Shell};
 
 /// `POST /keys`: a public key; then back to where it was wanted.
@@ -149,6 +151,90 @@ pub async fn set_access(
             Err(wrong) => errors = wrong,
         }
     }
-    let page = pages::draw(&app, shell, row, Some((form, errors)), false);
+    let page = pages::draw(&app, shell, row, Some((form, errors)), None);
     Ok((StatusCode::UNPROCESSABLE_ENTITY, page.await?).into_response())
+}
+
+/// `POST /leases/{id}/hand-back`: whole hours of a lease, as they were confirmed; then back to it.
+/// The same again leads there too.
+///
+/// # Errors
+/// [`Error::NotFound`] for another holder's as for none; when the market takes no commands.
+pub async fn hand_back(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    shell: Shell,
+    member: Member,
+    Form(form): Form<HandBack>,
+) -> Result<Response, Error> {
+    let lease: LeaseId = id.parse().map_err(|_| Error::NotFound)?;
+    let row = queries::lease(&app.db, member.participant, lease)
+        .await?
+        .ok_or(Error::NotFound)?;
+    let locale = shell.locale;
+    let refuse = |status: StatusCode, errors, notice: Option<String>| {
+        let page = pages::draw_hand_back(&app, shell.clone(), &row, form.clone(), errors, notice);
+        Ok((status, page).into_response())
+    };
+    let (none, unprocessable) = (FieldErrors::default(), StatusCode::UNPROCESSABLE_ENTITY);
+    let like = pages::returnable(&app, &row);
+    let like = like.unwrap_or(Window { period: row.period });
+    let period = match form.read(locale, &like) {
+        Ok(window) => window.period,
+        Err(errors) => return refuse(unprocessable, errors, None),
+    };
+    let done = Redirect::to(&format!("/leases/{lease}?handed-back")).into_response();
+    if queries::was_handed_back(&app.db, lease, period).await? {
+        return Ok(done);
+    }
+    let hours = (period.start.begins(), period.end.begins());
+    let returned = {
+        let market = app.feed.market();
+        market.would_hand_back(member.participant, lease, hours)
+    };
+    match returned {
+        Ok(returned) if !form.names(returned.share + returned.fee) => {
+            let notice = locale.t("hand_back.changed").into_owned();
+            return refuse(unprocessable, none, Some(notice));
+        }
+        Ok(_) => {}
+        Err(no) => {
+            let (errors, notice) = pages::no_hand_back(locale, no);
+            return refuse(unprocessable, errors, notice);
+        }
+    }
+    match send_hand_back(&app, &member, lease, hours).await? {
+        None => {
+            let notice = locale.t("hand_back.uncertain").into_owned();
+            refuse(StatusCode::SERVICE_UNAVAILABLE, none, Some(notice))
+        }
+        Some(Ok(())) => Ok(done),
+        // The same form was quicker.
+        Some(Err(_)) if queries::was_handed_back(&app.db, lease, period).await? => Ok(done),
+        Some(Err(no)) => {
+            let (errors, notice) = pages::no_hand_back(locale, no);
+            refuse(unprocessable, errors, notice)
+        }
+    }
+}
+
+/// The market's answer to a hand-back; none when it is not known.
+async fn send_hand_back(
+    app: &App,
+    member: &Member,
+    lease: LeaseId,
+    (start, end): (Timestamp, Timestamp),
+) -> Result<Option<Result<(), Rejection>>, Error> {
+    let command = Command::HandBack {
+        participant: member.participant,
+        lease,
+        start,
+        end,
+    };
+    let actor = Actor::User(member.user);
+    match app.sequencer.submit(actor, command).await {
+        Ok(receipt) => Ok(Some(receipt.rejection().map_or(Ok(()), Err))),
+        Err(SubmitError::Uncertain) => Ok(None),
+        Err(SubmitError::Busy | SubmitError::Stopped) => Err(Error::Busy),
+    }
 }

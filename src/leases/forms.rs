@@ -1,7 +1,7 @@
 //! What is typed to add a key, and to choose what a lease is to find started.
 
-use market::LeaseId;
 use market::catalogue::Grade;
+use market::{LeaseId, Money, Rejection};
 use serde::Deserialize;
 use ssh_key::public::KeyData;
 use ssh_key::{Algorithm, EcdsaCurve, HashAlg, PublicKey};
@@ -10,6 +10,7 @@ use super::fragments::Stage;
 use super::queries::Filter;
 use crate::web::form::whole;
 use crate::web::image::Image;
+use crate::web::window::Window;
 use crate::web::{FieldErrors, Locale};
 
 /// The most characters that a key's name has.
@@ -226,6 +227,44 @@ impl AccessForm {
             (Some(image), Some(key)) => Ok((&image.code, key)),
             _ => Err(errors),
         }
+    }
+}
+
+/// Which hours of a lease are to be handed back, as they were typed.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct HandBack {
+    pub(super) day: String,
+    pub(super) hour: String,
+    pub(super) hours: String,
+    /// What the button said would return.
+    pub(super) back: String,
+}
+
+impl HandBack {
+    /// The hours that it names; what it leaves out is as in `like`.
+    pub(super) fn read(&self, locale: Locale, like: &Window) -> Result<Window, FieldErrors> {
+        let window = Window::read(&self.day, &self.hour, &self.hours, like);
+        window.map_err(|field| {
+            let mut errors = FieldErrors::default();
+            let key = format!("ticket.bad.{}", field.name());
+            errors.add(field.name(), locale.t(key));
+            errors
+        })
+    }
+
+    /// Whether the button named this amount.
+    pub(super) fn names(&self, back: Money) -> bool {
+        self.back.parse::<Money>().is_ok_and(|named| named == back)
+    }
+}
+
+/// The field that a refused hand-back is about; none for what is about all of it.
+pub(super) fn field_of(rejection: Rejection) -> Option<&'static str> {
+    match rejection {
+        Rejection::PeriodStarted | Rejection::TooLate | Rejection::BadPeriod => Some("day"),
+        Rejection::OutsideLease => Some("hours"),
+        _ => None,
     }
 }
 

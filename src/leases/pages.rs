@@ -5,15 +5,16 @@ use askama_web::WebTemplate;
 use axum::extract::{Path, Query, State};
 use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
-use market::LeaseId;
+use market::{Hour, LeaseId, Period, Rejection};
 
-use super::forms::{AccessForm, KeyForm, LATER, ListQuery, Rename};
+use super::forms::{AccessForm, HandBack, KeyForm, LATER, ListQuery, Rename, field_of};
 use super::fragments::{self, Cost, Doings, Hours, List, Stage, StageTag, Timeline};
 use super::queries::{self, AccessKey, Key, LeaseRow};
 use crate::app::App;
 use crate::web::image::Image;
 use crate::web::symbol::Symbol;
-use crate::web::{Error, FieldErrors, Kept, Locale, Member, Role, Shell, format};
+use crate::web::window::Window;
+use crate::web::{Error, FieldErrors, Kept, Locale, Member, Role, Shell, format, say};
 
 #[derive(Template, WebTemplate)]
 #[template(path = "leases/index.html")]
@@ -30,11 +31,14 @@ pub(super) struct Show {
     shell: Shell,
     id: String,
     symbol: Symbol,
-    units: i64,
+    units: String,
+    /// What it has still, where that is not what was traded.
+    held: Option<String>,
     period: String,
     price: String,
     stage: StageTag,
-    is_new: bool,
+    /// What has just been done.
+    said: Option<&'static str>,
     state: Timeline,
     hours: Hours,
     cost: Cost,
@@ -140,11 +144,15 @@ pub async fn show(
     let row = queries::lease(&app.db, member.participant, id)
         .await?
         .ok_or(Error::NotFound)?;
-    let is_new = uri.query() == Some("bought");
+    let said = match uri.query() {
+        Some("bought") => Some("lease.bought"),
+        Some("handed-back") => Some("hand_back.done"),
+        _ => None,
+    };
     let chosen = kept
         .form(&format!("/leases/{id}/access"))
         .map(|chosen| (chosen, FieldErrors::default()));
-    let page = draw(&app, kept.told(shell), row, chosen, is_new);
+    let page = draw(&app, kept.told(shell), row, chosen, said);
     Ok(page.await?.into_response())
 }
 
@@ -154,21 +162,22 @@ pub(super) async fn draw(
     shell: Shell,
     row: LeaseRow,
     chosen: Option<(AccessForm, FieldErrors)>,
-    is_new: bool,
+    said: Option<&'static str>,
 ) -> Result<Show, Error> {
     let (chosen, errors) = chosen.unzip();
     let is_restored = shell.is_restored && chosen.is_some();
-    let locale = shell.locale;
+    let (locale, now) = (shell.locale, app.clock.now());
     let parts = fragments::parts(app, locale, &row).await?;
     let symbol = Symbol::new(&row.symbol);
     let live = format!("/leases/{}/live", row.id);
     Ok(Show {
         id: row.id.to_string(),
-        units: row.units,
+        units: row.held.units(now),
+        held: row.held.note(locale, now),
         period: locale.period(row.period),
         price: format::money(row.price),
         stage: parts.stage,
-        is_new,
+        said,
         state: parts.state,
         hours: parts.hours,
         cost: parts.cost,
@@ -222,6 +231,7 @@ async fn facts(
     for (reason, entry) in queries::entries(&app.db, row.id).await? {
         let key = match reason.as_str() {
             "credit" => "lease.fact.credit_entry",
+            "hand_back" => "lease.fact.hand_back_entry",
             _ => "lease.fact.entry",
         };
         let href = Some(format!("/wallet/entries/e{entry}"));
@@ -256,6 +266,183 @@ async fn login(
                 .as_ref()
                 .map_or_else(|| LATER.to_owned(), |key| key.id.to_string()),
         }),
+    })
+}
+
+/// Which hours of a lease are handed back, and what of their price returns.
+#[derive(Template, WebTemplate)]
+#[template(path = "leases/hand_back.html")]
+pub(super) struct HandBackPage {
+    shell: Shell,
+    id: String,
+    title: String,
+    period: String,
+    form: HandBack,
+    /// Why nothing can be handed back now.
+    closed: Option<String>,
+    until: String,
+    bill: Option<HandBackBill>,
+    errors: FieldErrors,
+    notice: Option<String>,
+}
+
+/// What returns and what stays, for the hours that are named.
+struct HandBackBill {
+    period: String,
+    /// Day, hour and hours, as the button sends them.
+    hours: [(&'static str, String); 3],
+    lines: Vec<(&'static str, String)>,
+    back: String,
+    back_plain: String,
+    kept: String,
+}
+
+/// The hours of a lease that can be handed back now, from the first to the last; none where there
+/// are none, or the rules of its trade allow none.
+pub(super) fn returnable(app: &App, row: &LeaseRow) -> Option<Window> {
+    let market = app.feed.market();
+    let lease = market.lease(row.id)?;
+    let rules = market.rules_of(lease.rules).hand_back;
+    let first = market.now().max(app.clock.now());
+    let first = first.plus_hours(rules.notice_hours);
+    let mut hours = lease.unsettled().filter(|hour| hour.begins() >= first);
+    let start = hours.next().filter(|_| rules.allowed)?;
+    let end = hours.last().unwrap_or(start);
+    Some(Window {
+        period: Period {
+            start,
+            end: Hour(end.0 + 1),
+        },
+    })
+}
+
+/// What the market's no means for a hand-back: at its field, or for all of it.
+pub(super) fn no_hand_back(locale: Locale, no: Rejection) -> (FieldErrors, Option<String>) {
+    let said = match no {
+        Rejection::OverLease => locale.t("hand_back.offered").into_owned(),
+        Rejection::OutsideLease => locale.t("hand_back.outside").into_owned(),
+        no => say::rejection(locale, no),
+    };
+    let mut errors = FieldErrors::default();
+    match field_of(no) {
+        Some(field) => {
+            errors.add(field, said);
+            (errors, None)
+        }
+        None => (errors, Some(said)),
+    }
+}
+
+/// `GET /leases/{id}/hand-back`: which hours, and what comes of it.
+///
+/// # Errors
+/// [`Error::NotFound`] for another holder's as for none.
+pub async fn hand_back(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    kept: Kept,
+    shell: Shell,
+    member: Member,
+    Query(form): Query<HandBack>,
+) -> Result<Response, Error> {
+    let form = kept
+        .form(&format!("/leases/{id}/hand-back"))
+        .unwrap_or(form);
+    let id: LeaseId = id.parse().map_err(|_| Error::NotFound)?;
+    let row = queries::lease(&app.db, member.participant, id).await?;
+    let row = row.ok_or(Error::NotFound)?;
+    let (shell, errors) = (kept.told(shell), FieldErrors::default());
+    let page = draw_hand_back(&app, shell, &row, form, errors, None);
+    Ok(page.into_response())
+}
+
+/// The same with hours as they were typed, and what is wrong with them.
+pub(super) fn draw_hand_back(
+    app: &App,
+    shell: Shell,
+    row: &LeaseRow,
+    mut form: HandBack,
+    mut errors: FieldErrors,
+    mut notice: Option<String>,
+) -> HandBackPage {
+    let locale = shell.locale;
+    let returnable = returnable(app, row);
+    let like = returnable.clone().unwrap_or(Window { period: row.period });
+    let mut bill = None;
+    if let (Some(_), Ok(window)) = (&returnable, form.read(locale, &like)) {
+        match hand_back_bill(app, locale, row, &window) {
+            Ok(reckoned) => bill = Some(reckoned),
+            Err(no) if errors.is_empty() && notice.is_none() => {
+                (errors, notice) = no_hand_back(locale, no);
+            }
+            Err(_) => {}
+        }
+    } else if let Err(wrong) = form.read(locale, &like) {
+        errors = wrong;
+    }
+    let fields = [
+        (&mut form.day, like.day()),
+        (&mut form.hour, like.hour().to_string()),
+        (&mut form.hours, like.hours().to_string()),
+    ];
+    for (field, usual) in fields {
+        if field.is_empty() {
+            *field = usual;
+        }
+    }
+    let closed = returnable.is_none().then(|| {
+        let allowed = app.feed.market().rules_of(row.rules).hand_back.allowed;
+        let key = if allowed {
+            "hand_back.over"
+        } else {
+            "hand_back.not_allowed"
+        };
+        locale.t(key).into_owned()
+    });
+    HandBackPage {
+        id: row.id.to_string(),
+        title: Symbol::new(&row.symbol).title(locale),
+        period: locale.period(row.period),
+        until: locale.period(like.period),
+        form,
+        closed,
+        bill,
+        errors,
+        notice,
+        shell,
+    }
+}
+
+/// What of the price of these hours returns to the holder, and what the provider keeps.
+fn hand_back_bill(
+    app: &App,
+    locale: Locale,
+    row: &LeaseRow,
+    window: &Window,
+) -> Result<HandBackBill, Rejection> {
+    let (start, end) = (window.period.start.begins(), window.period.end.begins());
+    let market = app.feed.market();
+    let holder = market.lease(row.id).ok_or(Rejection::UnknownLease)?.holder;
+    let returned = market.would_hand_back(holder, row.id, (start, end))?;
+    let back = returned.share + returned.fee;
+    let mut lines = vec![
+        ("hand_back.price", format::four(returned.price)),
+        ("hand_back.share", format::four(returned.share)),
+    ];
+    if returned.fee > market::Money::ZERO {
+        lines.push(("hand_back.fee", format::four(returned.fee)));
+    }
+    Ok(HandBackBill {
+        period: locale.period(window.period),
+        hours: [
+            ("day", window.day()),
+            ("hour", window.hour().to_string()),
+            ("hours", window.hours().to_string()),
+        ],
+        lines,
+        back: format::four(back),
+        back_plain: back.to_string(),
+        kept: format::four(returned.paid()),
     })
 }
 

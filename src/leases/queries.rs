@@ -9,9 +9,10 @@ use sqlx::PgPool;
 
 use super::fragments::Stage;
 use crate::clock;
-use crate::db::stamp;
+use crate::db::{period, stamp};
 use crate::delivery::simulated;
 use crate::web::Error;
+use crate::web::held::Held;
 
 /// A lease with the trade that made it.
 #[derive(Clone, Debug)]
@@ -22,7 +23,12 @@ pub(super) struct LeaseRow {
     pub(super) pool: i64,
     pub(super) provider: Option<String>,
     pub(super) traded_at: Timestamp,
+    /// How many units were traded.
     pub(super) units: i64,
+    /// What it has of them now.
+    pub(super) held: Held,
+    /// The unit-minutes that its settled hours owed.
+    pub(super) owed: i64,
     pub(super) price: Money,
     pub(super) period: Period,
     pub(super) rules: i64,
@@ -58,6 +64,9 @@ struct Row {
     provider: Option<String>,
     at: jiff_sqlx::Timestamp,
     units: i64,
+    held: Option<Vec<i64>>,
+    late_minutes: i64,
+    owed: i64,
     price: i64,
     start_at: jiff_sqlx::Timestamp,
     end_at: jiff_sqlx::Timestamp,
@@ -79,7 +88,7 @@ struct Row {
 
 impl From<Row> for LeaseRow {
     fn from(row: Row) -> Self {
-        let hour = |at| -> Hour { stamp(at).hour() };
+        let period = period(row.start_at, row.end_at);
         Self {
             id: LeaseId(row.id),
             order: OrderId(row.buy),
@@ -88,11 +97,10 @@ impl From<Row> for LeaseRow {
             provider: row.provider,
             traded_at: stamp(row.at),
             units: row.units,
+            held: Held::new(period, row.units, row.held, row.late_minutes),
+            owed: row.owed,
             price: Money(row.price),
-            period: Period {
-                start: hour(row.start_at),
-                end: hour(row.end_at),
-            },
+            period,
             rules: row.rules,
             escrow: Money(row.escrow),
             delivered: row.delivered,
@@ -135,6 +143,11 @@ pub(super) async fn held(
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT l.id, t.buy, i.symbol, t.pool, p.name AS provider, t.at, t.units, t.price,
                 t.start_at, t.end_at, t.rules, l.escrow, l.delivered, l.earned, l.credited, l.ended,
+                l.held, l.late_minutes,
+                (SELECT coalesce(sum(coalesce(l.held[(extract(epoch FROM s.hour_at - t.start_at) / 3600)::int
+                                     + 1], t.units)
+                         * (60 - CASE WHEN s.hour_at = t.start_at THEN l.late_minutes ELSE 0 END)),
+                     0)::bigint FROM settlements s WHERE s.lease = l.id) AS owed,
                 (SELECT coalesce(sum(s.refunded), 0)::bigint
                  FROM settlements s WHERE s.lease = l.id) AS refunded,
                 o.client_id, NULL AS image, NULL::bigint AS key, NULL AS key_name,
@@ -171,6 +184,11 @@ pub(super) async fn lease(
     let row: Option<Row> = sqlx::query_as(
         "SELECT l.id, t.buy, i.symbol, t.pool, p.name AS provider, t.at, t.units, t.price,
                 t.start_at, t.end_at, t.rules, l.escrow, l.delivered, l.earned, l.credited, l.ended,
+                l.held, l.late_minutes,
+                (SELECT coalesce(sum(coalesce(l.held[(extract(epoch FROM s.hour_at - t.start_at) / 3600)::int
+                                     + 1], t.units)
+                         * (60 - CASE WHEN s.hour_at = t.start_at THEN l.late_minutes ELSE 0 END)),
+                     0)::bigint FROM settlements s WHERE s.lease = l.id) AS owed,
                 (SELECT coalesce(sum(s.refunded), 0)::bigint
                  FROM settlements s WHERE s.lease = l.id) AS refunded,
                 o.client_id, a.image, k.id AS key, k.name AS key_name,
@@ -235,10 +253,29 @@ pub(super) async fn has_key(db: &PgPool, of: ParticipantId, key: i64) -> Result<
 pub(super) async fn entries(db: &PgPool, id: LeaseId) -> Result<Vec<(String, i64)>, Error> {
     let entries = sqlx::query_as(
         "SELECT reason, id FROM journal_entries
-         WHERE subject = $1 AND reason IN ('trade', 'credit') ORDER BY id",
+         WHERE subject = $1 AND reason IN ('trade', 'credit', 'hand_back') ORDER BY id",
     );
     let entries = entries.bind(id.0).fetch_all(db).await;
     Ok(entries.context("loading a lease's journal entries")?)
+}
+
+/// Whether exactly these hours of a lease were handed back.
+pub(super) async fn was_handed_back(
+    db: &PgPool,
+    id: LeaseId,
+    period: Period,
+) -> Result<bool, Error> {
+    let was = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM journal_entries e JOIN commands c ON c.seq = e.command
+                        WHERE e.reason = 'hand_back' AND e.subject = $1
+                          AND c.body ->> 'do' = 'hand_back'
+                          AND c.body ->> 'start' = $2 AND c.body ->> 'end' = $3)",
+    );
+    let was = was
+        .bind(id.0)
+        .bind(period.start.begins().0.to_string())
+        .bind(period.end.begins().0.to_string());
+    Ok(was.fetch_one(db).await.context("looking for a hand-back")?)
 }
 
 /// A settled hour.

@@ -8,7 +8,7 @@ use axum::extract::{Query, State};
 use axum::http::Uri;
 use axum::response::Response;
 use market::catalogue::Region;
-use market::{Account, AccountKind, Fees, Money};
+use market::{Account, AccountKind, Money};
 
 use super::forms::{Sentence, Wish};
 use super::queries::{self, Listing, Offer};
@@ -173,11 +173,8 @@ pub(super) async fn shared(
     );
     let draw = async {
         let last = queries::last_prices(&app.db).await?;
-        let (listings, fees) = {
-            let market = app.feed.market();
-            (queries::listings(&market, wish), market.rules().buyer_fee)
-        };
-        let offers = queries::offers(&listings, wish, fees);
+        let listings = queries::listings(&app.feed.market(), wish);
+        let offers = queries::offers(&listings);
         let chosen = chosen(&offers, wish);
         Ok(Shared {
             alternatives: Drawn::new(&alternatives(locale, wish, &offers, chosen))?,
@@ -206,12 +203,11 @@ pub(super) fn bill(app: &App, viewer: &Viewer, wish: &Wish, shared: &Shared) -> 
         app.feed.market().ledger().balance(cash)
     });
     let chosen = chosen(&shared.offers, wish);
-    let fees = app.feed.market().rules().buyer_fee;
     let most = listings
         .iter()
         .filter(|listing| wish.region.is_none() || listing.symbol.region == wish.region)
-        .filter_map(|listing| listing.quote.as_ref())
-        .map(|quote| quote.units)
+        .filter_map(|listing| listing.reckoned.as_ref())
+        .map(|reckoned| reckoned.quote.most)
         .max()
         .unwrap_or(0);
     let symbol = chosen.map_or_else(String::new, |offer| offer.listing.symbol.text.clone());
@@ -222,7 +218,7 @@ pub(super) fn bill(app: &App, viewer: &Viewer, wish: &Wish, shared: &Shared) -> 
     Bill {
         locale,
         at: format::clock_time(now),
-        offer: chosen.and_then(|offer| priced(locale, wish, offer, fees, cash.unwrap_or_default())),
+        offer: chosen.and_then(|offer| priced(locale, wish, offer, cash.unwrap_or_default())),
         most,
         bad_lot: (wish.units % wish.grade.lot != 0).then_some(wish.grade.lot),
         units: wish.units,
@@ -239,34 +235,21 @@ pub(super) fn bill(app: &App, viewer: &Viewer, wish: &Wish, shared: &Shared) -> 
     }
 }
 
-fn priced(locale: Locale, wish: &Wish, offer: &Offer, fees: Fees, cash: Money) -> Option<Priced> {
-    let hours = wish.window.hours();
-    let hold = crate::web::quote::hold(fees, offer.limit, wish.units, hours)?;
-    let quote = offer.listing.quote.as_ref()?;
-    let unit_hours = i128::from(wish.units) * i128::from(hours);
-    let unit_price = Money(i64::try_from(i128::from(offer.total.0) / unit_hours).ok()?);
-    let parts = quote.fills.iter().map(|fill| {
-        let words = [
-            ("units", format::count(fill.units)),
-            ("hours", hours.to_string()),
-            ("price", format::money(fill.price)),
-        ];
-        let what = locale.tr("bill.fill", words);
-        let part = crate::web::quote::cost(fill.price, fill.units, hours).unwrap_or_default();
-        (what, format::money(part))
-    });
-    let fee = quote.fee(fees, hours).filter(|fee| *fee > Money::ZERO);
-    let fee = fee.map(|fee| (locale.t("bill.fee").into_owned(), format::money(fee)));
+fn priced(locale: Locale, wish: &Wish, offer: &Offer, cash: Money) -> Option<Priced> {
+    let reckoned = offer.listing.reckoned.as_ref()?;
+    let hold = Money(i64::try_from(reckoned.quote.hold).ok()?);
+    let unit_hours = i128::from(wish.units) * i128::from(wish.window.hours());
+    let unit_price = Money(i64::try_from(offer.total / unit_hours).ok()?);
     let symbol = offer.listing.symbol.clone();
     let grams = symbol
         .carbon_grams()
         .map(|grams| i128::from(grams) * unit_hours / 100);
     Some(Priced {
-        total: format::money(offer.total),
+        total: format::amount(offer.total),
         hold: format::money(hold),
         unit_price: format::money(unit_price),
         metered: symbol.metered(unit_price),
-        parts: parts.chain(fee).collect(),
+        parts: reckoned.lines(locale),
         cash: format::money(cash),
         cash_after: (cash >= hold).then(|| format::money(cash - hold)),
         missing: (cash < hold).then(|| format::money(hold - cash)),
@@ -308,15 +291,15 @@ fn alternatives(
         let Some(offer) = offer else { continue };
         let symbol = &offer.listing.symbol;
         let unit_hours = i128::from(wish.units) * i128::from(wish.window.hours());
-        let above = cheapest.map_or(Money::ZERO, |cheapest| offer.total - cheapest.total);
+        let above = cheapest.map_or(0, |cheapest| offer.total - cheapest.total);
         let tenths = symbol
             .carbon_grams()
             .map(|grams| i128::from(grams) * unit_hours / 100);
         cards.push(Card {
             key,
             name: symbol.cluster(locale).to_owned(),
-            total: format::money(offer.total),
-            difference: (above > Money::ZERO).then(|| format!("+{}", format::money(above))),
+            total: format::amount(offer.total),
+            difference: (above > 0).then(|| format!("+{}", format::amount(above))),
             carbon: tenths.and_then(kilograms),
             href: format!("/?{}", wish.query(symbol.region)),
             is_chosen: chosen
@@ -341,7 +324,7 @@ fn table(
             .last()
             .is_some_and(|row| row.symbol.grade_name() == listing.symbol.grade_name());
         match scope {
-            Scope::OneGrade if listing.quote.is_none() => continue,
+            Scope::OneGrade if !listing.is_wished => continue,
             Scope::Grades if is_same_grade => {
                 if let Some(row) = rows.last_mut() {
                     let (more, _) = row.more.get_or_insert_with(|| (0, String::new()));

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use market::catalogue::{GRADES, Grade, REGIONS, Region};
-use market::{Fees, InstrumentId, Market, Money};
+use market::{InstrumentId, Market, Money};
 use sqlx::PgPool;
 
 use super::forms::Wish;
 use crate::web::Error;
-use crate::web::quote::Quote;
+use crate::web::quote::{Reckoned, fixed};
 use crate::web::symbol::Symbol;
 
 /// The last price of each instrument that is among the latest trades.
@@ -35,13 +35,14 @@ pub(super) async fn last_prices(db: &PgPool) -> Result<BTreeMap<InstrumentId, Mo
 pub(super) struct Listing {
     pub(super) instrument: InstrumentId,
     pub(super) symbol: Symbol,
-    pub(super) lot: i64,
     pub(super) ask: Option<Money>,
     pub(super) bid: Option<Money>,
     /// Units that asks offer through all of the hours.
     pub(super) free: i64,
-    /// What the wished units cost, when it is of the wished grade.
-    pub(super) quote: Option<Quote>,
+    /// Whether it is of the wished grade.
+    pub(super) is_wished: bool,
+    /// What the wished units cost, where it is and the market would take a bid for them.
+    pub(super) reckoned: Option<Reckoned>,
 }
 
 /// Every grade that some instrument is of, as the catalogue orders them.
@@ -68,13 +69,16 @@ pub(super) fn listings(market: &Market, wish: &Wish) -> Vec<Listing> {
             let is_wished = symbol
                 .grade
                 .is_some_and(|grade| grade.name == wish.grade.name);
+            let wished = fixed(instrument.listed.instrument, wish.units, wish.window.period);
             Listing {
                 instrument: instrument.listed.instrument,
-                lot: instrument.listed.lot.max(1),
                 ask: depth.asks.first().map(|level| level.price),
                 bid: depth.bids.first().map(|level| level.price),
                 free: depth.asks.iter().map(|level| level.units).sum(),
-                quote: is_wished.then(|| Quote::new(&depth, wish.units, None)),
+                is_wished,
+                reckoned: Some(wished)
+                    .filter(|_| is_wished)
+                    .and_then(|wished| Reckoned::new(market, wished, None).ok()),
                 symbol,
             }
         })
@@ -91,32 +95,24 @@ pub(super) fn listings(market: &Market, wish: &Wish) -> Vec<Listing> {
     listings
 }
 
-/// Where a wish can be had whole: by price, then by carbon.
+/// Where a wish can be had whole, with its total in 1/10,000 yuan, the buyer's fee included.
 #[derive(Clone, Debug)]
 pub(super) struct Offer {
     pub(super) listing: Listing,
-    pub(super) total: Money,
-    pub(super) limit: Money,
+    pub(super) total: i128,
 }
 
-/// The offers of a wish, the cheapest first, the buyer's fee included.
-pub(super) fn offers(listings: &[Listing], wish: &Wish, fees: Fees) -> Vec<Offer> {
-    let mut offers: Vec<Offer> = listings
-        .iter()
-        .filter_map(|listing| {
-            let quote = listing
-                .quote
-                .as_ref()
-                .filter(|quote| quote.units == wish.units && wish.units % listing.lot == 0)?;
-            let hours = wish.window.hours();
-            let total = quote.all_in(fees, hours)?;
-            Some(Offer {
-                listing: listing.clone(),
-                total,
-                limit: quote.limit()?,
-            })
+/// The offers of a wish, the cheapest first.
+pub(super) fn offers(listings: &[Listing]) -> Vec<Offer> {
+    let offer = |listing: &Listing| {
+        let reckoned = listing.reckoned.as_ref();
+        let reckoned = reckoned.filter(|reckoned| reckoned.is_whole())?;
+        Some(Offer {
+            total: reckoned.quote.all_in(),
+            listing: listing.clone(),
         })
-        .collect();
+    };
+    let mut offers: Vec<Offer> = listings.iter().filter_map(offer).collect();
     offers.sort_by_key(|offer| (offer.total, offer.listing.instrument));
     offers
 }
@@ -124,7 +120,7 @@ pub(super) fn offers(listings: &[Listing], wish: &Wish, fees: Fees) -> Vec<Offer
 /// The lowest ask of the wished grade by region, from the east to the west.
 pub(super) fn by_region(listings: &[Listing]) -> Vec<(&'static Region, Listing)> {
     let mut best: BTreeMap<&str, &Listing> = BTreeMap::new();
-    for listing in listings.iter().filter(|listing| listing.quote.is_some()) {
+    for listing in listings.iter().filter(|listing| listing.is_wished) {
         let Some(region) = listing.symbol.region else {
             continue;
         };

@@ -2,8 +2,8 @@
 
 use anyhow::Context;
 use market::{
-    ClientId, LeaseId, Money, OrderId, ParticipantId, Period, PlaceOrder, PoolId, Timestamp,
-    TradeId,
+    ClientId, Flexible, LeaseId, Money, OrderId, ParticipantId, Period, PlaceOrder, PoolId,
+    Timestamp, TradeId,
 };
 use sqlx::PgPool;
 use sqlx::types::Json;
@@ -11,6 +11,7 @@ use sqlx::types::Json;
 use crate::db::{period, stamp};
 use crate::protocol::instant;
 use crate::web::Error;
+use crate::web::held::Held;
 
 /// An order with what has come of it.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub(super) struct OrderRow {
     pub(super) filled: i64,
     pub(super) price: Money,
     pub(super) period: Period,
+    /// How many hours of the period a bid wants, where those are not all.
+    pub(super) flexible: Option<Flexible>,
     pub(super) held: Money,
     pub(super) accepted_at: Timestamp,
     pub(super) done: Option<String>,
@@ -42,6 +45,7 @@ struct Row {
     price: i64,
     start_at: jiff_sqlx::Timestamp,
     end_at: jiff_sqlx::Timestamp,
+    flexible: Option<Json<Flexible>>,
     held: i64,
     accepted_at: jiff_sqlx::Timestamp,
     done: Option<String>,
@@ -60,6 +64,7 @@ impl From<Row> for OrderRow {
             filled: row.filled,
             price: Money(row.price),
             period: period(row.start_at, row.end_at),
+            flexible: row.flexible.map(|flexible| flexible.0),
             held: Money(row.held),
             accepted_at: stamp(row.accepted_at),
             done: row.done,
@@ -214,7 +219,9 @@ pub(super) async fn open(db: &PgPool, of: ParticipantId) -> Result<Vec<OrderRow>
         "SELECT o.id, o.participant, o.client_id, o.side = 'buy' AS is_bid, o.units, o.filled,
                 o.price, o.start_at, o.end_at, o.held, o.accepted_at, o.done, o.done_at,
                 ARRAY(SELECT symbol FROM instruments i WHERE i.id = ANY(o.instruments)
-                      ORDER BY symbol) AS symbols
+                      ORDER BY symbol) AS symbols,
+                (SELECT c.body #> '{side,flexible}' FROM commands c
+                 WHERE c.seq = o.command AND o.duration IS NOT NULL) AS flexible
          FROM orders o WHERE o.participant = $1 AND o.done IS NULL
          ORDER BY o.id DESC LIMIT 200",
     )
@@ -231,7 +238,9 @@ pub(super) async fn past(db: &PgPool, of: ParticipantId) -> Result<Vec<OrderRow>
         "SELECT o.id, o.participant, o.client_id, o.side = 'buy' AS is_bid, o.units, o.filled,
                 o.price, o.start_at, o.end_at, o.held, o.accepted_at, o.done, o.done_at,
                 ARRAY(SELECT symbol FROM instruments i WHERE i.id = ANY(o.instruments)
-                      ORDER BY symbol) AS symbols
+                      ORDER BY symbol) AS symbols,
+                (SELECT c.body #> '{side,flexible}' FROM commands c
+                 WHERE c.seq = o.command AND o.duration IS NOT NULL) AS flexible
          FROM orders o WHERE o.participant = $1 AND o.done IS NOT NULL
          ORDER BY o.id DESC LIMIT 50",
     )
@@ -252,7 +261,9 @@ pub(super) async fn order(
         "SELECT o.id, o.participant, o.client_id, o.side = 'buy' AS is_bid, o.units, o.filled,
                 o.price, o.start_at, o.end_at, o.held, o.accepted_at, o.done, o.done_at,
                 ARRAY(SELECT symbol FROM instruments i WHERE i.id = ANY(o.instruments)
-                      ORDER BY symbol) AS symbols
+                      ORDER BY symbol) AS symbols,
+                (SELECT c.body #> '{side,flexible}' FROM commands c
+                 WHERE c.seq = o.command AND o.duration IS NOT NULL) AS flexible
          FROM orders o WHERE o.participant = $1 AND o.id = $2",
     )
     .bind(of.0)
@@ -317,6 +328,8 @@ pub(super) struct TradeRow {
     pub(super) provider: String,
     pub(super) symbol: String,
     pub(super) units: i64,
+    /// What its lease has of them now.
+    pub(super) held: Held,
     pub(super) price: Money,
     pub(super) period: Period,
     pub(super) pool: i64,
@@ -336,6 +349,8 @@ struct TradeTuple {
     provider: String,
     symbol: String,
     units: i64,
+    held: Option<Vec<i64>>,
+    late_minutes: i64,
     price: i64,
     start_at: jiff_sqlx::Timestamp,
     end_at: jiff_sqlx::Timestamp,
@@ -357,7 +372,7 @@ pub(super) async fn trade(
     let row: Option<TradeTuple> = sqlx::query_as(
         "SELECT t.at, l.holder, b.name AS buyer, s.name AS provider, i.symbol, t.units, t.price,
                 t.start_at, t.end_at, t.pool, t.buy, t.sell, t.rules, l.fee_bps,
-                e.id AS entry, e.hash
+                e.id AS entry, e.hash, l.held, l.late_minutes
          FROM trades t JOIN leases l ON l.id = t.id
          JOIN pools p ON p.id = t.pool JOIN instruments i ON i.id = p.instrument
          JOIN participants b ON b.id = l.holder JOIN participants s ON s.id = l.provider
@@ -376,6 +391,12 @@ pub(super) async fn trade(
         provider: row.provider,
         symbol: row.symbol,
         units: row.units,
+        held: Held::new(
+            period(row.start_at, row.end_at),
+            row.units,
+            row.held,
+            row.late_minutes,
+        ),
         price: Money(row.price),
         period: period(row.start_at, row.end_at),
         pool: row.pool,

@@ -167,7 +167,9 @@ struct Lease {
     shell: Shell,
     id: String,
     symbol: Symbol,
-    units: i64,
+    units: String,
+    /// What it has still, where that is not what was traded.
+    held: Option<String>,
     period: String,
     price: String,
     stage: Stage,
@@ -195,12 +197,13 @@ pub async fn show(
     let of = member.participant;
     let row = queries::lease(&app.db, of, id).await?;
     let row = row.ok_or(Error::NotFound)?;
-    let locale = shell.locale;
+    let (locale, now) = (shell.locale, app.clock.now());
     let parts = lease::parts(&app, locale, of, &row).await?;
     let page = Lease {
         id: id.to_string(),
         symbol: Symbol::new(&row.symbol),
-        units: row.units,
+        units: row.held.units(now),
+        held: row.held.note(locale, now),
         period: locale.period(row.period),
         price: format::money(row.price),
         stage: parts.stage,

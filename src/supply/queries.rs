@@ -9,9 +9,10 @@ use sqlx::PgPool;
 
 use super::forms::Which;
 use crate::clock;
-use crate::db::stamp;
+use crate::db::{period, stamp};
 use crate::delivery::simulated;
 use crate::web::Error;
+use crate::web::held::Held;
 
 fn sqlx(at: Timestamp) -> jiff_sqlx::Timestamp {
     clock::instant(at).to_sqlx()
@@ -26,7 +27,10 @@ pub(super) struct LeaseRow {
     pub(super) pool_name: Option<String>,
     pub(super) holder: String,
     pub(super) traded_at: Timestamp,
-    pub(super) units: i64,
+    /// What it has now of the units that were traded.
+    pub(super) held: Held,
+    /// The unit-minutes that its settled hours owed.
+    pub(super) owed: i64,
     pub(super) price: Money,
     pub(super) period: Period,
     pub(super) rules: i64,
@@ -49,6 +53,9 @@ struct Row {
     holder: Option<String>,
     at: jiff_sqlx::Timestamp,
     units: i64,
+    held: Option<Vec<i64>>,
+    late_minutes: i64,
+    owed: i64,
     price: i64,
     start_at: jiff_sqlx::Timestamp,
     end_at: jiff_sqlx::Timestamp,
@@ -65,6 +72,7 @@ struct Row {
 
 impl From<Row> for LeaseRow {
     fn from(row: Row) -> Self {
+        let period = period(row.start_at, row.end_at);
         Self {
             id: LeaseId(row.id),
             symbol: row.symbol,
@@ -72,12 +80,10 @@ impl From<Row> for LeaseRow {
             pool_name: row.pool_name,
             holder: row.holder.unwrap_or_default(),
             traded_at: stamp(row.at),
-            units: row.units,
+            held: Held::new(period, row.units, row.held, row.late_minutes),
+            owed: row.owed,
             price: Money(row.price),
-            period: Period {
-                start: stamp(row.start_at).hour(),
-                end: stamp(row.end_at).hour(),
-            },
+            period,
             rules: row.rules,
             escrow: Money(row.escrow),
             bond: Money(row.bond),
@@ -101,7 +107,12 @@ pub(super) async fn open(
         "SELECT l.id, i.symbol, t.pool, n.name AS pool_name, h.name AS holder, t.at, t.units,
                 t.price, t.start_at, t.end_at, t.rules, l.escrow, l.bond, l.delivered, l.earned,
                 l.fee, l.credited, l.ended,
-                (SELECT count(*) FROM settlements s WHERE s.lease = l.id) AS settled_hours
+                (SELECT count(*) FROM settlements s WHERE s.lease = l.id) AS settled_hours,
+                l.held, l.late_minutes,
+                (SELECT coalesce(sum(coalesce(l.held[(extract(epoch FROM s.hour_at - t.start_at) / 3600)::int
+                                     + 1], t.units)
+                         * (60 - CASE WHEN s.hour_at = t.start_at THEN l.late_minutes ELSE 0 END)),
+                     0)::bigint FROM settlements s WHERE s.lease = l.id) AS owed
          FROM leases l JOIN trades t ON t.id = l.id
          JOIN pools p ON p.id = t.pool JOIN instruments i ON i.id = p.instrument
          LEFT JOIN pool_openings n ON n.pool = t.pool LEFT JOIN participants h ON h.id = l.holder
@@ -128,7 +139,12 @@ pub(super) async fn leases(
         "SELECT l.id, i.symbol, t.pool, n.name AS pool_name, h.name AS holder, t.at, t.units,
                 t.price, t.start_at, t.end_at, t.rules, l.escrow, l.bond, l.delivered, l.earned,
                 l.fee, l.credited, l.ended,
-                (SELECT count(*) FROM settlements s WHERE s.lease = l.id) AS settled_hours
+                (SELECT count(*) FROM settlements s WHERE s.lease = l.id) AS settled_hours,
+                l.held, l.late_minutes,
+                (SELECT coalesce(sum(coalesce(l.held[(extract(epoch FROM s.hour_at - t.start_at) / 3600)::int
+                                     + 1], t.units)
+                         * (60 - CASE WHEN s.hour_at = t.start_at THEN l.late_minutes ELSE 0 END)),
+                     0)::bigint FROM settlements s WHERE s.lease = l.id) AS owed
          FROM leases l JOIN trades t ON t.id = l.id
          JOIN pools p ON p.id = t.pool JOIN instruments i ON i.id = p.instrument
          LEFT JOIN pool_openings n ON n.pool = t.pool LEFT JOIN participants h ON h.id = l.holder
@@ -158,7 +174,12 @@ pub(super) async fn lease(
         "SELECT l.id, i.symbol, t.pool, n.name AS pool_name, h.name AS holder, t.at, t.units,
                 t.price, t.start_at, t.end_at, t.rules, l.escrow, l.bond, l.delivered, l.earned,
                 l.fee, l.credited, l.ended,
-                (SELECT count(*) FROM settlements s WHERE s.lease = l.id) AS settled_hours
+                (SELECT count(*) FROM settlements s WHERE s.lease = l.id) AS settled_hours,
+                l.held, l.late_minutes,
+                (SELECT coalesce(sum(coalesce(l.held[(extract(epoch FROM s.hour_at - t.start_at) / 3600)::int
+                                     + 1], t.units)
+                         * (60 - CASE WHEN s.hour_at = t.start_at THEN l.late_minutes ELSE 0 END)),
+                     0)::bigint FROM settlements s WHERE s.lease = l.id) AS owed
          FROM leases l JOIN trades t ON t.id = l.id
          JOIN pools p ON p.id = t.pool JOIN instruments i ON i.id = p.instrument
          LEFT JOIN pool_openings n ON n.pool = t.pool LEFT JOIN participants h ON h.id = l.holder
@@ -345,7 +366,10 @@ pub(super) async fn days(
 ) -> Result<Vec<Day>, Error> {
     sqlx::query_as(
         "SELECT (extract(epoch FROM s.hour_at)::bigint + 28800) / 86400 AS day,
-                sum(s.unit_minutes)::bigint AS delivered, sum(t.units * 60)::bigint AS owed,
+                sum(s.unit_minutes)::bigint AS delivered,
+                sum(coalesce(l.held[(extract(epoch FROM s.hour_at - t.start_at) / 3600)::int + 1], t.units)
+                    * (60 - CASE WHEN s.hour_at = t.start_at THEN l.late_minutes ELSE 0 END)
+                   )::bigint AS owed,
                 sum(s.refunded)::bigint AS refunded
          FROM leases l JOIN trades t ON t.id = l.id JOIN settlements s ON s.lease = l.id
          WHERE l.provider = $1 AND t.end_at > $2 AND s.hour_at >= $2
@@ -396,12 +420,15 @@ pub(super) async fn broken(
     since: Timestamp,
 ) -> Result<Vec<Broken>, Error> {
     let rows: Vec<(i64, String, i64, i64, i64, jiff_sqlx::Timestamp)> = sqlx::query_as(
-        "SELECT l.id, i.symbol, count(*), sum(t.units * 60 - s.unit_minutes)::bigint,
+        "SELECT l.id, i.symbol, count(*), sum(o.owed - s.unit_minutes)::bigint,
                 sum(s.refunded)::bigint, max(s.hour_at)
          FROM leases l JOIN trades t ON t.id = l.id JOIN settlements s ON s.lease = l.id
-         JOIN pools p ON p.id = t.pool JOIN instruments i ON i.id = p.instrument
+         JOIN pools p ON p.id = t.pool JOIN instruments i ON i.id = p.instrument,
+         LATERAL (SELECT coalesce(l.held[(extract(epoch FROM s.hour_at - t.start_at) / 3600)::int + 1], t.units)
+                         * (60 - CASE WHEN s.hour_at = t.start_at THEN l.late_minutes ELSE 0 END)
+                  AS owed) o
          WHERE l.provider = $1 AND t.end_at > $2 AND s.hour_at >= $2
-           AND s.unit_minutes < t.units * 60
+           AND s.unit_minutes < o.owed
          GROUP BY l.id, i.symbol ORDER BY max(s.hour_at) DESC, l.id DESC LIMIT 5",
     )
     .bind(provider.0)

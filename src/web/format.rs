@@ -36,6 +36,11 @@ pub fn four(amount: Money) -> String {
     wide(amount.0.into())
 }
 
+/// An amount that may exceed any balance, as [`money`] prints those that don't.
+pub fn amount(wide: i128) -> String {
+    i64::try_from(wide).map_or_else(|_| self::wide(wide), |amount| money(Money(amount)))
+}
+
 /// An amount that may exceed any balance, with four decimals.
 pub fn wide(amount: i128) -> String {
     let plain = decimal(amount);

@@ -16,6 +16,7 @@ pub mod evidence;
 pub mod form;
 pub mod format;
 pub mod headers;
+pub mod held;
 pub mod i18n;
 pub mod identifier;
 pub mod image;

@@ -1,135 +1,281 @@
-//! What units would cost now: a walk down the asks of a book.
+//! What a bid would do now, as `Market::quote` reckons it from the readers' market: at its limit or
+//! at the lowest that gets all of it, in other regions and at other hours, and in words. Asking
+//! costs the sequencer nothing; each look at the market is for one quote, so that nobody waits for
+//! many.
 
-use market::{Depth, Fees, HOUR_MINUTES, Level, Money, TimeInForce};
+use market::{
+    ClientId, Hour, InstrumentId, Market, Money, OrderId, ParticipantId, Period, PlaceOrder, Quote,
+    Rejection, Side, Target, TimeInForce,
+};
 
 use super::format;
 use super::i18n::Locale;
+use super::symbol::Symbol;
+use crate::feed::Feed;
 
-/// What could be bought at once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Quote {
-    /// Which levels give how many units, cheapest first.
-    pub fills: Vec<Level>,
-    /// How many units in all; fewer than asked for when the book has no more.
-    pub units: i64,
-    /// What they cost for each hour, in 1/10,000 yuan.
-    pub hourly: i128,
+/// Who asks without having signed in: no participant has this number.
+pub const NOBODY: ParticipantId = ParticipantId(0);
+
+/// How many hours earlier and later other starts are looked for.
+const AROUND: i64 = 24;
+
+/// A bid with what it would do.
+#[derive(Clone, Debug)]
+pub struct Reckoned {
+    /// The bid, at the limit that this is about.
+    pub placed: PlaceOrder,
+    /// What it would do.
+    pub quote: Quote,
 }
 
-impl Quote {
-    /// What up to so many units cost within this limit.
-    pub fn new(depth: &Depth, units: i64, limit: Option<Money>) -> Self {
-        let mut quote = Self {
-            fills: Vec::new(),
-            units: 0,
-            hourly: 0,
+impl Reckoned {
+    /// What a bid would do at this limit; where there is none, at the lowest that gets all of it.
+    ///
+    /// # Errors
+    /// Why the market would not take it, its cash and its client id aside.
+    pub fn new(
+        market: &Market,
+        mut placed: PlaceOrder,
+        limit: Option<Money>,
+    ) -> Result<Self, Rejection> {
+        let quote = if let Some(limit) = limit {
+            placed.price = limit;
+            market.quote(&placed)?
+        } else {
+            placed.price = tick(market, &placed);
+            let (enough, quote) = market.quote_whole(&placed)?;
+            placed.price = enough;
+            quote
         };
-        for level in &depth.asks {
-            let units = level.units.min(units - quote.units);
-            if units <= 0 || limit.is_some_and(|limit| level.price > limit) {
-                break;
-            }
-            quote.fills.push(Level {
-                price: level.price,
-                units,
-            });
-            quote.units += units;
-            quote.hourly += level.price.times(units, 1);
-        }
-        quote
+        Ok(Self { placed, quote })
     }
 
-    /// The price of the dearest level: the limit that gets all of it.
-    pub fn limit(&self) -> Option<Money> {
-        self.fills.last().map(|level| level.price)
+    /// Whether all of it would trade.
+    pub fn is_whole(&self) -> bool {
+        self.quote.units == self.placed.units
     }
 
-    /// What so many hours cost, if it is an amount.
-    pub fn total(&self, hours: i64) -> Option<Money> {
-        amount(self.hourly.checked_mul(hours.into())?)
+    /// The runs of hours that it would have, the earliest first; none where it would have nothing.
+    pub fn runs(&self) -> Vec<Period> {
+        let mut runs: Vec<Period> = self.quote.fills.iter().map(|fill| fill.period).collect();
+        runs.sort_by_key(|run| run.start);
+        runs.dedup();
+        runs
     }
 
-    /// The buyer's fee on what so many hours cost, where all of it is delivered.
-    pub fn fee(&self, fees: Fees, hours: i64) -> Option<Money> {
-        let fills = self.fills.iter();
-        let fee = fills.map(|fill| fees.taken(fill.price, fill.units, hours * HOUR_MINUTES));
-        amount(fee.fold(0, i128::saturating_add))
-    }
-
-    /// What so many hours cost with that fee, if it is an amount.
-    pub fn all_in(&self, fees: Fees, hours: i64) -> Option<Money> {
-        let (price, fee) = (self.total(hours)?, self.fee(fees, hours)?);
-        amount(i128::from(price.0) + i128::from(fee.0))
-    }
-
-    /// What would come now of an order for so many units, in one sentence.
-    pub fn outcome(&self, locale: Locale, units: i64, tif: TimeInForce, post_only: bool) -> String {
-        let rest = format::count(units - self.units);
-        let key = match (tif, self.units) {
-            _ if post_only && self.units > 0 => "bill.post_only",
+    /// What would come of it now, in one sentence.
+    pub fn outcome(&self, locale: Locale) -> String {
+        let (units, filled) = (self.placed.units, self.quote.units);
+        let is_splittable = is_splittable(&self.placed.side);
+        let key = match (self.placed.tif, filled) {
+            _ if self.placed.post_only && filled > 0 => "bill.post_only",
+            _ if filled == units && flexible(&self.placed.side) => return self.hours(locale),
             (_, filled) if filled == units => "bill.all",
+            _ if is_splittable => "bill.split_none",
+            (TimeInForce::Fok | TimeInForce::Ioc, _) if flexible(&self.placed.side) => {
+                "bill.start_none"
+            }
             (TimeInForce::Fok, _) => "bill.fok",
             (TimeInForce::Ioc, 0) => "bill.ioc_none",
             (TimeInForce::Ioc, _) => "bill.ioc_some",
+            _ if flexible(&self.placed.side) => "bill.start_rests",
             (_, 0) => "bill.rest_all",
             _ => "bill.rest_some",
         };
-        locale.tr(key, [("n", &format::count(self.units)), ("rest", &rest)])
+        let (n, rest) = (format::count(filled), format::count(units - filled));
+        locale.tr(key, [("n", &n), ("rest", &rest)])
     }
-}
 
-/// What units cost for so many hours at a price, if it is an amount.
-pub fn cost(price: Money, units: i64, hours: i64) -> Option<Money> {
-    amount(price.times(units, hours))
-}
-
-/// What an order must hold: its limit for all its unit-hours and the buyer's fee at its dearest, if
-/// it is an amount.
-pub fn hold(fees: Fees, limit: Money, units: i64, hours: i64) -> Option<Money> {
-    amount(fees.need(limit, units, hours.checked_mul(HOUR_MINUTES)?))
-}
-
-fn amount(wide: i128) -> Option<Money> {
-    i64::try_from(wide).ok().map(Money)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn depth() -> Depth {
-        let level = |price, units| Level {
-            price: Money(price),
-            units,
+    /// The hours that a flexible bid would have, in one sentence.
+    fn hours(&self, locale: Locale) -> String {
+        let runs = self.runs();
+        let hours: Vec<String> = runs.iter().map(|run| locale.period(*run)).collect();
+        let hours = hours.join(&locale.t("list.and"));
+        let key = match runs.len() {
+            1 => "bill.start",
+            _ => "bill.runs",
         };
-        Depth {
-            asks: vec![level(100, 8), level(110, 16)],
-            bids: Vec::new(),
+        locale.tr(key, [("hours", &hours), ("n", &runs.len().to_string())])
+    }
+
+    /// What each price of the books adds, and the buyer's fee where there is one.
+    pub fn lines(&self, locale: Locale) -> Vec<(String, String)> {
+        // Asks at one price are one line.
+        let mut levels: Vec<(Period, Money, i64)> = Vec::new();
+        for fill in &self.quote.fills {
+            match levels.last_mut() {
+                Some((period, price, units)) if (*period, *price) == (fill.period, fill.price) => {
+                    *units += fill.units;
+                }
+                _ => levels.push((fill.period, fill.price, fill.units)),
+            }
         }
-    }
-
-    #[test]
-    fn the_cheapest_levels_fill_first() {
-        let quote = Quote::new(&depth(), 16, None);
-        assert_eq!((quote.units, quote.hourly), (16, 8 * 100 + 8 * 110));
-        assert_eq!(quote.limit(), Some(Money(110)));
-        assert_eq!(quote.total(2), Some(Money(3360)));
-        assert_eq!(cost(Money(110), 16, 2), Some(Money(3520)));
-        let fees = Fees {
-            flat: Money(3),
-            maker_bps: 0,
-            taker_bps: 100,
+        let has_runs = is_splittable(&self.placed.side) && self.runs().len() > 1;
+        let line = |(period, price, units): (Period, Money, i64)| {
+            let words = [
+                ("period", &*locale.period(period)),
+                ("units", &format::count(units)),
+                ("hours", &period.hours().to_string()),
+                ("price", &format::money(price)),
+            ];
+            let key = if has_runs {
+                "bill.fill_of_run"
+            } else {
+                "bill.fill"
+            };
+            let cost = format::amount(price.times(units, period.hours()));
+            (locale.tr(key, words), cost)
         };
-        // 35.2 of the price, rounded up, and 96 for the unit-hours; of what is paid 33.6.
-        assert_eq!(hold(fees, Money(110), 16, 2), Some(Money(3520 + 132)));
-        assert_eq!(quote.fee(fees, 2), Some(Money(48 + 16 + 48 + 17)));
-        assert_eq!(hold(fees, Money(i64::MAX), 2, 1), None);
+        let fee = Some(self.quote.fee).filter(|fee| *fee > 0);
+        let fee = fee.map(|fee| (locale.t("bill.fee").into_owned(), format::amount(fee)));
+        levels.into_iter().map(line).chain(fee).collect()
     }
+}
 
-    #[test]
-    fn a_limit_and_the_end_of_the_book_stop_it() {
-        assert_eq!(Quote::new(&depth(), 16, Some(Money(100))).units, 8);
-        assert_eq!(Quote::new(&depth(), 100, None).units, 24);
-        assert_eq!(Quote::new(&depth(), 8, Some(Money(99))).limit(), None);
+/// A bid of nobody's for these units of an instrument, all of them or nothing.
+pub fn fixed(instrument: InstrumentId, units: i64, period: Period) -> PlaceOrder {
+    PlaceOrder {
+        participant: NOBODY,
+        client_id: ClientId("quote".to_owned()),
+        side: Side::Buy {
+            target: Target::Instruments(vec![instrument]),
+            min_fill: None,
+            flexible: None,
+            buy_in: false,
+        },
+        units,
+        price: Money::ZERO,
+        start: period.start.begins(),
+        end: period.end.begins(),
+        tif: TimeInForce::Fok,
+        post_only: false,
     }
+}
+
+/// Whether a bid leaves its hours open.
+pub fn flexible(side: &Side) -> bool {
+    matches!(
+        side,
+        Side::Buy {
+            flexible: Some(_),
+            ..
+        }
+    )
+}
+
+fn is_splittable(side: &Side) -> bool {
+    matches!(side, Side::Buy { flexible: Some(flexible), .. } if flexible.splittable)
+}
+
+/// The lowest price that there is, for a bid whose limit is not known yet.
+fn tick(market: &Market, placed: &PlaceOrder) -> Money {
+    let listed = |id: &InstrumentId| market.instrument(*id).map(|one| one.listed.tick);
+    let ticks = match &placed.side {
+        Side::Buy {
+            target: Target::Instruments(ids),
+            ..
+        } => ids.iter().filter_map(listed).max(),
+        Side::Buy {
+            target: Target::Pool(pool),
+            ..
+        } => market.pool(*pool).and_then(|pool| listed(&pool.instrument)),
+        Side::Sell { .. } | Side::Resell { .. } => None,
+    };
+    ticks.unwrap_or(Money(1))
+}
+
+/// The symbol of an ask's instrument.
+pub fn symbol_of(market: &Market, ask: OrderId) -> String {
+    let instrument = market.order(ask).instruments.first();
+    let listed = instrument.and_then(|id| market.instrument(*id));
+    listed.map_or_else(String::new, |one| one.listed.symbol.clone())
+}
+
+/// The same bid for each other instrument of its grade that would fill it, with its symbol, the
+/// cheapest first.
+pub fn elsewhere(
+    feed: &Feed,
+    placed: &PlaceOrder,
+    limit: Option<Money>,
+) -> Vec<(String, Reckoned)> {
+    let Side::Buy {
+        target: Target::Instruments(wanted),
+        ..
+    } = &placed.side
+    else {
+        return Vec::new();
+    };
+    let others: Vec<(InstrumentId, String)> = {
+        let market = feed.market();
+        let grade = |symbol: &str| Symbol::new(symbol).grade_name().to_owned();
+        let first = wanted.first().and_then(|id| market.instrument(*id));
+        let wanted_grade = first.map(|one| grade(&one.listed.symbol));
+        let others = market.instruments().map(|one| &one.listed);
+        let others = others
+            .filter(|one| !wanted.contains(&one.instrument))
+            .filter(|one| Some(grade(&one.symbol)) == wanted_grade);
+        others
+            .map(|one| (one.instrument, one.symbol.clone()))
+            .collect()
+    };
+    let mut found: Vec<(String, Reckoned)> = others
+        .into_iter()
+        .filter_map(|(instrument, symbol)| {
+            let mut other = placed.clone();
+            if let Side::Buy { target, .. } = &mut other.side {
+                *target = Target::Instruments(vec![instrument]);
+            }
+            let reckoned = Reckoned::new(&feed.market(), other, limit).ok()?;
+            reckoned.is_whole().then_some((symbol, reckoned))
+        })
+        .collect();
+    found.sort_by(|(a, one), (b, other)| (one.quote.all_in(), a).cmp(&(other.quote.all_in(), b)));
+    found
+}
+
+/// The same bid at the hours around its own, where it leaves no choice of them itself; the cheapest
+/// first.
+pub fn otherwise(feed: &Feed, placed: &PlaceOrder, limit: Option<Money>) -> Vec<Reckoned> {
+    let now = feed.market().now();
+    match Period::try_new(placed.start, placed.end, now) {
+        Some(period) if !flexible(&placed.side) => {
+            let around = (-AROUND..=AROUND).filter(|by| *by != 0);
+            let starts = around.map(|by| Hour(period.start.0 + by));
+            begun(feed, placed, limit, starts, period.hours())
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// What a flexible bid would do with each start that it leaves open, the cheapest first.
+pub fn starts(feed: &Feed, placed: &PlaceOrder, limit: Option<Money>) -> Vec<Reckoned> {
+    let mut one = placed.clone();
+    let Side::Buy { flexible, .. } = &mut one.side else {
+        return Vec::new();
+    };
+    let Some(wanted) = flexible.take() else {
+        return Vec::new();
+    };
+    let starts = (placed.start.hour().0..=placed.end.hour().0 - wanted.duration).map(Hour);
+    begun(feed, &one, limit, starts, wanted.duration)
+}
+
+/// A bid with each of these starts that would fill it, the cheapest first, then the earliest.
+fn begun(
+    feed: &Feed,
+    placed: &PlaceOrder,
+    limit: Option<Money>,
+    starts: impl Iterator<Item = Hour>,
+    hours: i64,
+) -> Vec<Reckoned> {
+    let begun = |start: Hour| {
+        let mut other = placed.clone();
+        other.start = start.begins();
+        other.end = Hour(start.0 + hours).begins();
+        let reckoned = Reckoned::new(&feed.market(), other, limit).ok()?;
+        reckoned.is_whole().then_some(reckoned)
+    };
+    let mut found: Vec<Reckoned> = starts.filter_map(begun).collect();
+    found.sort_by_key(|one| (one.quote.all_in(), one.placed.start));
+    found
 }

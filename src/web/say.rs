@@ -1,6 +1,6 @@
 //! The market's answers in the reader's words.
 
-use market::{DoneWhy, Rejection, TimeInForce};
+use market::{DoneWhy, Flexible, Period, Rejection, TimeInForce};
 
 use super::format;
 use super::i18n::Locale;
@@ -29,6 +29,25 @@ pub fn stands(locale: Locale, tif: TimeInForce) -> String {
         TimeInForce::Fok => "ticket.tif.fok",
     };
     locale.t(key).into_owned()
+}
+
+/// When a bid is to be delivered: its hours, or how many of which.
+pub fn delivery(locale: Locale, period: Period, flexible: Option<Flexible>) -> String {
+    let Some(flexible) = flexible else {
+        return locale.period(period);
+    };
+    let words = [
+        ("period", &*locale.period(period)),
+        ("n", &flexible.duration.to_string()),
+        ("least", &flexible.min_run.to_string()),
+    ];
+    let key = match flexible {
+        Flexible {
+            splittable: true, ..
+        } => "delivery.split",
+        _ => "delivery.within",
+    };
+    locale.tr(key, words)
 }
 
 /// Who gave a command, by how the command log has it: a person's sign-in name, or a part of the

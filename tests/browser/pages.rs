@@ -39,7 +39,10 @@ fn page(path: &str) -> Option<(Who, &'static str)> {
         "/" => (Who::Visitor, "/"),
         "/styleguide" => (Who::Visitor, "/styleguide"),
         "/guide" => (Who::Visitor, "/guide"),
-        "/market/{symbol}" => (Buyer, "/market/A100-80GB.GUZ-GAN.SILVER?mode=advanced"),
+        "/market/{symbol}" => (
+            Buyer,
+            "/market/A100-80GB.GUZ-GAN.SILVER?mode=advanced&timing=within&split=on",
+        ),
         "/market/{symbol}/confirm" => (
             Buyer,
             "/market/A100-80GB.GUZ-GAN.SILVER/confirm?day=2026-10-26&hour=9&hours=4&units=8&price=12.00",
@@ -58,6 +61,7 @@ fn page(path: &str) -> Option<(Who, &'static str)> {
         "/trades/{id}" => (Buyer, "/trades/t1"),
         "/leases" => (Buyer, "/leases"),
         "/leases/{id}" => (Buyer, "/leases/l1"),
+        "/leases/{id}/hand-back" => (Buyer, "/leases/l1/hand-back"),
         "/keys" => (Buyer, "/keys"),
         "/leases/{id}/problem" => (Buyer, "/leases/{lease}/problem"),
         "/disputes" => (Buyer, "/disputes"),

@@ -55,6 +55,23 @@ async fn buy(person: &Person) {
     person.find(".timeline").await;
 }
 
+/// Any two hours until the evening, in runs of an hour: unrolled in place, sent by plain HTML.
+async fn buy_flexibly(person: &Person) {
+    person.go("/market/A100-80GB.GUZ-GAN.SILVER").await;
+    person.click("#ticket [name=timing][value=within]").await;
+    person.fill("#ticket [name=hours]", "2").await;
+    pick(person, "#ticket [name=to_hour]", "24").await;
+    person.click("#ticket [name=split]").await;
+    person.fill("#min_run", "3").await;
+    person.click("#bill .primary").await;
+    person.find("#min_run-error").await;
+    person.fill("#min_run", "1").await;
+    person.click("#bill .primary").await;
+    person.wait_for("outcome-now", "全部成交").await;
+    person.click("form[action$='/orders'] .primary").await;
+    person.find(".timeline").await;
+}
+
 async fn report(app: &TestApp, person: &Person, start: i64) {
     app.clock().set(hour(start + 1));
     app.submit(deliver(1, start, 40)).await;
@@ -83,6 +100,7 @@ async fn a_buyer_needs_no_scripts() {
     person.browser.run_scripts(false).await;
     sign_up_and_deposit(&person).await;
     buy(&person).await;
+    buy_flexibly(&person).await;
     report(&app, &person, first_hour(&app)).await;
     person.browser.close().await;
     app.stop().await;

@@ -14,6 +14,8 @@ mod disputes;
 mod doors;
 mod embedded;
 mod faults;
+mod flexible;
+mod hand_back;
 mod kept;
 mod keys;
 mod kills;

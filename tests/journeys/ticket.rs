@@ -2,10 +2,16 @@
 //! is one order however often it is sent.
 
 use axum::http::StatusCode;
-use market::{Money, OrderId, Side, TimeInForce};
+use market::{
+    Account, AccountKind, Command, Money, OrderId, ParticipantId, PlaceOrder, Side, TimeInForce,
+};
+use sluice::web::Role;
+use sluice::web::server::Limits;
 
+use crate::api::quotes::{fees, list_elsewhere};
 use crate::support::app::TestApp;
-use crate::support::market::hour;
+use crate::support::market::{PROVIDER, ask, hour};
+use crate::support::people;
 use crate::support::visitor::{Page, Visitor};
 
 const SYMBOL: &str = "A100-80GB.GUZ-GAN.SILVER";
@@ -274,5 +280,70 @@ async fn an_order_keeps_the_image_and_the_key_that_it_asked_for() {
     .await
     .expect("the order has its row");
     assert_eq!(kept, ("pytorch-2.6".to_owned(), None));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_ticket_is_quoted_as_programs_are() {
+    let app = TestApp::with(fees(), Limits::default()).await;
+    list_elsewhere(&app).await;
+    let mut ada = Visitor::member(&app, "ada", "1000").await;
+    let typed = "day=2026-10-26&hour=8&hours=2&units=8";
+    // Nobody has to sign in for it.
+    for visitor in [&mut ada, &mut Visitor::new(&app)] {
+        let bill = visitor.get(&format!("{PAGE}/bill?{typed}")).await;
+        // 160.00 and the taker's 0.5 %; held at the dearer 1 %.
+        assert_eq!(bill.texts(".lines dd"), ["160.00", "0.80", "¥161.60"]);
+        let others = bill.texts(".others li");
+        assert_eq!(others, ["A100-80GB · INM-HOH · Silver¥144.72\u{2212}16.08"]);
+        let way = bill.attribute(".others a", "href");
+        let there = visitor.get(&way).await;
+        assert_eq!(there.texts("#bill .lines .sum dd"), ["¥145.44"]);
+    }
+    // What is asked beyond the lot, the tick or the band is said at once.
+    let half = ada
+        .get(&format!("{PAGE}/bill?{typed}&mode=advanced&price=9.001"))
+        .await;
+    assert!(half.text(".outcome").contains("ticks"), "{}", half.body);
+    // Other hours are named where they are cheaper, and what would be had where this is not.
+    let mut night = ask("night", 64, 80_000);
+    if let Command::PlaceOrder(PlaceOrder { start, end, .. }) = &mut night {
+        (*start, *end) = (hour(30), hour(32));
+    }
+    app.submit(night).await;
+    let bill = ada.get(&format!("{PAGE}/bill?{typed}")).await;
+    assert_eq!(
+        bill.texts(".others li")[0],
+        "Mon 26 Oct 14:00 – 16:00¥128.64\u{2212}32.16"
+    );
+    let bill = ada
+        .get(&format!("{PAGE}/bill?{typed}&mode=advanced&price=8"))
+        .await;
+    assert!(bill.text(".outcome").contains("rests in the book"));
+    assert_eq!(
+        bill.texts(".others li"),
+        ["Mon 26 Oct 14:00 – 16:00¥128.64"]
+    );
+    // What the page that confirms names is what is then in escrow.
+    let confirm = ada.get(&format!("{PAGE}/confirm?{typed}")).await;
+    let confirm = ada.get(confirm.location()).await;
+    assert_eq!(confirm.text(".review .total"), "¥160.80");
+    let bought = ada.submit(&confirm, CONFIRM, &[]).await;
+    assert_eq!(bought.location(), "/leases/l1?bought");
+    let escrow = Account::of(ParticipantId(3), AccountKind::Escrow);
+    let escrow = app.app.feed.market().ledger().balance(escrow);
+    assert_eq!(escrow, Money(1_608_000));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_would_meet_their_own_offer_is_not_quoted_it() {
+    let app = TestApp::start().await;
+    let mut provider = people::member(&app, PROVIDER.0, &[Role::Owner], "pat").await;
+    let bill = format!("{PAGE}/bill?units=8");
+    let own = provider.get(&bill).await;
+    assert!(own.text(".outcome").contains("Nothing is offered"));
+    let other = Visitor::new(&app).get(&bill).await;
+    assert!(other.text(".outcome").contains("Fills now"));
     app.stop().await;
 }

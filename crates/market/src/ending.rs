@@ -22,15 +22,39 @@ impl Rest {
     }
 }
 
+/// What comes of hours of a lease that are given back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Returned {
+    /// Which hours.
+    pub period: Period,
+    /// Their price, which leaves escrow.
+    pub price: Money,
+    /// The holder's share of it.
+    pub share: Money,
+    /// The buyer's fee that was in escrow for them: the holder's too.
+    pub fee: Money,
+    /// What resellers had left in escrow for them, and get back.
+    pub left: Vec<(ParticipantId, Money)>,
+}
+
+impl Returned {
+    /// What the provider keeps of the price.
+    pub fn paid(&self) -> Money {
+        self.price - self.share
+    }
+}
+
 impl Market {
-    /// Gives whole hours of a lease back to its pool.
-    pub(crate) fn hand_back(
-        &mut self,
+    /// What comes of giving whole hours of a lease back to its pool, without doing it.
+    ///
+    /// # Errors
+    /// Why they can't be given back.
+    pub fn would_hand_back(
+        &self,
         participant: ParticipantId,
         id: LeaseId,
         (start, end): (Timestamp, Timestamp),
-        out: &mut Vec<Event>,
-    ) -> Result<(), Rejection> {
+    ) -> Result<Returned, Rejection> {
         let lease = self
             .lease(id)
             .filter(|lease| lease.holder == participant)
@@ -52,36 +76,57 @@ impl Market {
         if self.now.plus_hours(rules.notice_hours) > start {
             return Err(Rejection::TooLate);
         }
+        let price: Money = period.each().map(|hour| lease.hour_price(hour)).sum();
+        let mut after = lease.clone();
+        for hour in period.each() {
+            after.part_with(hour.alone(), lease.held_in(hour));
+        }
+        let share = i128::from(price.0) * i128::from(rules.holder_bps);
+        let share = floor_div(share, WHOLE_BPS.into());
+        Ok(Returned {
+            period,
+            price,
+            share,
+            fee: lease.fee_held() - after.fee_held(),
+            left: period.each().flat_map(|hour| lease.left_in(hour)).collect(),
+        })
+    }
+
+    /// Gives whole hours of a lease back to its pool.
+    pub(crate) fn hand_back(
+        &mut self,
+        participant: ParticipantId,
+        id: LeaseId,
+        hours: (Timestamp, Timestamp),
+        out: &mut Vec<Event>,
+    ) -> Result<(), Rejection> {
+        let returned = self.would_hand_back(participant, id, hours)?;
         self.clear_deadline(id);
         let lease = &mut self.leases[index(id.0)];
         let (pool, provider) = (lease.pool, lease.provider);
-        let price: Money = period.each().map(|hour| lease.hour_price(hour)).sum();
-        let fee = lease.fee_held();
-        let hours = period.each().map(|hour| (hour, lease.held_in(hour)));
-        let hours: Vec<(Hour, i64)> = hours.collect();
-        let left = period.each().flat_map(|hour| lease.left_in(hour));
-        let left: Vec<(ParticipantId, Money)> = left.collect();
+        let hours = returned.period.each();
+        let hours: Vec<(Hour, i64)> = hours.map(|hour| (hour, lease.held_in(hour))).collect();
         for (hour, units) in &hours {
             lease.part_with(hour.alone(), *units);
         }
-        lease.escrow -= price;
-        let fee = fee - lease.fee_held();
-        let share = i128::from(price.0) * i128::from(rules.holder_bps);
-        let to_holder = floor_div(share, WHOLE_BPS.into());
-        let paid = price - to_holder;
+        lease.escrow -= returned.price;
+        let (back, paid) = (returned.share + returned.fee, returned.paid());
         let mut lines = vec![
-            (Account::of(participant, AccountKind::Escrow), -price - fee),
-            (Account::of(participant, AccountKind::Cash), to_holder + fee),
+            (
+                Account::of(participant, AccountKind::Escrow),
+                -returned.price - returned.fee,
+            ),
+            (Account::of(participant, AccountKind::Cash), back),
             (Account::of(provider, AccountKind::Cash), paid),
         ];
-        for (reseller, left) in &left {
+        for (reseller, left) in &returned.left {
             lines.push((Account::of(*reseller, AccountKind::Escrow), -*left));
             lines.push((Account::of(*reseller, AccountKind::Cash), *left));
         }
         let handed_back = EventKind::HandedBack {
             lease: id,
-            period,
-            refunded: to_holder + fee + left.into_iter().map(|(_, left)| left).sum(),
+            period: returned.period,
+            refunded: back + returned.left.into_iter().map(|(_, left)| left).sum(),
             paid,
         };
         self.emit(out, handed_back);

@@ -47,6 +47,7 @@ pub use command::{
 };
 pub use depth::{Depth, Level};
 pub use dispute::{Dispute, Parts, Ruling};
+pub use ending::Returned;
 pub use event::{DoneWhy, Event, EventKind, Settled, Trade};
 pub use id::{
     ClientId, DisputeId, EntryId, InstrumentId, LeaseId, OrderId, ParticipantId, PoolId, TradeId,

@@ -13,6 +13,7 @@ use crate::state::Market;
 use crate::time::Period;
 
 /// The greedy trades of a bid over one period.
+#[derive(Clone)]
 pub(crate) struct Plan {
     pub(crate) steps: Vec<Step>,
     pub(crate) end: PlanEnd,
@@ -42,7 +43,7 @@ pub(crate) enum Step {
     Bondless(OrderId),
 }
 
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum PlanEnd {
     Filled,
     MetOwn,
@@ -93,6 +94,14 @@ impl Pledged {
 }
 
 impl Plan {
+    /// Its trades: with which ask, and how many units.
+    pub(crate) fn trades(&self) -> impl Iterator<Item = (OrderId, i64)> + '_ {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Trade(ask, units) => Some((*ask, *units)),
+            Step::Bondless(_) => None,
+        })
+    }
+
     /// Whether it fills the bid, and that by the arriving ask too where there is one.
     pub(crate) fn fills(&self, look: Look<'_>) -> bool {
         let takes_part = look.arriving.is_none_or(|arriving| {

@@ -6,7 +6,7 @@ use crate::id::OrderId;
 use crate::ledger::{Account, AccountKind};
 use crate::money::{Money, ceil_div};
 use crate::order::Order;
-use crate::plan::{FoundInVain, Look, Plan, PlanEnd, Pledged, Step};
+use crate::plan::{FoundInVain, Look, Plan, PlanEnd, Pledged};
 use crate::rejection::Rejection;
 use crate::state::Market;
 use crate::time::{HOUR_MINUTES, Period};
@@ -26,8 +26,11 @@ pub struct Quote {
     pub hold: i128,
     /// What of that its participant's cash lacks.
     pub missing: i128,
-    /// The lowest limit at which all of it would trade now; none where nothing offers so much.
+    /// The lowest limit at which all of it would trade now, of a flexible one with the hours that
+    /// cost the least; none where nothing offers so much.
     pub enough: Option<Money>,
+    /// How many units it would have in each of its hours whatever its limit.
+    pub most: i64,
     /// Whether it would meet an ask of its own participant, or of a related one, before it has all.
     pub meets_own: bool,
 }
@@ -60,40 +63,28 @@ impl Market {
     /// As for placing it, but for its client id, its cash and its post-only.
     pub fn quote(&self, placed: &PlaceOrder) -> Result<Quote, Rejection> {
         let bid = self.admit(placed, true)?;
-        let (runs, meets_own) = self.would_trade_in(&bid);
-        let hold = bid.need(bid.units, self.rules.buyer_fee);
-        let cash = Account::of(bid.participant(), AccountKind::Cash);
-        let cash = self.ledger.balance(cash);
-        let mut quote = Quote {
-            fills: Vec::new(),
-            units: 0,
-            price: 0,
-            fee: 0,
-            hold,
-            missing: hold.saturating_sub(cash.0.into()).max(0),
-            enough: self.enough(&bid),
-            meets_own,
+        let any = self.whatever_the_limit(&bid);
+        let runs = self.would_trade_in(&bid);
+        Ok(self.quoted(&bid, runs, &any))
+    }
+
+    /// The same at the lowest limit that gets all of it, with that limit; at its own where nothing
+    /// offers so much.
+    ///
+    /// # Errors
+    /// As for [`Market::quote`]; when that limit is beyond the band.
+    pub fn quote_whole(&self, placed: &PlaceOrder) -> Result<(Money, Quote), Rejection> {
+        let mut bid = self.admit(placed, true)?;
+        let any = self.whatever_the_limit(&bid);
+        let runs = if let Some(enough) = any.enough {
+            bid.price = enough;
+            self.admit_price(&bid)?;
+            // What is dearer than that takes no part in it.
+            any.runs.clone()
+        } else {
+            self.would_trade_in(&bid)
         };
-        for (period, plan) in runs {
-            let mut units = 0;
-            for step in plan.steps {
-                let Step::Trade(ask, traded) = step else {
-                    continue;
-                };
-                let fill = Fill {
-                    ask,
-                    price: self.order(ask).price,
-                    units: traded,
-                    period,
-                };
-                self.count(&mut quote, &bid, &fill);
-                quote.fills.push(fill);
-                units += traded;
-            }
-            // The runs of a splittable bid have the same units each.
-            quote.units = units;
-        }
-        Ok(quote)
+        Ok((bid.price, self.quoted(&bid, runs, &any)))
     }
 
     /// What is open on the other side of an order's books, the best price first, then the earliest
@@ -131,35 +122,65 @@ impl Market {
     }
 
     /// The greedy trades of a bid, over the hours in which it would have them.
-    fn would_trade_in(&self, bid: &Order) -> (Vec<(Period, Plan)>, bool) {
+    fn would_trade_in(&self, bid: &Order) -> Vec<(Period, Plan)> {
         // Nothing is narrowed here: who asks changes nothing.
         let (look, vain) = (Look::default(), &mut FoundInVain::default());
         if bid.is_splittable() {
-            return (self.best_runs(bid, look, vain).unwrap_or_default(), false);
+            return self.best_runs(bid, look, vain).unwrap_or_default();
         }
         if bid.flexible().is_some() {
             let best = self.best_start(bid, look, vain);
-            return (best.into_iter().collect(), false);
+            return best.into_iter().collect();
         }
         let plan = self.plan(bid, bid.period, look, &mut Pledged::new(), vain);
-        let meets_own = plan.end == PlanEnd::MetOwn;
-        (vec![(bid.period, plan)], meets_own)
+        vec![(bid.period, plan)]
     }
 
-    /// The lowest limit at which all of a bid would trade.
-    fn enough(&self, bid: &Order) -> Option<Money> {
+    /// What a bid would trade if it had no limit.
+    fn whatever_the_limit(&self, bid: &Order) -> Any {
         let unlimited = Order {
             price: Money(i64::MAX),
             ..bid.clone()
         };
-        let (runs, _) = self.would_trade_in(&unlimited);
+        let runs = self.would_trade_in(&unlimited);
         let is_whole = !runs.is_empty() && runs.iter().all(|(_, plan)| plan.end == PlanEnd::Filled);
-        let steps = runs.iter().flat_map(|(_, plan)| &plan.steps);
-        let prices = steps.filter_map(|step| match step {
-            Step::Trade(ask, _) => Some(self.order(*ask).price),
-            Step::Bondless(_) => None,
-        });
-        prices.max().filter(|_| is_whole)
+        let prices = runs.iter().flat_map(|(_, plan)| plan.trades());
+        let dearest = prices.map(|(ask, _)| self.order(ask).price).max();
+        Any {
+            enough: dearest.filter(|_| is_whole),
+            runs,
+        }
+    }
+
+    /// What these trades come to.
+    fn quoted(&self, bid: &Order, runs: Vec<(Period, Plan)>, any: &Any) -> Quote {
+        let hold = bid.need(bid.units, self.rules.buyer_fee);
+        let cash = Account::of(bid.participant(), AccountKind::Cash);
+        let cash = self.ledger.balance(cash);
+        let mut quote = Quote {
+            fills: Vec::new(),
+            units: units_of(&runs),
+            price: 0,
+            fee: 0,
+            hold,
+            missing: hold.saturating_sub(cash.0.into()).max(0),
+            enough: any.enough,
+            most: units_of(&any.runs),
+            meets_own: runs.iter().any(|(_, plan)| plan.end == PlanEnd::MetOwn),
+        };
+        for (period, plan) in runs {
+            for (ask, units) in plan.trades() {
+                let fill = Fill {
+                    ask,
+                    price: self.order(ask).price,
+                    units,
+                    period,
+                };
+                self.count(&mut quote, bid, &fill);
+                quote.fills.push(fill);
+            }
+        }
+        quote
     }
 
     /// Adds what a trade costs: the minutes that are gone cost nothing.
@@ -170,4 +191,17 @@ impl Market {
         let fees = self.rules.buyer_fee;
         quote.fee += fees.taken(fill.price, fill.units, minutes);
     }
+}
+
+/// What a bid would trade without a limit.
+struct Any {
+    /// The dearest price of that where it is all of the bid.
+    enough: Option<Money>,
+    runs: Vec<(Period, Plan)>,
+}
+
+/// How many units a bid has in each of its hours. The runs of a splittable one have the same each.
+fn units_of(runs: &[(Period, Plan)]) -> i64 {
+    let first = runs.first();
+    first.map_or(0, |(_, plan)| plan.trades().map(|(_, units)| units).sum())
 }

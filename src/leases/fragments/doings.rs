@@ -3,6 +3,7 @@
 use askama::Template;
 use askama::filters::HtmlSafe;
 
+use super::super::pages;
 use super::LeaseRow;
 use crate::app::App;
 use crate::web::Locale;
@@ -14,6 +15,8 @@ use crate::web::window::{Window, soon};
 pub(in crate::leases) struct Doings {
     locale: Locale,
     again: Again,
+    /// The hours that can be handed back, and where.
+    hand_back: Option<(String, String)>,
     problem: Option<Problem>,
 }
 
@@ -39,6 +42,10 @@ impl Doings {
         Self {
             locale,
             again: again(app, locale, row),
+            hand_back: pages::returnable(app, row).map(|window| {
+                let hours = locale.period(window.period);
+                (hours, format!("/leases/{}/hand-back", row.id))
+            }),
             problem: problem(app, locale, row),
         }
     }
@@ -86,7 +93,7 @@ fn again(app: &App, locale: Locale, row: &LeaseRow) -> Again {
         href: format!(
             "/market/{}?units={}&{}#ticket",
             row.symbol,
-            row.units,
+            row.held.most(app.clock.now()),
             window.query()
         ),
     }

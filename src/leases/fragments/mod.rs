@@ -8,7 +8,7 @@ use askama::Template;
 use askama::filters::HtmlSafe;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use market::{HORIZON_HOURS, HOUR_MINUTES, Hour, LeaseId, Money, Period, Timestamp};
+use market::{Hour, LeaseId, Money, Period, Timestamp};
 
 pub(super) use self::doings::Doings;
 use super::forms::ListQuery;
@@ -104,7 +104,7 @@ struct Line {
     href: String,
     id: String,
     title: String,
-    units: i64,
+    units: String,
     period: String,
     price: String,
     total: String,
@@ -181,6 +181,8 @@ pub(super) struct Cost {
     /// The delivered share of what was promised so far.
     availability: Option<String>,
     total: String,
+    /// The price of what was resold or handed back.
+    parted: Option<String>,
     paid: String,
     refunded: String,
     disputed: Option<String>,
@@ -203,14 +205,12 @@ pub(super) async fn parts(app: &App, locale: Locale, row: &LeaseRow) -> Result<P
     let now = app.clock.now();
     let shown = shown(row.period, now);
     let settled = queries::settlements(&app.db, row.id, shown).await?;
-    let all = Period {
-        start: row.period.start,
-        end: Hour(row.period.start.0 + HORIZON_HOURS),
-    };
     let settled_hours = if shown == row.period {
         settled.len()
     } else {
-        queries::settlements(&app.db, row.id, all).await?.len()
+        queries::settlements(&app.db, row.id, row.period)
+            .await?
+            .len()
     };
     Ok(Parts {
         stage: StageTag {
@@ -355,7 +355,7 @@ fn hours(
         let day = is_new_day.then_some(day);
         match settled.get(&hour) {
             Some(settlement) => settled_row(locale, row, hour, day, settlement),
-            None => open_row(hour, day, now),
+            None => open_row(locale, row, hour, day, now),
         }
     });
     Hours {
@@ -373,17 +373,14 @@ fn settled_row(
     day: Option<String>,
     settlement: &Settlement,
 ) -> HourRow {
-    let promised = row.units * HOUR_MINUTES;
+    let (promised, units) = (row.held.minutes(hour), row.held.in_hour(hour));
     let earned = settlement.paid + settlement.fee;
     let words = [
         ("price", &*format::money(row.price)),
-        ("units", &format::count(row.units)),
+        ("units", &format::count(units)),
         ("delivered", &format::count(settlement.unit_minutes)),
         ("promised", &format::count(promised)),
-        (
-            "hourly",
-            &format::four(Money::exact(row.price.times(row.units, 1))),
-        ),
+        ("hourly", &format::wide(row.held.hour_cost(row.price, hour))),
         ("earned", &format::four(earned)),
         ("refunded", &format::four(settlement.refunded)),
     ];
@@ -405,8 +402,17 @@ fn settled_row(
     }
 }
 
-fn open_row(hour: Hour, day: Option<String>, now: Timestamp) -> HourRow {
-    let state = if now < hour.begins() {
+fn open_row(
+    locale: Locale,
+    row: &LeaseRow,
+    hour: Hour,
+    day: Option<String>,
+    now: Timestamp,
+) -> HourRow {
+    let units = row.held.in_hour(hour);
+    let state = if units == 0 {
+        "lease.hour.gone"
+    } else if now < hour.begins() {
         "lease.hour.next"
     } else if now < hour.ends() {
         "lease.hour.running"
@@ -417,7 +423,13 @@ fn open_row(hour: Hour, day: Option<String>, now: Timestamp) -> HourRow {
         day,
         hour: format::hour_span(hour),
         share: 0,
-        minutes: "–".to_owned(),
+        minutes: match units {
+            0 => "–".to_owned(),
+            units if units < row.units => {
+                locale.tr("lease.hour.has", [("n", &format::count(units))])
+            }
+            _ => "–".to_owned(),
+        },
         paid: None,
         refunded: None,
         state,
@@ -428,12 +440,11 @@ fn open_row(hour: Hour, day: Option<String>, now: Timestamp) -> HourRow {
 }
 
 fn cost(locale: Locale, row: &LeaseRow, settled_hours: usize) -> Cost {
-    let total = Money::exact(row.price.times(row.units, row.period.hours()));
+    let (held, parted) = (row.held.cost(row.price), row.held.parted_with(row.price));
     // What a dispute has taken out of the escrow is neither paid nor refunded by an hour.
-    let disputed = total - row.escrow - row.earned - row.refunded;
-    let hours = i64::try_from(settled_hours).unwrap_or(i64::MAX);
-    let promised = i128::from(row.units * HOUR_MINUTES) * i128::from(hours);
-    let share = (i128::from(row.delivered) * 10_000).checked_div(promised);
+    let rest = row.escrow + row.earned + row.refunded;
+    let disputed = held - i128::from(rest.0);
+    let share = (i128::from(row.delivered) * 10_000).checked_div(row.owed.into());
     Cost {
         locale,
         earned: format::money(row.earned),
@@ -441,10 +452,11 @@ fn cost(locale: Locale, row: &LeaseRow, settled_hours: usize) -> Cost {
         availability: share
             .and_then(|bps| i64::try_from(bps).ok())
             .map(format::percent),
-        total: format::four(total),
+        total: format::wide(held + parted),
+        parted: (parted > 0).then(|| format::wide(-parted)),
         paid: format::four(-row.earned),
         refunded: format::four(-row.refunded),
-        disputed: (disputed > Money::ZERO).then(|| format::four(-disputed)),
+        disputed: (disputed > 0).then(|| format::wide(-disputed)),
         credited: (row.credited > Money::ZERO).then(|| format::signed(row.credited)),
         escrow: format::four(row.escrow),
     }
@@ -475,16 +487,15 @@ pub(super) async fn list(
 }
 
 fn line(locale: Locale, row: &LeaseRow, now: Timestamp) -> Line {
-    let total = Money::exact(row.price.times(row.units, row.period.hours()));
-    let promised = row.units * HOUR_MINUTES * row.period.hours();
+    let promised = row.held.promised();
     Line {
         href: format!("/leases/{}", row.id),
         id: row.id.to_string(),
         title: Symbol::new(&row.symbol).title(locale),
-        units: row.units,
+        units: row.held.units(now),
         period: locale.period(row.period),
         price: format::money(row.price),
-        total: format::money(total),
+        total: format::amount(row.held.cost(row.price)),
         stage: Stage::of(row, now),
         share: row.delivered.saturating_mul(100) / promised.max(1),
         refunded: (row.refunded > Money::ZERO).then(|| format::money(row.refunded)),

@@ -73,7 +73,7 @@ impl View {
             units: format::count(row.units),
             filled: format::count(row.filled),
             price: format::money(row.price),
-            period: locale.period(row.period),
+            period: say::delivery(locale, row.period, row.flexible),
             held: format::money(row.held),
             accepted_at: locale.second(row.accepted_at),
             state,
@@ -171,7 +171,7 @@ impl RequestView {
                 .map_or_else(String::new, |symbol| Symbol::new(&symbol).title(locale)),
             units: format::count(order.units),
             price: format::money(order.price),
-            period: locale.period(period_of(order)),
+            period: delivery(locale, order),
             cost: format::money(request.cost),
             asked: locale.tr("request.asked", [("name", asker), ("at", &at)]),
             state: locale.t(stage.key()).into_owned(),
@@ -198,6 +198,15 @@ pub(super) fn period_of(order: &PlaceOrder) -> Period {
         start: order.start.hour(),
         end: order.end.hour(),
     }
+}
+
+/// When a ticket's order is to be delivered.
+fn delivery(locale: Locale, order: &PlaceOrder) -> String {
+    let flexible = match &order.side {
+        Side::Buy { flexible, .. } => *flexible,
+        Side::Sell { .. } | Side::Resell { .. } => None,
+    };
+    say::delivery(locale, period_of(order), flexible)
 }
 
 /// The symbol of the one instrument that a ticket's order is for.

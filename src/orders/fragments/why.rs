@@ -1,9 +1,10 @@
 //! Why an order is not filled, or ended so, in one sentence.
 
-use market::{Hour, Market, Order, Period, Side, TimeInForce, Timestamp};
+use market::{Hour, Market, Order, Period, PlaceOrder, Side, TimeInForce, Timestamp};
 
 use super::super::queries::OrderRow;
-use crate::web::quote::Quote;
+use crate::feed::Feed;
+use crate::web::quote::Reckoned;
 use crate::web::window::Window;
 use crate::web::{Locale, format};
 
@@ -37,8 +38,28 @@ pub(in super::super) fn order_of<'a>(row: &OrderRow, market: &'a Market) -> Opti
     Some(market.order(id))
 }
 
+/// Why an open bid that leaves its hours open is not filled.
+fn flexible(locale: Locale, bid: &Order, market: &Market) -> String {
+    let mut placed = bid.placed.clone();
+    placed.units = bid.remaining();
+    let reckoned = Reckoned::new(market, placed, Some(bid.price));
+    let enough = reckoned.ok().and_then(|reckoned| reckoned.quote.enough);
+    let Some(enough) = enough.filter(|enough| *enough > bid.price) else {
+        let words = [("n", &*format::count(bid.remaining()))];
+        return locale.tr("order.why.no_start", words);
+    };
+    let words = [
+        ("ask", &*format::money(enough)),
+        ("limit", &format::money(bid.price)),
+    ];
+    locale.tr("order.why.dear_start", words)
+}
+
 /// Why an open bid is not filled.
 fn bid(locale: Locale, bid: &Order, market: &Market) -> String {
+    if bid.flexible().is_some() {
+        return flexible(locale, bid, market);
+    }
     let in_reach = market.across(bid).filter(|ask| meet(bid, ask));
     let in_reach = in_reach.take(LOOKED_THROUGH);
     let (selling, others): (Vec<&Order>, Vec<&Order>) =
@@ -199,6 +220,8 @@ fn ended(locale: Locale, row: &OrderRow, why: &str, order: Option<&Order>) -> Op
         ("cancelled", true) => "order.ended.cancelled",
         ("cancelled", false) => "order.ended.cancelled_ask",
         ("self_trade", _) => "order.ended.self_trade",
+        ("unfilled", _) if row.flexible.is_some_and(|one| one.splittable) => "order.ended.split",
+        ("unfilled", _) if row.flexible.is_some() => "order.ended.no_start",
         ("unfilled", _) if tif == Some(TimeInForce::Fok) => "order.ended.fok",
         ("unfilled", _) => "order.ended.ioc",
         ("bond", _) => "order.ended.bond",
@@ -214,19 +237,23 @@ fn ended(locale: Locale, row: &OrderRow, why: &str, order: Option<&Order>) -> Op
 }
 
 /// The nearest hours, as many, in which all that is left of a bid would fill now within its limit.
-pub(in super::super) fn nearest(market: &Market, bid: &Order, soon: Timestamp) -> Option<Window> {
-    let is_open = bid.is_bid() && bid.pool().is_none() && bid.done.is_none();
-    let would_fill = |period: Period| {
-        let mut depths = bid.instruments.iter().map(|one| market.depth(*one, period));
-        let units = bid.remaining();
-        depths.any(|depth| Quote::new(&depth, units, Some(bid.price)).units == units)
+pub(in super::super) fn nearest(feed: &Feed, bid: &Order, soon: Timestamp) -> Option<Window> {
+    let moved = |by: i64| {
+        let mut moved = bid.placed.clone();
+        moved.units = bid.remaining();
+        moved.price = bid.price;
+        moved.start = Hour(bid.period.start.0 + by).begins();
+        moved.end = Hour(bid.period.end.0 + by).begins();
+        moved
     };
-    let moved = |by: i64| Period {
-        start: Hour(bid.period.start.0 + by),
-        end: Hour(bid.period.end.0 + by),
-    };
+    let is_open = bid.is_bid() && bid.done.is_none();
     let around = (1..=AROUND).flat_map(|by| [moved(by), moved(-by)]);
-    let mut to_come = around.filter(|period| period.start.begins() >= soon);
-    let found = to_come.find(|period| is_open && would_fill(*period))?;
+    let to_come = around.filter(|moved| is_open && moved.start >= soon);
+    let would_fill = |moved: PlaceOrder| {
+        let reckoned = Reckoned::new(&feed.market(), moved, Some(bid.price)).ok()?;
+        let runs = reckoned.runs();
+        reckoned.is_whole().then(|| runs.first().copied())?
+    };
+    let found = to_come.filter_map(would_fill).next()?;
     Some(Window { period: found })
 }

@@ -116,12 +116,12 @@ pub(super) async fn draw(
     let fills = queries::fills(&app.db, member.participant, row.id).await?;
     let fills = fills.into_iter().map(|fill| FillView::new(locale, fill));
     let fills = fills.collect();
-    let market = app.feed.market();
-    let order = why::order_of(&row, &market);
+    let order = why::order_of(&row, &app.feed.market()).cloned();
+    let order = order.as_ref();
     let open_bid = order.filter(|order| order.is_bid() && order.done.is_none());
     let soon = window::soon(&app.clock);
     let nearest =
-        open_bid.and_then(|bid| why::nearest(&market, bid, soon).map(|hours| (bid, hours)));
+        open_bid.and_then(|bid| why::nearest(&app.feed, bid, soon).map(|hours| (bid, hours)));
     let nearest = nearest.and_then(|(bid, hours)| {
         let symbol = row.symbols.first().filter(|_| row.symbols.len() == 1)?;
         let (units, query) = (bid.remaining(), hours.query());
@@ -135,7 +135,7 @@ pub(super) async fn draw(
     let pool = order.filter(|order| !order.is_bid() && member.roles.have(&[Role::Operator]));
     let pool = pool.and_then(market::Order::pool);
     Ok(Show {
-        order: View::new(locale, &row, &market, now),
+        order: View::new(locale, &row, &app.feed.market(), now),
         fills,
         nearest,
         pool: pool.map(|pool| format!("/provide/pools/{pool}")),

@@ -12,7 +12,7 @@ use super::super::fragments::{View, why};
 use super::{Typed, draw, row};
 use crate::app::App;
 use crate::web::placing::{self, Excess};
-use crate::web::quote::Quote;
+use crate::web::quote::Reckoned;
 use crate::web::{Error, FieldErrors, Kept, Locale, Member, Shell, format, say};
 
 /// The page that shows what a change of an order changes before it is made.
@@ -121,7 +121,8 @@ impl Replace {
         } else {
             units - order.filled
         };
-        let hold = fees.need(price, left, order.hours() * HOUR_MINUTES);
+        let minutes = order.hours() * HOUR_MINUTES - order.late_minutes;
+        let hold = fees.need(price, left, minutes);
         let more = hold - i128::from(order.held.0);
         let (place, moves) = if rest_is_cancelled {
             ("change.place.ends", false)
@@ -130,20 +131,20 @@ impl Replace {
         } else {
             ("change.place.lost", true)
         };
-        let amount = amount_of(more.abs());
+        let amount = format::amount(more.abs());
         let hold_key = match more {
             0 => "change.hold.same",
             1.. => "change.hold.more",
             _ => "change.hold.less",
         };
-        let outcome = |depth: &market::Depth| {
-            let quote = Quote::new(depth, left, Some(price));
-            quote.outcome(locale, left, order.placed.tif, order.placed.post_only)
-        };
-        let depth = match (order.pool(), &*order.instruments) {
-            (None, [only]) if moves => Some(market.depth(*only, order.period)),
-            _ => None,
-        };
+        let outcome = moves.then(|| {
+            let mut placed = order.placed.clone();
+            placed.units = left;
+            Reckoned::new(market, placed, Some(price)).map_or_else(
+                |rejection| say::rejection(locale, rejection),
+                |reckoned| reckoned.outcome(locale),
+            )
+        });
         let cash = Account::of(order.participant(), AccountKind::Cash);
         let missing = more - i128::from(market.ledger().balance(cash).0);
         let count = format::count;
@@ -161,12 +162,16 @@ impl Replace {
                     format::money(price),
                 ),
                 ("change.left", count(order.remaining()), count(left)),
-                ("orders.held", format::money(order.held), amount_of(hold)),
+                (
+                    "orders.held",
+                    format::money(order.held),
+                    format::amount(hold),
+                ),
             ],
             hold: locale.tr(hold_key, [("amount", &amount)]),
             place: locale.t(place).into_owned(),
-            outcome: depth.as_ref().map(outcome),
-            missing: (missing > 0).then(|| amount_of(missing)),
+            outcome,
+            missing: (missing > 0).then(|| format::amount(missing)),
             change: Change {
                 was: placing::as_shown(order),
                 ..change
@@ -177,15 +182,10 @@ impl Replace {
     }
 }
 
-/// An amount that may exceed any balance, as other amounts are printed where it does not.
-fn amount_of(wide: i128) -> String {
-    i64::try_from(wide).map_or_else(|_| format::wide(wide), |one| format::money(Money(one)))
-}
-
 /// Why a change would need a second person.
 pub(in super::super) fn too_much(locale: Locale, excess: Excess) -> String {
     let words = [
-        ("cost", &*amount_of(excess.cost)),
+        ("cost", &*format::amount(excess.cost)),
         ("above", &format::money(excess.above)),
         ("already", &format::money(excess.already)),
         ("h", &placing::COUNTED_HOURS.to_string()),

@@ -5,7 +5,7 @@ use askama_web::WebTemplate;
 use axum::extract::{Path, State};
 use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
-use market::{Account, AccountKind, Money, Side, Target};
+use market::{Account, AccountKind, Money, Side};
 
 use super::super::forms::Opinion;
 use super::super::fragments::{self, RequestView, Stage};
@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::web::image::Image;
 use crate::web::minutes::LONGEST;
 use crate::web::placing::{self, Request, RequestId};
-use crate::web::quote::Quote;
+use crate::web::quote::{self, Reckoned};
 use crate::web::{Error, FieldErrors, Kept, Locale, Member, Role, Shell, format, say};
 
 /// What a reader may do with a request.
@@ -104,17 +104,12 @@ pub(in super::super) async fn draw_request(
         _ => Can::Read,
     };
     let order = &request.order;
-    let outcome = match &order.side {
-        Side::Buy {
-            target: Target::Instruments(instruments),
-            ..
-        } if view.stage.is_open() => instruments.first().map(|one| {
-            let depth = market.depth(*one, fragments::period_of(order));
-            let quote = Quote::new(&depth, order.units, Some(order.price));
-            quote.outcome(locale, order.units, order.tif, order.post_only)
-        }),
-        _ => None,
-    };
+    let outcome = view.stage.is_open().then(|| {
+        Reckoned::new(&market, order.clone(), Some(order.price)).map_or_else(
+            |rejection| say::rejection(locale, rejection),
+            |reckoned| reckoned.outcome(locale),
+        )
+    });
     let cash = Account::of(member.participant, AccountKind::Cash);
     let cash = market.ledger().balance(cash);
     let missing = Some(request.cost - cash).filter(|_| view.stage.is_open());
@@ -146,17 +141,19 @@ pub(in super::super) async fn draw_request(
 /// A request's terms, as rows.
 fn facts_of(locale: Locale, request: &Request, view: &RequestView) -> Vec<(&'static str, String)> {
     let order = &request.order;
-    let hours = fragments::period_of(order).hours().to_string();
     let units = |units: i64| format!("{} {}", format::count(units), locale.t("unit.units"));
     let mut facts = vec![
         ("confirm.what", view.title.clone()),
         ("ticket.units", units(order.units)),
         (
             "ticket.period",
-            locale.tr(
-                "confirm.period",
-                [("period", &*view.period), ("hours", &hours)],
-            ),
+            if quote::flexible(&order.side) {
+                format!("{} UTC+8", view.period)
+            } else {
+                let hours = fragments::period_of(order).hours().to_string();
+                let words = [("period", &*view.period), ("hours", &hours)];
+                locale.tr("confirm.period", words)
+            },
         ),
         (
             "ticket.price",

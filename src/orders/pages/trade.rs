@@ -136,6 +136,9 @@ async fn note(
             link(format!("/orders/{own_order}")),
         ),
     ];
+    if let Some(held) = row.held.note(locale, app.clock.now()) {
+        facts.push(("note.held", held, None));
+    }
     if let Some(entry) = row.entry {
         let hash: String = row.hash.iter().map(|byte| format!("{byte:02x}")).collect();
         let shown = format!("J-{entry} {hash}");

@@ -6,7 +6,7 @@ use askama::Template;
 use askama::filters::HtmlSafe;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use market::{HORIZON_HOURS, HOUR_MINUTES, Hour, LeaseId, Money, Period, Timestamp};
+use market::{HORIZON_HOURS, Hour, LeaseId, Money, Period, Timestamp};
 
 use crate::app::App;
 use crate::clock;
@@ -159,7 +159,7 @@ fn hours(
         let day = is_new_day.then_some(day);
         match settled.get(&hour) {
             Some(settlement) => settled_row(locale, row, hour, day, settlement, now),
-            None => open_row(hour, day, now),
+            None => open_row(row, hour, day, now),
         }
     });
     Hours {
@@ -178,7 +178,7 @@ fn settled_row(
     settlement: &Settlement,
     now: Timestamp,
 ) -> Row {
-    let promised = row.units * HOUR_MINUTES;
+    let promised = row.held.minutes(hour);
     let until = settlement.payable_until.filter(|until| *until > now);
     Row {
         day,
@@ -206,8 +206,10 @@ fn settled_row(
     }
 }
 
-fn open_row(hour: Hour, day: Option<String>, now: Timestamp) -> Row {
-    let state = if now < hour.begins() {
+fn open_row(row: &LeaseRow, hour: Hour, day: Option<String>, now: Timestamp) -> Row {
+    let state = if row.held.in_hour(hour) == 0 {
+        "lease.hour.gone"
+    } else if now < hour.begins() {
         "lease.hour.next"
     } else if now < hour.ends() {
         "lease.hour.running"
@@ -227,14 +229,14 @@ fn open_row(hour: Hour, day: Option<String>, now: Timestamp) -> Row {
 }
 
 fn sums(locale: Locale, row: &LeaseRow) -> Sums {
-    let total = Money::exact(row.price.times(row.units, row.period.hours()));
-    let refunded = total - row.escrow - row.earned;
+    let total = row.held.cost(row.price);
+    let refunded = total - i128::from((row.escrow + row.earned).0);
     Sums {
         locale,
         net: format::money(row.earned - row.fee),
         settled_hours: row.settled_hours.to_string(),
-        total: format::four(total),
-        refunded: format::four(-refunded),
+        total: format::wide(total),
+        refunded: format::wide(-refunded),
         open: format::four(-row.escrow),
         earned: format::four(row.earned),
         fee: format::four(-row.fee),

@@ -127,7 +127,7 @@ pub(super) struct Parts {
 
 /// How a lease stands for its provider.
 pub(super) fn stage(row: &LeaseRow, now: Timestamp) -> (&'static str, &'static str) {
-    let short = row.settled_hours * row.units * HOUR_MINUTES > row.delivered;
+    let short = row.owed > row.delivered;
     if row.ended {
         ("supply.lease.ended", if short { "amber" } else { "" })
     } else if now < row.period.start.begins() {
@@ -144,17 +144,17 @@ pub(super) fn stage(row: &LeaseRow, now: Timestamp) -> (&'static str, &'static s
 /// A lease as a line.
 pub(super) fn line(locale: Locale, row: &LeaseRow, now: Timestamp) -> Line {
     let (state, tone) = stage(row, now);
-    let promised = row.units * HOUR_MINUTES * row.period.hours();
+    let promised = row.held.promised();
     let share = row.delivered.saturating_mul(100) / promised.max(1);
     Line {
         href: format!("/provide/leases/{}", row.id),
         id: row.id.to_string(),
         title: Symbol::new(&row.symbol).grade_name().to_owned(),
-        units: format::count(row.units),
+        units: row.held.units(now),
         period: locale.period(row.period),
         holder: row.holder.clone(),
         price: format::money(row.price),
-        total: format::wide(row.price.times(row.units, row.period.hours())),
+        total: format::wide(row.held.cost(row.price)),
         share,
         delivered: locale.tr("leases.delivered", [("p", &share.to_string())]),
         state,

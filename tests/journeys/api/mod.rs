@@ -3,7 +3,7 @@
 //! ends with a session does.
 
 mod attending;
-mod quotes;
+pub(crate) mod quotes;
 mod tokens;
 
 use axum::http::StatusCode;

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use market::{
     Account, AccountKind, Command, Fees, InstrumentId, ListInstrument, Money, OpenPool, PlaceOrder,
-    PoolId, Rules, Side, TimeInForce,
+    PoolId, Rules, Side,
 };
 use serde_json::{Value, json};
 use sluice::web::server::Limits;
@@ -13,10 +13,11 @@ use crate::support::app::TestApp;
 use crate::support::market::{BUYER, PROVIDER, ask, hour};
 use crate::world::effects;
 
-const ELSEWHERE: &str = "A100-80GB.INM-HOH.SILVER";
+/// The symbol of what [`list_elsewhere`] lists.
+pub(crate) const ELSEWHERE: &str = "A100-80GB.INM-HOH.SILVER";
 
-/// Another region where four units are cheaper in the first two days and dear later.
-async fn list_elsewhere(app: &TestApp) {
+/// Another region, where eight units are cheaper in all hours: 9.00.
+pub(crate) async fn list_elsewhere(app: &TestApp) {
     app.submit(Command::ListInstrument(ListInstrument {
         instrument: InstrumentId(2),
         symbol: ELSEWHERE.to_owned(),
@@ -34,16 +35,18 @@ async fn list_elsewhere(app: &TestApp) {
     }))
     .await;
     let mut other = ask("elsewhere", 8, 90_000);
-    if let Command::PlaceOrder(PlaceOrder { side, tif, .. }) = &mut other {
-        *tif = TimeInForce::Gtc;
-        if let Side::Sell { pool, .. } = side {
-            *pool = PoolId(2);
-        }
+    if let Command::PlaceOrder(PlaceOrder {
+        side: Side::Sell { pool, .. },
+        ..
+    }) = &mut other
+    {
+        *pool = PoolId(2);
     }
     app.submit(other).await;
 }
 
-fn fees() -> Rules {
+/// A buyer's fee of 1 % for what rests, 0.5 % for what trades at once.
+pub(crate) fn fees() -> Rules {
     Rules {
         buyer_fee: Fees {
             flat: Money(0),

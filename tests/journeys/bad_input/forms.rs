@@ -205,6 +205,7 @@ fn ticket() -> Form {
     form("/market/{symbol}/orders", "buyer-of-a")
         .on(
             "/market/A100-80GB.GUZ-GAN.SILVER/confirm?mode=advanced&day=2026-11-03&hour=9&hours=1\
+             &timing=within&to_day=2026-11-03&to_hour=20&split=on&min_run=1\
              &units=1&price=10.00&tif=gtd&until_day=2026-11-01&until_hour=12&min_fill=1",
         )
         .again("form[action$='/confirm']")
@@ -214,6 +215,13 @@ fn ticket() -> Form {
         .field(Choice, "hour", "")
         .optional()
         .field(Whole, "hours", "")
+        .optional()
+        .field(Free, "timing", "within")
+        .field(Day, "to_day", "")
+        .field(Choice, "to_hour", "")
+        .says("to_day-error")
+        .field(Tick, "split", "on")
+        .field(Whole, "min_run", "")
         .optional()
         .field(Whole, "units", "")
         .field(Money, "price", "")
@@ -426,6 +434,7 @@ fn of_buyers() -> Vec<Form> {
             .on("/orders/requests/r2")
             .field(Text, "reason", "太贵，下周再说。"),
         form("/orders/requests/{id}/withdraw", "buyer-of-a").lost(BUTTON),
+        form("/leases/{id}/hand-back", "buyer-of-a").lost(BUTTON),
         form("/leases/{id}/access", "buyer-of-a")
             .on("/leases/l1")
             .field(Choice, "image", "pytorch-2.6")

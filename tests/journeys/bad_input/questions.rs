@@ -17,6 +17,11 @@ const TICKET: &[&str] = &[
     "day",
     "hour",
     "hours",
+    "timing",
+    "to_day",
+    "to_hour",
+    "split",
+    "min_run",
     "units",
     "price",
     "tif",
@@ -77,6 +82,11 @@ fn questions() -> Vec<(&'static str, &'static str, &'static [&'static str])> {
         ("/leases", "buyer-of-a", &["state", "before"]),
         ("/leases/live", "buyer-of-a", &["state", "before"]),
         ("/keys", "buyer-of-a", &["back"]),
+        (
+            "/leases/{id}/hand-back",
+            "buyer-of-a",
+            &["day", "hour", "hours", "back"],
+        ),
         ("/leases/{id}/problem/claim", "buyer-of-a", REPORT),
         ("/disputes", "arbiter", &["below"]),
         (

@@ -73,6 +73,8 @@ pub(crate) fn rows() -> Vec<Row> {
         post("/keys", &[("public_key", KEY)]),
         post("/keys/{id}/name", &[("name", "{caller}")]).of(&[A], "1", "999"),
         post("/keys/{id}/remove", &[]).of(&[A], "1", "999"),
+        get("/leases/{id}/hand-back").of(&[A], "l1", "l999"),
+        post("/leases/{id}/hand-back", &[("day", "2026-11-03"), ("back", "1.0000")]).of(&[A], "l1", "l999").answers(&[422]).changes_nothing(),
         get("/leases/{id}/problem").of(&[A], "l1", "l999"),
         get("/leases/{id}/problem/claim").of(&[A], "l1", "l999"),
         post("/leases/{id}/problem", REPORT).of(&[A], "l2", "l999").answers(&[303, 409]),
