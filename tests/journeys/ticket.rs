@@ -91,6 +91,25 @@ async fn nothing_is_held_that_the_button_did_not_name() {
 }
 
 #[tokio::test]
+async fn an_absurd_ticket_has_nothing_to_confirm() {
+    let app = TestApp::start().await;
+    let mut ada = Visitor::member(&app, "ada", "1000").await;
+    for units in ["8", "1000000"] {
+        let typed = format!("units={units}&price=899999999999&day=2026-10-26&hour=0&hours=9000");
+        let page = ada.get(&format!("{PAGE}/confirm?{typed}")).await;
+        assert!(!page.status.is_server_error(), "{typed}: {}", page.status);
+        assert!(!page.has(CONFIRM), "{typed}: {}", page.body);
+        assert!(
+            page.has("[role=alert], .field-error"),
+            "{typed}: {}",
+            page.body
+        );
+    }
+    assert_eq!(orders(&app).await, 0);
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn a_wrong_ticket_is_said_at_its_field_and_loses_nothing() {
     let app = TestApp::start().await;
     let mut ada = Visitor::member(&app, "ada", "100").await;

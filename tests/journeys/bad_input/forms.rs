@@ -434,7 +434,17 @@ fn of_buyers() -> Vec<Form> {
             .on("/orders/requests/r2")
             .field(Text, "reason", "太贵，下周再说。"),
         form("/orders/requests/{id}/withdraw", "buyer-of-a").lost(BUTTON),
-        form("/leases/{id}/hand-back", "buyer-of-a").lost(BUTTON),
+        form("/leases/{id}/hand-back", "buyer-of-a")
+            .on("/leases/l1/hand-back")
+            .drawn("form[method=post][action$='/hand-back']")
+            .again("form[method=get][action$='/hand-back']")
+            .field(Day, "day", "")
+            .optional()
+            .field(Choice, "hour", "")
+            .optional()
+            .field(Whole, "hours", "")
+            .optional()
+            .field(Named, "back", ""),
         form("/leases/{id}/access", "buyer-of-a")
             .on("/leases/l1")
             .field(Choice, "image", "pytorch-2.6")

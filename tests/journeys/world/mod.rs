@@ -8,7 +8,7 @@ use std::fmt;
 
 use axum::http::header;
 use http_body_util::BodyExt;
-use market::{Command, LeaseId, Money, ParticipantId, Rules};
+use market::{Command, HandBack, LeaseId, Money, ParticipantId, Rules};
 use sluice::web::server::Limits;
 use sluice::web::{Role, Scope};
 
@@ -108,7 +108,15 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn open() -> Self {
-        let app = TestApp::with(Rules::none(), Limits::default()).await;
+        let rules = Rules {
+            hand_back: HandBack {
+                allowed: true,
+                notice_hours: 0,
+                holder_bps: 5_000,
+            },
+            ..Rules::none()
+        };
+        let app = TestApp::with(rules, Limits::default()).await;
         let b = people::participant(&app, "白鹭渲染").await;
         let q = people::participant(&app, "祁连算力").await;
         let s = people::participant(&app, "停牌科技").await;
