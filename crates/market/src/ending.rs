@@ -6,6 +6,7 @@ use crate::event::{DoneWhy, Event, EventKind};
 use crate::id::{ClientId, LeaseId, OrderId, ParticipantId};
 use crate::ledger::{Account, AccountKind, Reason};
 use crate::money::{Money, WHOLE_BPS, floor_div};
+use crate::plan::Look;
 use crate::rejection::Rejection;
 use crate::state::{Market, index};
 use crate::time::{Hour, Period, Timestamp};
@@ -66,6 +67,8 @@ impl Market {
         }
         lease.escrow -= price;
         let fee = fee - lease.fee_held();
+        let returned: i64 = hours.iter().map(|(_, units)| units).sum();
+        self.count_lease(id, -returned);
         let share = i128::from(price.0) * i128::from(rules.holder_bps);
         let to_holder = floor_div(share, WHOLE_BPS.into());
         let paid = price - to_holder;
@@ -194,7 +197,11 @@ impl Market {
                 continue;
             };
             self.move_bond(id, advance, out);
-            let order = self.let_in(order, out);
+            let look = Look {
+                past_gate: true,
+                ..Look::default()
+            };
+            let order = self.let_in(order, look, out);
             let (bought, dearer) = self.bought_by(order, old);
             let paid = advance.min(dearer);
             self.move_bond(id, paid - advance, out);

@@ -59,7 +59,7 @@ impl Market {
     /// # Errors
     /// As for placing it, but for its client id, its cash and its post-only.
     pub fn quote(&self, placed: &PlaceOrder) -> Result<Quote, Rejection> {
-        let bid = self.admit(placed, true)?;
+        let bid = self.admit(placed, false)?;
         let (runs, meets_own) = self.would_trade_in(&bid);
         let hold = bid.need(bid.units, self.rules.buyer_fee);
         let cash = Account::of(bid.participant(), AccountKind::Cash);
