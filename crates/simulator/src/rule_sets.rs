@@ -192,7 +192,10 @@ fn odd() -> Rules {
         gate_minutes: 0,
         current_hour: false,
         bands: Bands::default(),
-        limits: Limits::default(),
+        limits: Limits {
+            position_unit_hours: 250,
+            ..Limits::default()
+        },
         service_levels: BTreeMap::from([
             (
                 "SILVER".to_owned(),
