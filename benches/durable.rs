@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use futures_util::future::join_all;
 use market::{
-    ClientId, Command, Hour, InstrumentId, ListInstrument, Money, OpenPool, ParticipantId,
+    Access, ClientId, Command, Hour, InstrumentId, ListInstrument, Money, OpenPool, ParticipantId,
     PlaceOrder, PoolId, Rules, Side, Target, TimeInForce,
 };
 use rand::{RngExt, SeedableRng};
@@ -156,6 +156,7 @@ async fn list(sequencer: &Sequencer) {
             units: 1_000_000,
             start: Hour(500_000).begins(),
             end: Hour(500_720).begins(),
+            access: Access::Instant,
         }));
         let side = Side::Sell {
             pool: PoolId(number),

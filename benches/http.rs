@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use market::{
-    ClientId, Command, Hour, InstrumentId, ListInstrument, Money, OpenPool, ParticipantId,
+    Access, ClientId, Command, Hour, InstrumentId, ListInstrument, Money, OpenPool, ParticipantId,
     PlaceOrder, PoolId, Rules, Side, TimeInForce,
 };
 use site::Site;
@@ -214,6 +214,7 @@ async fn list(sequencer: &Sequencer) {
             units: 1_000_000,
             start,
             end,
+            access: Access::Instant,
         });
         let ask = Command::PlaceOrder(PlaceOrder {
             participant,

@@ -24,7 +24,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use market::catalogue::{GRADES, REGIONS};
 use market::{
-    ClientId, Command, Hour, InstrumentId, ListInstrument, Money, OpenPool, ParticipantId,
+    Access, ClientId, Command, Hour, InstrumentId, ListInstrument, Money, OpenPool, ParticipantId,
     PlaceOrder, PoolId, Side, Target, TimeInForce,
 };
 use rand::{RngExt, SeedableRng};
@@ -259,6 +259,7 @@ async fn list(sequencer: &Sequencer) -> usize {
                 units: 512,
                 start: BEGINS.begins(),
                 end: Hour(BEGINS.0 + 2_160).begins(),
+                access: Access::Instant,
             }));
             for tariff in 0..TARIFFS_EACH {
                 let cents = random.random_range(1_000..1_500);

@@ -108,7 +108,7 @@ struct File {
     gate_minutes: i64,
     current_hour: bool,
     bands: BandsInFile,
-    limits: Limits,
+    limits: LimitsInFile,
     service_levels: BTreeMap<String, LevelInFile>,
 }
 
@@ -119,6 +119,16 @@ struct BandsInFile {
     lowest: Decimal,
     highest: Decimal,
     references: BTreeMap<String, Decimal>,
+}
+
+/// As in [`Limits`], which may lack what a rule set of old had not.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitsInFile {
+    asks_per_pool: i64,
+    instruments_per_bid: i64,
+    flexible_hours: i64,
+    position_unit_hours: i64,
 }
 
 /// An amount in yuan as a decimal text.
@@ -176,7 +186,12 @@ impl From<File> for Rules {
                     .map(|(grade, price)| (grade, price.0))
                     .collect(),
             },
-            limits: rules.limits,
+            limits: Limits {
+                asks_per_pool: rules.limits.asks_per_pool,
+                instruments_per_bid: rules.limits.instruments_per_bid,
+                flexible_hours: rules.limits.flexible_hours,
+                position_unit_hours: rules.limits.position_unit_hours,
+            },
             service_levels: rules
                 .service_levels
                 .into_iter()
@@ -210,7 +225,7 @@ mod tests {
         let rules = load(None).unwrap();
         // The simulator has them again, since it has no files.
         assert_eq!(rules, simulator::rule_sets::RuleSet::Standard.rules());
-        assert_eq!(rules.version, 1);
+        assert_eq!(rules.version, 2);
         assert_eq!(rules.seller_fee.maker_bps, 200);
         assert_eq!(rules.bond_bps, 1000);
         // Of 10,000 unit-minutes 9,899 are below 99 % and not below 95 %.
@@ -243,10 +258,11 @@ mod tests {
             ("\"0.0000\"", "\"0.00001\"", "more than four decimals"),
             ("flat = \"0.0000\"", "flat = 0.5", "flat"),
             (
-                "gate_minutes = 0\ncurrent_hour = false",
-                "gate_minutes = 5\ncurrent_hour = true",
-                "current_hour needs",
+                "gate_minutes = 15",
+                "gate_minutes = -1",
+                "gate_minutes must not be negative",
             ),
+            ("position_unit_hours = 0", "", "position_unit_hours"),
             ("mode = \"continuous\"", "mode = \"auction\"", "auction"),
             (
                 "line_hours = 24",
@@ -258,7 +274,7 @@ mod tests {
                 "line_hours = -1",
                 "reading_deadline_hours",
             ),
-            ("version = 1", "version = 0", "version must be 1 or more"),
+            ("version = 2", "version = 0", "version must be 1 or more"),
             (
                 "credit_bps = 1000",
                 "credit_bps = 10001",

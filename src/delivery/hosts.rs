@@ -95,7 +95,7 @@ impl Host {
 #[cfg(test)]
 mod tests {
     use market::{
-        ClientId, Command, InstrumentId, LeaseId, ListInstrument, Market, Money, OpenPool,
+        Access, ClientId, Command, InstrumentId, LeaseId, ListInstrument, Market, Money, OpenPool,
         ParticipantId, PlaceOrder, Rules, Side, Target, TimeInForce, Timestamp,
     };
 
@@ -137,6 +137,7 @@ mod tests {
                 units: 640,
                 start: Hour(0).begins(),
                 end: Hour(1_000).begins(),
+                access: Access::Instant,
             }),
         ];
         let ask = Side::Sell {

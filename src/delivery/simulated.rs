@@ -254,8 +254,8 @@ mod tests {
     #[test]
     fn only_leases_with_something_due_are_looked_at() {
         use market::{
-            ClientId, InstrumentId, ListInstrument, Money, OpenPool, ParticipantId, PlaceOrder,
-            Rules, Side, Target, TimeInForce,
+            Access, ClientId, InstrumentId, ListInstrument, Money, OpenPool, ParticipantId,
+            PlaceOrder, Rules, Side, Target, TimeInForce,
         };
         let mut market = Market::new(Rules::none());
         let order = |name: &str, participant, side, hours: (i64, i64)| {
@@ -300,6 +300,7 @@ mod tests {
                 units: 1,
                 start: Hour(0).begins(),
                 end: Hour(10).begins(),
+                access: Access::Instant,
             }),
             order("ask", 1, ask, (0, 10)),
             order("late", 2, bid(), (6, 8)),

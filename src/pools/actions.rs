@@ -108,6 +108,7 @@ pub async fn open(
         units: terms.units,
         start: terms.start,
         end: terms.end,
+        access: terms.access,
     });
     let Outcome::Done(receipt) = submit(&app, &member, command).await? else {
         return refuse(form, FieldErrors::default(), uncertain());
@@ -212,6 +213,7 @@ pub async fn grow(
         units,
         start: pool.period.start.begins(),
         end: pool.period.end.begins(),
+        access: pool.access,
     });
     let Outcome::Done(receipt) = submit(&app, &member, command).await? else {
         let notice = locale.t("pools.uncertain").into_owned();

@@ -3,7 +3,7 @@
 use jiff::ToSpan;
 use jiff::civil::Date;
 use market::catalogue::{Grade, Region};
-use market::{Hour, Money, Period, Rejection, Timestamp, Weekly};
+use market::{Access, Hour, Money, Period, Rejection, Timestamp, Weekly};
 use serde::Deserialize;
 
 use crate::clock;
@@ -86,6 +86,7 @@ pub struct NewPool {
     pub(super) grade: String,
     pub(super) level: String,
     pub(super) units: String,
+    pub(super) access: String,
     pub(super) from_day: String,
     pub(super) from_hour: String,
     pub(super) to_day: String,
@@ -100,6 +101,7 @@ pub(super) struct PoolTerms {
     pub(super) grade: &'static Grade,
     pub(super) symbol: String,
     pub(super) units: i64,
+    pub(super) access: Access,
     pub(super) start: Timestamp,
     pub(super) end: Timestamp,
 }
@@ -133,17 +135,24 @@ impl NewPool {
         if !levels.contains(&self.level) {
             errors.add("level", locale.t("pools.bad.level"));
         }
+        let access = Access::from_code(&self.access);
+        if access.is_none() {
+            errors.add("access", locale.t("pools.bad.access"));
+        }
         let units = units(&self.units, locale, &mut errors);
         let period = self.ends().read(locale, &mut errors);
-        match (grade, units, period) {
-            (Some(grade), Some(units), Some((start, end))) if errors.is_empty() => Ok(PoolTerms {
-                name: name.to_owned(),
-                symbol: format!("{}.{}.{}", grade.name, region.symbol_part(), self.level),
-                grade,
-                units,
-                start,
-                end,
-            }),
+        match (grade.zip(access), units, period) {
+            (Some((grade, access)), Some(units), Some((start, end))) if errors.is_empty() => {
+                Ok(PoolTerms {
+                    name: name.to_owned(),
+                    symbol: format!("{}.{}.{}", grade.name, region.symbol_part(), self.level),
+                    grade,
+                    units,
+                    access,
+                    start,
+                    end,
+                })
+            }
             _ => Err(errors),
         }
     }

@@ -6,7 +6,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::Uri;
 use axum::response::{IntoResponse, Redirect, Response};
 use market::catalogue::GRADES;
-use market::{Market, Period, Pool, PoolId};
+use market::{Access, Market, Period, Pool, PoolId};
 use serde::Deserialize;
 
 use super::forms::{Change, DAYS, Faults, Growth, NewPool, Tariff, ends_of};
@@ -119,6 +119,8 @@ struct New {
     region: &'static str,
     grades: Vec<(&'static str, String)>,
     levels: Vec<(String, String)>,
+    /// How many minutes before an hour begins it is sold no more where it has to be prepared.
+    gate_minutes: i64,
 }
 
 /// `GET /provide/pools/new`
@@ -139,6 +141,7 @@ pub async fn new(
     });
     let form = kept.form("/provide/pools").unwrap_or_else(|| NewPool {
         level: "SILVER".to_owned(),
+        access: Access::Instant.code().to_owned(),
         from_day,
         from_hour,
         to_day,
@@ -182,6 +185,7 @@ pub(super) fn draw_new(
         region: cluster(certificate.region, locale),
         grades: grades.collect(),
         levels: levels.collect(),
+        gate_minutes: app.feed.market().rules().gate_minutes,
         shell,
     }
 }
@@ -209,6 +213,8 @@ pub(super) struct Show {
     pool_units: i64,
     lot: i64,
     period: String,
+    access: Access,
+    gate_minutes: i64,
     is_over: bool,
     is_certified: bool,
     done: Option<&'static str>,
@@ -359,6 +365,8 @@ pub(super) async fn draw(
         pool_units: pool.units,
         lot: row.lot,
         period: locale.period(pool.period),
+        access: pool.access,
+        gate_minutes: app.feed.market().rules().gate_minutes,
         is_over: pool.period.end.begins() <= now,
         is_certified,
         done: None,
@@ -476,7 +484,7 @@ fn host_views(
 #[cfg(test)]
 mod tests {
     use market::{
-        Command, Hour, InstrumentId, ListInstrument, Money, OpenPool, ParticipantId, Rules,
+        Access, Command, Hour, InstrumentId, ListInstrument, Money, OpenPool, ParticipantId, Rules,
         Timestamp,
     };
 
@@ -504,6 +512,7 @@ mod tests {
                 units: 1,
                 start: at,
                 end: Hour(2).begins(),
+                access: Access::Instant,
             }),
         );
         let pool = market.pool(PoolId(1)).unwrap();

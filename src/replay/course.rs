@@ -8,8 +8,8 @@
 use std::collections::VecDeque;
 
 use market::{
-    ClientId, Command, Event, Money, OpenPool, ParticipantId, Period, PlaceOrder, Rules, Side,
-    Target, TimeInForce, Timestamp, WHOLE_BPS,
+    Access, ClientId, Command, Event, Money, OpenPool, ParticipantId, Period, PlaceOrder, Rules,
+    Side, Target, TimeInForce, Timestamp, WHOLE_BPS,
 };
 
 use super::dice::{Dice, Draw};
@@ -208,6 +208,7 @@ impl Course {
             units: terms.units,
             start: period.start.begins(),
             end: period.end.begins(),
+            access: Access::Instant,
         });
         self.fates.open(terms.pool, instrument, terms.units, period);
         self.queue(at, command, About::Other);

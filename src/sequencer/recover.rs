@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use market::{
-    Account, AccountKind, Command, Counted, Dispute, DisputeId, DoneWhy, InstrumentId, KnownOrder,
-    KnownPool, Lease, LeaseId, ListInstrument, Market, Money, OpenPool, OrderId, ParticipantId,
-    Period, PoolId, Rules, Ruling, Snapshot, Timestamp, TradeId,
+    Access, Account, AccountKind, Command, Counted, Dispute, DisputeId, DoneWhy, InstrumentId,
+    KnownOrder, KnownPool, Lease, LeaseId, ListInstrument, Market, Money, OpenPool, OrderId,
+    ParticipantId, Period, PoolId, Rules, Ruling, Snapshot, Timestamp, TradeId,
 };
 use tokio_postgres::{Row, Transaction};
 
@@ -205,19 +205,24 @@ async fn instruments(tables: &Transaction<'_>) -> Result<Vec<ListInstrument>, St
 }
 
 async fn pools(tables: &Transaction<'_>) -> Result<Vec<KnownPool>, StartError> {
-    let sql = "SELECT id, participant, instrument, units, start_at, end_at, opened_at FROM pools";
-    let known = |row: &Row| KnownPool {
-        terms: OpenPool {
+    let sql = "SELECT id, participant, instrument, units, start_at, end_at, opened_at, access
+                 FROM pools";
+    let mut pools = Vec::new();
+    for row in tables.query(sql, &[]).await? {
+        let access = Access::from_code(row.get(7));
+        let terms = OpenPool {
             pool: PoolId(row.get(0)),
             participant: ParticipantId(row.get(1)),
             instrument: InstrumentId(row.get(2)),
             units: row.get(3),
-            start: instant(row, 4),
-            end: instant(row, 5),
-        },
-        opened_at: instant(row, 6),
-    };
-    Ok(tables.query(sql, &[]).await?.iter().map(known).collect())
+            start: instant(&row, 4),
+            end: instant(&row, 5),
+            access: access.ok_or_else(|| contradiction("a pool of no known access"))?,
+        };
+        let opened_at = instant(&row, 6);
+        pools.push(KnownPool { terms, opened_at });
+    }
+    Ok(pools)
 }
 
 async fn orders(tables: &Transaction<'_>) -> Result<Vec<KnownOrder>, StartError> {

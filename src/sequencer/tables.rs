@@ -24,9 +24,9 @@ pub(super) const SQL: [&str; 18] = [
             split_part(symbol, '.', 3), lot, tick
        FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[])
          AS t (id, symbol, lot, tick)",
-    "INSERT INTO pools (id, participant, instrument, units, start_at, end_at, opened_at)
+    "INSERT INTO pools (id, participant, instrument, units, start_at, end_at, opened_at, access)
      SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[],
-                          $5::timestamptz[], $6::timestamptz[], $7::timestamptz[])
+                          $5::timestamptz[], $6::timestamptz[], $7::timestamptz[], $8::text[])
          ON CONFLICT (id) DO UPDATE SET units = EXCLUDED.units",
     "INSERT INTO orders (id, command, participant, client_id, side, instruments, pool, units,
             price, start_at, end_at, acceptance, accepted_at, filled, held, done, done_at,
@@ -203,6 +203,7 @@ fn pools(rows: &Rows) -> Columns {
             column(rows, |row| Instant(row.terms.start)),
             column(rows, |row| Instant(row.terms.end)),
             column(rows, |row| Instant(row.opened_at)),
+            column(rows, |row| row.terms.access.code()),
         ]
     })
 }

@@ -1,6 +1,6 @@
 //! One line in: what is asked, as it was written, with names and not yet numbers.
 
-use market::{Delivered, Money, Rules, Timestamp};
+use market::{Access, Delivered, Money, Rules, Timestamp};
 
 use crate::protocol::{Fields, Flaw, OrderLine, ReplaceLine};
 
@@ -32,6 +32,7 @@ pub(super) enum Verb {
         units: i64,
         start: Timestamp,
         end: Timestamp,
+        access: Access,
     },
     Order {
         org: String,
@@ -125,6 +126,7 @@ pub(super) fn read(text: &str) -> Result<Line, Flaw> {
             units: fields.whole("units")?,
             start: fields.instant("start")?,
             end: fields.instant("end")?,
+            access: access(&mut fields)?,
         },
         "order" => Verb::Order {
             org: fields.text("org")?,
@@ -187,6 +189,17 @@ pub(super) fn read(text: &str) -> Result<Line, Flaw> {
     };
     fields.end()?;
     Ok(Line { at, verb })
+}
+
+/// How soon a pool's units can be used; at once where nothing is said.
+fn access(fields: &mut Fields) -> Result<Access, Flaw> {
+    let Some(said) = fields.text_or_none("access")? else {
+        return Ok(Access::Instant);
+    };
+    Access::from_code(&said).ok_or_else(|| {
+        let wrong = format!("must be instant or prepared, not {said:?}");
+        Flaw::of("bad_value", "access", wrong)
+    })
 }
 
 /// A halt for so many minutes.

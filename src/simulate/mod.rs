@@ -141,6 +141,7 @@ impl<W: Write> Simulation<W> {
                 units,
                 start,
                 end,
+                access,
             } => {
                 let command = Command::OpenPool(OpenPool {
                     pool: self.names.pool(&pool),
@@ -149,6 +150,7 @@ impl<W: Write> Simulation<W> {
                     units,
                     start,
                     end,
+                    access,
                 });
                 self.apply(at, &command, Some(pool))
             }

@@ -75,8 +75,8 @@ impl Capacity {
 #[cfg(test)]
 mod tests {
     use market::{
-        ClientId, Command, InstrumentId, ListInstrument, OpenPool, ParticipantId, PlaceOrder,
-        PoolId, Rules, Target, TimeInForce, Timestamp, Weekly,
+        Access, ClientId, Command, InstrumentId, ListInstrument, OpenPool, ParticipantId,
+        PlaceOrder, PoolId, Rules, Target, TimeInForce, Timestamp, Weekly,
     };
 
     use super::*;
@@ -142,6 +142,7 @@ mod tests {
                 units: 10,
                 start: Hour(0).begins(),
                 end: Hour(4).begins(),
+                access: Access::Instant,
             }),
             order(PROVIDER, "base", ask(None), 6, 100),
             order(PROVIDER, "cheap", ask(only(Hour(2).of_week())), 8, 50),

@@ -1,8 +1,8 @@
 //! A market worth looking at: several grades in several regions, dearer by day than by night.
 
 use market::{
-    ClientId, Command, InstrumentId, ListInstrument, Money, OpenPool, PlaceOrder, PoolId, Side,
-    TimeInForce, Weekly,
+    Access, ClientId, Command, InstrumentId, ListInstrument, Money, OpenPool, PlaceOrder, PoolId,
+    Side, TimeInForce, Weekly,
 };
 
 use crate::app::TestApp;
@@ -83,6 +83,7 @@ fn listing(number: i64, symbol: &str, lot: i64, price: i64) -> Vec<Command> {
             units,
             start: hour(0),
             end: hour(720),
+            access: Access::Instant,
         }),
     ];
     commands.extend(offers(number, pool, units, price));

@@ -66,7 +66,8 @@ async fn a_pool_is_opened_once_with_an_identifier_and_hosts() {
     let app = TestApp::start().await;
     let mut ada = certified(&app, "清渠", "10").await;
     let form = ada.get("/provide/pools/new").await;
-    let typed = [POOL.as_slice(), &[("grade", "H800"), ("level", "GOLD")]].concat();
+    let h800 = [("grade", "H800"), ("level", "GOLD"), ("access", "prepared")];
+    let typed = [POOL.as_slice(), &h800].concat();
     let opened = send(&mut ada, &form, NEW_POOL, &typed).await;
     assert_eq!(opened.location(), "/provide/pools/p100001?opened");
     // Nobody had listed it; its lot is the grade's.
@@ -80,6 +81,10 @@ async fn a_pool_is_opened_once_with_an_identifier_and_hosts() {
     assert_eq!(page.text("h1"), "一期");
     assert!(page.text(".notice.good").contains("set a tariff"));
     assert_eq!(page.texts(".host .tag"), ["simulated", "simulated"]);
+    // It is to be prepared, and stays so as it grows.
+    let kept = "SELECT count(*) FROM pools WHERE access = 'prepared'";
+    assert_eq!(count(&app, kept).await, 1);
+    assert!(page.text(".under").contains("prepared"), "{}", page.body);
     let identifier = page.text(".under code");
     let json = ada.get(&format!("/verify/{identifier}.json")).await;
     let json: serde_json::Value = serde_json::from_str(&json.body).expect("JSON");
@@ -154,6 +159,7 @@ async fn a_wrong_pool_is_said_at_its_field_and_loses_nothing() {
         ("grade", "", "Pick a grade"),
         ("grade", "A100-80GB.GUZ-GAN", "Pick a grade"),
         ("level", "PLATINUM", "Pick a service level"),
+        ("access", "soon", "Pick instant or prepared"),
         ("units", "0", "whole number from 1"),
         ("units", "1.5", "whole number from 1"),
         ("units", "99999999999999999999", "whole number from 1"),
@@ -172,7 +178,7 @@ async fn a_wrong_pool_is_said_at_its_field_and_loses_nothing() {
         let error = wrong.text(&format!("#{field}-error"));
         assert!(error.contains(said), "{field}={typed}: {error}");
         // A reader of HTML has no NUL to show.
-        if !["grade", "level"].contains(&field) && !typed.contains('\0') {
+        if !["grade", "level", "access"].contains(&field) && !typed.contains('\0') {
             let (_, fields) = wrong.form(NEW_POOL);
             assert!(
                 fields.contains(&(field.to_owned(), typed.to_owned())),

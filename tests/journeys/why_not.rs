@@ -1,7 +1,8 @@
 //! Why an order is not filled, or ended so, in one sentence.
 
 use market::{
-    ClientId, Command, Money, OpenPool, ParticipantId, PlaceOrder, PoolId, Side, TimeInForce,
+    Access, ClientId, Command, Money, OpenPool, ParticipantId, PlaceOrder, PoolId, Side,
+    TimeInForce,
 };
 use sluice::web::Role;
 
@@ -172,6 +173,7 @@ async fn an_ask_says_what_is_bid_and_what_is_sold() {
         units: 4,
         start: hour(40),
         end: hour(42),
+        access: Access::Instant,
     }))
     .await;
     app.submit(offer("small", 2, 4, (40, 42), 1)).await;

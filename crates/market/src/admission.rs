@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::command::{PlaceOrder, Side, Target, TimeInForce};
+use crate::command::{Access, PlaceOrder, Side, Target, TimeInForce};
 use crate::event::{DoneWhy, Event, EventKind};
-use crate::id::{InstrumentId, OrderId};
+use crate::id::{InstrumentId, OrderId, PoolId};
 use crate::ledger::{Account, AccountKind, Reason};
 use crate::money::Money;
 use crate::order::Order;
-use crate::plan::FoundInVain;
+use crate::plan::{FoundInVain, Look};
 use crate::rejection::Rejection;
 use crate::state::{Market, is_lots};
 use crate::steps::Steps;
@@ -28,12 +28,12 @@ impl Market {
             self.emit(out, EventKind::Accepted { order, again: true });
             return Ok(());
         }
-        let mut order = self.admit(placed, true)?;
+        let mut order = self.admit(placed, false)?;
         if order.is_bid() {
             order.held = self.affordable(&order, Money::ZERO)?;
         }
         self.admit_post_only(&order)?;
-        self.let_in(order, out);
+        self.let_in(order, Look::default(), out);
         Ok(())
     }
 
@@ -57,17 +57,23 @@ impl Market {
         placed: &PlaceOrder,
         added: Money,
     ) -> Result<Order, Rejection> {
-        let mut order = self.admit(placed, false)?;
+        let mut order = self.admit(placed, true)?;
         order.held = self.affordable(&order, added)?;
         Ok(order)
     }
 
     /// Accepts an order that was checked and lets it trade.
-    pub(crate) fn let_in(&mut self, mut order: Order, out: &mut Vec<Event>) -> OrderId {
+    pub(crate) fn let_in(
+        &mut self,
+        mut order: Order,
+        look: Look<'_>,
+        out: &mut Vec<Event>,
+    ) -> OrderId {
         order.acceptance = self.next_acceptance();
         let (id, held, participant) = (order.id, order.held, order.participant());
         let (hold, cash) = self.hold_and_cash(participant);
         self.name(order);
+        self.count_bid(id, Order::remaining);
         self.emit(
             out,
             EventKind::Accepted {
@@ -76,12 +82,13 @@ impl Market {
             },
         );
         self.post(out, Reason::Hold(id), &[(cash, -held), (hold, held)]);
-        self.arrive(id, out);
+        self.arrive(id, look, out);
         id
     }
 
-    /// The order that these terms would make, every check made but that of funds and post-only.
-    pub(crate) fn admit(&self, placed: &PlaceOrder, has_gate: bool) -> Result<Order, Rejection> {
+    /// The order that these terms would make, every check made but that of funds and post-only. One
+    /// that buys in has no gate and no limit to its position.
+    pub(crate) fn admit(&self, placed: &PlaceOrder, buys_in: bool) -> Result<Order, Rejection> {
         let (instruments, lot, tick) = self.admit_target(placed)?;
         let pool = match placed.side {
             Side::Sell { pool, .. }
@@ -92,6 +99,7 @@ impl Market {
             Side::Resell { lease, .. } => self.lease(lease).map(|lease| lease.pool),
             Side::Buy { .. } => None,
         };
+        let access = self.access_of(pool);
         let mut min_fill = lot;
         if let Side::Buy {
             min_fill: Some(units),
@@ -116,9 +124,10 @@ impl Market {
             placed: placed.clone(),
             instruments: self.named(&instruments),
             pool,
+            access,
             rules: self.rules.version,
             late_minutes: self.late_minutes(placed),
-            gate_minutes: self.rules.gate_of(placed.tif),
+            gate_minutes: self.rules.gate_of(placed, access),
             lot,
             period,
             units: placed.units,
@@ -135,11 +144,14 @@ impl Market {
         if !hours_fit(&order) {
             return Err(Rejection::BadDuration);
         }
-        self.admit_period(&order, has_gate)?;
+        self.admit_period(&order, buys_in)?;
         if matches!(placed.tif, TimeInForce::Gtd { until } if until <= self.now) {
             return Err(Rejection::UntilPassed);
         }
         self.admit_amount(&order)?;
+        if !buys_in {
+            self.admit_position(&order, 0)?;
+        }
         self.admit_open(&order)?;
         self.admit_price(&order)?;
         Ok(order)
@@ -213,7 +225,13 @@ impl Market {
         .unwrap_or_else(|| Arc::from(instruments))
     }
 
-    fn admit_period(&self, order: &Order, has_gate: bool) -> Result<(), Rejection> {
+    /// How soon a pool's units can be used; at once where none is named.
+    pub(crate) fn access_of(&self, pool: Option<PoolId>) -> Access {
+        let pool = pool.and_then(|pool| self.pool(pool));
+        pool.map_or(Access::Instant, |pool| pool.access)
+    }
+
+    fn admit_period(&self, order: &Order, buys_in: bool) -> Result<(), Rejection> {
         if let Some(lease) = order.resold().and_then(|lease| self.lease(lease)) {
             self.admit_resale(order, lease)?;
             if !self.may_resell(lease) {
@@ -229,8 +247,8 @@ impl Market {
             if starts < self.now && !goes_on {
                 return Err(Rejection::PeriodStarted);
             }
-            let gate = self.rules.gate_minutes;
-            if has_gate && starts.plus_minutes(-gate) < self.now && !goes_on {
+            let waits = order.placed.is_pinned() && !buys_in;
+            if waits && !self.is_ready(order, order.last_start()) {
                 return Err(Rejection::GateClosed);
             }
             return Ok(());
@@ -284,10 +302,13 @@ impl Market {
             return Err(Rejection::NotATick);
         }
         self.admit_capacity(&new)?;
-        self.admit_open(&new)?;
-        self.admit_price(&new)?;
         let keeps_place = new.price == old.price && new.units < old.units;
         let rest_is_cancelled = new.units <= old.least_sold();
+        if !keeps_place && !rest_is_cancelled {
+            self.admit_position(&new, old.remaining())?;
+        }
+        self.admit_open(&new)?;
+        self.admit_price(&new)?;
         // What has traded stands: the total of a bid is never less.
         new.units = new.units.max(old.filled);
         if !keeps_place {
@@ -298,7 +319,7 @@ impl Market {
         }
         if !keeps_place && !rest_is_cancelled {
             new.accepted_at = self.now;
-            new.gate_minutes = self.rules.gate_of(new.placed.tif);
+            new.gate_minutes = self.rules.gate_of(&new.placed, new.access);
             // Its old place is gone: what it would trade, it trades as the later one.
             new.acceptance = 0;
             self.admit_post_only(&new)?;
@@ -307,6 +328,7 @@ impl Market {
         let more = new.held - old.held;
         self.leave_books(id);
         new.rests = false;
+        self.count_bid(id, |old| new.remaining() - old.remaining());
         *self.order_mut(id) = new;
         self.emit(
             out,
@@ -322,7 +344,7 @@ impl Market {
         } else if keeps_place {
             self.enter_books(id);
         } else {
-            self.arrive(id, out);
+            self.arrive(id, Look::default(), out);
         }
         Ok(())
     }

@@ -143,6 +143,40 @@ pub struct OpenPool {
     pub start: Timestamp,
     /// It is over here.
     pub end: Timestamp,
+    /// How soon its units can be used.
+    #[serde(default, skip_serializing_if = "Access::is_instant")]
+    pub access: Access,
+}
+
+/// How soon units of a pool can be used once they are sold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    /// At once.
+    #[default]
+    Instant,
+    /// When they were made ready: no hour is sold that begins before the rules' gate is over.
+    Prepared,
+}
+
+impl Access {
+    /// The name by which lines and tables know it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Instant => "instant",
+            Self::Prepared => "prepared",
+        }
+    }
+
+    /// The access of this name.
+    pub fn from_code(code: &str) -> Option<Self> {
+        let all = [Self::Instant, Self::Prepared];
+        all.into_iter().find(|access| access.code() == code)
+    }
+
+    fn is_instant(&self) -> bool {
+        *self == Self::Instant
+    }
 }
 
 /// An order's terms.
@@ -166,6 +200,19 @@ pub struct PlaceOrder {
     pub tif: TimeInForce,
     /// Rejected when it could trade at once.
     pub post_only: bool,
+}
+
+impl PlaceOrder {
+    /// Whether it is a bid for one pool's units.
+    pub(crate) fn is_pinned(&self) -> bool {
+        matches!(
+            self.side,
+            Side::Buy {
+                target: Target::Pool(_),
+                ..
+            }
+        )
+    }
 }
 
 /// Which side of the book, with that side's own terms.

@@ -43,7 +43,8 @@ impl Market {
         let end = period.end.max(Hour(start.0 + 1));
         let given = Terms::given_by_bid(Period { start, end }, 1).lasting(period.hours());
         let mut asks = Search::of_asks(given, highest);
-        instrument.book.search_asks(&mut asks, period);
+        let ready = self.is_far(start);
+        instrument.book.search_asks(&mut asks, period, ready);
         for ask in asks.map(|hit| self.order(hit.order)) {
             let price = ask.price;
             let Some(pool) = ask.pool().filter(|_| ask.sells(period)) else {
@@ -70,9 +71,18 @@ impl Market {
         depth
     }
 
-    /// What an ask can sell for a whole period: the least of its hours of what it has not sold
-    /// and its pool has free, or its lease has.
+    /// What an ask can sell now for a whole period: nothing where that begins too soon, else the
+    /// least of its hours of what it has not sold and its pool has free, or its lease has.
     pub fn offer(&self, ask: &Order, period: Period) -> i64 {
+        if self.is_ready(ask, period.start) {
+            self.left(ask, period)
+        } else {
+            0
+        }
+    }
+
+    /// The same, however soon the period begins.
+    pub(crate) fn left(&self, ask: &Order, period: Period) -> i64 {
         if let Some(lease) = ask.resold().and_then(|lease| self.lease(lease)) {
             return self.resale_offer(ask, lease, period);
         }

@@ -6,6 +6,7 @@ use crate::event::{DoneWhy, Event, EventKind};
 use crate::id::{ClientId, LeaseId, OrderId, ParticipantId};
 use crate::ledger::{Account, AccountKind, Reason};
 use crate::money::{Money, WHOLE_BPS, floor_div};
+use crate::plan::Look;
 use crate::rejection::Rejection;
 use crate::state::{Market, index};
 use crate::time::{Hour, Period, Timestamp};
@@ -110,6 +111,8 @@ impl Market {
             lease.part_with(hour.alone(), *units);
         }
         lease.escrow -= returned.price;
+        let unit_hours: i64 = hours.iter().map(|(_, units)| units).sum();
+        self.count_lease(id, -unit_hours);
         let (back, paid) = (returned.share + returned.fee, returned.paid());
         let mut lines = vec![
             (
@@ -239,7 +242,11 @@ impl Market {
                 continue;
             };
             self.move_bond(id, advance, out);
-            let order = self.let_in(order, out);
+            let look = Look {
+                past_gate: true,
+                ..Look::default()
+            };
+            let order = self.let_in(order, look, out);
             let (bought, dearer) = self.bought_by(order, old);
             let paid = advance.min(dearer);
             self.move_bond(id, paid - advance, out);

@@ -33,10 +33,7 @@ impl Market {
     }
 
     fn first_start(&self, bid: &Order) -> Hour {
-        let gate = self.rules_of(bid.rules).gate_minutes;
-        bid.period
-            .start
-            .max(self.now.plus_minutes(gate).next_hour())
+        bid.period.start.max(self.now.next_hour())
     }
 
     /// The runs of a splittable bid that fill it for the lowest total, with the trades of each;

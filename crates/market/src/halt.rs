@@ -49,6 +49,7 @@ impl Market {
         self.due.remove(&(from, FIRST, Due::Rules));
         if let Some(version) = self.rules_to_come.remove(&from) {
             self.rules = self.rule_sets[&version].clone();
+            self.count_positions();
         }
     }
 
@@ -119,6 +120,7 @@ impl Market {
                 *group = first;
             }
         }
+        self.join_positions(&groups, first);
         let all = self.related.iter().filter(|(_, group)| **group == first);
         let participants = all.map(|(one, _)| *one).collect();
         self.emit(out, EventKind::Related { participants });

@@ -138,6 +138,11 @@ impl Lease {
         self.held.iter().sum()
     }
 
+    /// How many unit-hours of it are not settled.
+    pub(crate) fn to_come(&self) -> i64 {
+        self.unsettled().map(|hour| self.held_in(hour)).sum()
+    }
+
     /// Its price: what all the hours that it has cost.
     pub fn total(&self) -> Money {
         self.period.each().map(|hour| self.hour_price(hour)).sum()

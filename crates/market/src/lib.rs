@@ -29,6 +29,7 @@ mod money;
 mod order;
 mod plan;
 mod pool;
+mod position;
 mod quote;
 mod rejection;
 mod resale;
@@ -42,8 +43,8 @@ mod time;
 
 pub use bands::Counted;
 pub use command::{
-    Command, Delivered, Flexible, ListInstrument, OpenPool, PlaceOrder, Side, Target, TimeInForce,
-    Weekly,
+    Access, Command, Delivered, Flexible, ListInstrument, OpenPool, PlaceOrder, Side, Target,
+    TimeInForce, Weekly,
 };
 pub use depth::{Depth, Level};
 pub use dispute::{Dispute, Parts, Ruling};

@@ -21,9 +21,9 @@ use crate::time::Period;
 
 impl Market {
     /// Lets an order trade as it arrives, then says what became of it.
-    pub(crate) fn arrive(&mut self, id: OrderId, out: &mut Vec<Event>) {
+    pub(crate) fn arrive(&mut self, id: OrderId, look: Look<'_>, out: &mut Vec<Event>) {
         let end = if self.order(id).is_bid() {
-            self.buy(id, out)
+            self.buy(id, look, out)
         } else {
             self.sell(id, out)
         };
@@ -58,7 +58,7 @@ impl Market {
         asks.sort_unstable_by_key(|ask| self.order(*ask).acceptance);
         for ask in asks {
             if self.order(ask).done.is_none() {
-                self.arrive(ask, out);
+                self.arrive(ask, Look::default(), out);
             }
         }
     }
@@ -92,9 +92,9 @@ impl Market {
         }
     }
 
-    fn buy(&mut self, bid: OrderId, out: &mut Vec<Event>) -> Option<DoneWhy> {
+    fn buy(&mut self, bid: OrderId, look: Look<'_>, out: &mut Vec<Event>) -> Option<DoneWhy> {
         let mut vain = FoundInVain::default();
-        let end = self.buy_from(bid, &mut vain, out);
+        let end = self.buy_from(bid, look, &mut vain, out);
         self.narrow(&vain);
         end
     }
@@ -102,11 +102,11 @@ impl Market {
     fn buy_from(
         &mut self,
         bid: OrderId,
+        look: Look<'_>,
         vain: &mut FoundInVain,
         out: &mut Vec<Event>,
     ) -> Option<DoneWhy> {
         let order = self.order(bid);
-        let look = Look::default();
         let Some(flexible) = order.flexible() else {
             let period = order.period;
             let plan = self.plan(order, period, look, &mut Pledged::new(), vain);
@@ -450,7 +450,9 @@ impl Market {
         if !lease.is_ended() {
             self.open_leases.insert(id);
         }
+        let unit_hours = lease.to_come();
         self.leases.push(lease);
+        self.count_lease(id, unit_hours);
         self.set_deadline(id);
     }
 }

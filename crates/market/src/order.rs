@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::command::{Flexible, PlaceOrder, Side, Target, TimeInForce, Weekly};
+use crate::command::{Access, Flexible, PlaceOrder, Side, Target, TimeInForce, Weekly};
 use crate::event::DoneWhy;
 use crate::id::{InstrumentId, LeaseId, OrderId, ParticipantId, PoolId};
 use crate::money::Money;
@@ -22,11 +22,14 @@ pub struct Order {
     pub instruments: Arc<[InstrumentId]>,
     /// The pool that an ask's units are in, or that a bid is pinned to.
     pub pool: Option<PoolId>,
+    /// How soon that pool's units can be used.
+    pub access: Access,
     /// The rule set under which it was last accepted.
     pub rules: i64,
     /// Minutes of its first hour that were gone at its acceptance.
     pub late_minutes: i64,
-    /// How many minutes before its last start a bid that rests expires.
+    /// How many minutes before its last start a bid expires that rests and is pinned to a pool
+    /// whose units have to be prepared.
     pub gate_minutes: i64,
     /// The smallest number of units in which it trades.
     pub lot: i64,

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::book::{Hit, Rank, Search, Terms};
-use crate::command::Side;
+use crate::command::{Access, Side};
 use crate::id::{LeaseId, OrderId, ParticipantId, PoolId};
 use crate::lease::Lease;
 use crate::ledger::{Account, AccountKind};
 use crate::money::{Money, WHOLE_BPS, ceil_div};
 use crate::order::Order;
 use crate::state::Market;
-use crate::time::Period;
+use crate::time::{Hour, Period};
 
 /// The greedy trades of a bid over one period.
 #[derive(Clone)]
@@ -59,6 +59,8 @@ pub(crate) struct Look<'a> {
     pub(crate) bare: bool,
     /// The ask that arrives, while the bid rests: it counts as another's whosever it is.
     pub(crate) arriving: Option<OrderId>,
+    /// As one that buys in: the gate is open to it.
+    pub(crate) past_gate: bool,
 }
 
 /// What sellers would have pledged of their cash by trades before, and what resales would have added
@@ -130,19 +132,21 @@ impl Market {
         };
         let mut remaining = bid.remaining();
         let mut taken: BTreeMap<PoolId, i64> = BTreeMap::new();
-        let mut asks = Merged::new(self, bid, period, look.outside);
+        let mut asks = Merged::new(self, bid, period, look);
         while remaining > 0 {
             asks.need(bid.least_offer(remaining));
             let Some(ask) = asks.next() else {
                 break;
             };
-            let Some(pool) = ask.pool().filter(|_| self.suits(ask, bid, period)) else {
+            let is_open = look.past_gate || self.is_ready(ask, period.start);
+            let suits = is_open && self.suits(ask, bid, period);
+            let Some(pool) = ask.pool().filter(|_| suits) else {
                 continue;
             };
             let before = taken.get(&pool).copied().unwrap_or(0);
             let mut offer = self.offer_after(ask, period, before);
             let need = bid.least_offer(remaining);
-            if offer < need && self.offer(ask, period) < need {
+            if offer < need && self.left(ask, period) < need {
                 vain.note(ask);
             }
             // Again only where the bond cut the fill: then the ask may be unable to bond a lot.
@@ -186,6 +190,16 @@ impl Market {
         plan
     }
 
+    /// Whether an hour begins as long after now as what has to be prepared needs, or later.
+    pub(crate) fn is_far(&self, hour: Hour) -> bool {
+        hour.begins() >= self.now.plus_minutes(self.rules.gate_minutes)
+    }
+
+    /// Whether the units of an order's pool can be used from an hour on, if they are sold now.
+    pub(crate) fn is_ready(&self, order: &Order, from: Hour) -> bool {
+        order.access == Access::Instant || self.is_far(from)
+    }
+
     /// Whether an ask sells what a bid wants in a period, quantity and price aside.
     pub(crate) fn suits(&self, ask: &Order, bid: &Order, period: Period) -> bool {
         let pinned = match &bid.placed.side {
@@ -198,7 +212,7 @@ impl Market {
     /// What an ask offers when `taken` units of its pool are spoken for already.
     fn offer_after(&self, ask: &Order, period: Period, taken: i64) -> i64 {
         if taken == 0 || ask.resold().is_some() {
-            return self.offer(ask, period);
+            return self.left(ask, period);
         }
         let Some(pool) = ask.pool().and_then(|pool| self.pool(pool)) else {
             return 0;
@@ -275,12 +289,8 @@ enum Source<'a> {
 }
 
 impl<'a> Merged<'a> {
-    pub(crate) fn new(
-        market: &'a Market,
-        bid: &Order,
-        period: Period,
-        outside: Option<&'a Order>,
-    ) -> Self {
+    pub(crate) fn new(market: &'a Market, bid: &Order, period: Period, look: Look<'a>) -> Self {
+        let outside = look.outside;
         let source = if let Some(pool) = bid.pool() {
             let mut asks = market.asks_on(pool);
             asks.retain(|ask| ask.price <= bid.price);
@@ -289,9 +299,10 @@ impl<'a> Merged<'a> {
             let need = bid.least_offer(bid.remaining());
             let given = Terms::given_by_bid(period, need);
             let mut search = Search::of_asks(given, bid.price);
+            let ready = look.past_gate || market.is_far(period.start);
             for instrument in bid.instruments.iter() {
                 let book = &market.instruments[instrument].book;
-                book.search_asks(&mut search, period);
+                book.search_asks(&mut search, period, ready);
             }
             Source::Books(search)
         };
@@ -360,7 +371,11 @@ pub(crate) struct BidsFor<'a> {
 impl<'a> BidsFor<'a> {
     /// Only those after a rank.
     pub(crate) fn new(market: &'a Market, ask: &'a Order, after: Option<Rank>) -> Self {
-        let hours = ask.open_hours();
+        let mut hours = ask.open_hours();
+        if ask.access == Access::Prepared {
+            let ready = market.now.plus_minutes(market.rules.gate_minutes);
+            hours.start = hours.start.max(ready.next_hour());
+        }
         let (weekly, min_hours) = ask.tariff().unwrap_or((None, 1));
         let unsold = ask.units - ask.sold.least(hours);
         let given = Terms::given_by_ask(hours, unsold, min_hours);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::command::OpenPool;
+use crate::command::{Access, OpenPool};
 use crate::id::{InstrumentId, OrderId, ParticipantId, PoolId};
 use crate::steps::Steps;
 use crate::time::{Hour, Period, Timestamp};
@@ -20,6 +20,8 @@ pub struct Pool {
     pub units: i64,
     /// The hours in which it has them.
     pub period: Period,
+    /// How soon its units can be used.
+    pub access: Access,
     /// The first of its hours that could still be leased when it was opened.
     pub first_hour: Hour,
     /// Its open asks.
@@ -39,6 +41,7 @@ impl Pool {
             instrument: terms.instrument,
             units: terms.units,
             period,
+            access: terms.access,
             first_hour: period.start.max(opened_at.hour()),
             asks: BTreeSet::new(),
             resales: BTreeSet::new(),

@@ -62,7 +62,7 @@ impl Market {
     /// # Errors
     /// As for placing it, but for its client id, its cash and its post-only.
     pub fn quote(&self, placed: &PlaceOrder) -> Result<Quote, Rejection> {
-        let bid = self.admit(placed, true)?;
+        let bid = self.admit(placed, false)?;
         let any = self.whatever_the_limit(&bid);
         let runs = self.would_trade_in(&bid);
         Ok(self.quoted(&bid, runs, &any))
@@ -74,7 +74,7 @@ impl Market {
     /// # Errors
     /// As for [`Market::quote`]; when that limit is beyond the band.
     pub fn quote_whole(&self, placed: &PlaceOrder) -> Result<(Money, Quote), Rejection> {
-        let mut bid = self.admit(placed, true)?;
+        let mut bid = self.admit(placed, false)?;
         let any = self.whatever_the_limit(&bid);
         let runs = if let Some(enough) = any.enough {
             bid.price = enough;

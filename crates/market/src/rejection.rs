@@ -55,7 +55,7 @@ pub enum Rejection {
     /// A bid that starts before now.
     #[error("the period has started")]
     PeriodStarted,
-    /// A bid whose start is nearer than the rules let it be.
+    /// A bid for a pool whose units have to be prepared, with a start nearer than the rules let it be.
     #[error("the gate for this period is closed")]
     GateClosed,
     /// An ask that does not end after now.
@@ -77,7 +77,7 @@ pub enum Rejection {
     #[error("the time until which it should stand has passed")]
     UntilPassed,
     /// More of something than the rules admit: asks of a pool, instruments of a bid, hours in which
-    /// a flexible bid may lie.
+    /// a flexible bid may lie, unit-hours still to come of an instrument.
     #[error("this is more than the rules admit")]
     OverLimit,
     /// The instrument is halted: orders can only be cancelled.

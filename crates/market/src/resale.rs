@@ -88,6 +88,7 @@ impl Market {
         lease.escrow -= freed;
         let stays = Money::exact(link.left().times(units, hours));
         let back = freed - stays + fee - lease.fee_held();
+        self.count_lease(parent, -units * hours);
         self.change_bond(parent, -child.bond);
         self.set_deadline(parent);
         let account = |kind| Account::of(link.reseller, kind);

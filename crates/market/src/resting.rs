@@ -59,6 +59,7 @@ impl Order {
                 order,
                 rank,
                 weekly,
+                access: self.access,
                 hours: self.open_hours(),
                 units: self.units,
                 min_hours,
@@ -128,6 +129,13 @@ impl Market {
 
     /// Counts units that a bid has bought; its books know what it needs from now on.
     pub(crate) fn count_bought(&mut self, id: OrderId, units: i64) {
+        self.count_bid(id, |bid| {
+            if bid.is_splittable() {
+                -bid.remaining()
+            } else {
+                -units
+            }
+        });
         let order = &mut self.orders[index(id.0)];
         let need = order.least_offer(order.remaining());
         let is_same = need == order.least_offer(order.remaining() - units);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::command::TimeInForce;
+use crate::command::{Access, PlaceOrder, TimeInForce};
 use crate::lease::{FEE_PARTS, fee_rate};
 use crate::money::{Money, WHOLE_BPS, ceil_div};
 use crate::time::HOUR_MINUTES;
@@ -35,10 +35,10 @@ pub struct Rules {
     /// How orders meet.
     #[serde(default)]
     pub mode: Mode,
-    /// How many minutes before its start a bid has to be there.
+    /// How many minutes before an hour begins it can be had of a prepared pool at the latest.
     #[serde(default)]
     pub gate_minutes: i64,
-    /// Whether a bid may start with the hour in course.
+    /// Whether a bid may start with the hour in course: instant pools alone have it.
     #[serde(default)]
     pub current_hour: bool,
     /// Between which prices orders are let in.
@@ -109,6 +109,10 @@ pub struct Limits {
     pub instruments_per_bid: i64,
     /// Hours of the period in which a flexible bid may lie.
     pub flexible_hours: i64,
+    /// Unit-hours that a participant, with those related to it, may have still to come of one
+    /// instrument, by open bids and leases.
+    #[serde(default)]
+    pub position_unit_hours: i64,
 }
 
 impl Default for Resale {
@@ -190,9 +194,6 @@ pub enum BadRules {
     /// A negative amount or time.
     #[error("{0} must not be negative")]
     Negative(&'static str),
-    /// A bid can't be there before a gate and start with the hour in course.
-    #[error("current_hour needs gate_minutes to be 0")]
-    Gate,
     /// Readings may come after the bond is free.
     #[error("reading_deadline_hours must be set and not exceed claim_window_hours")]
     Deadline,
@@ -240,6 +241,10 @@ impl Rules {
                 self.limits.instruments_per_bid,
             ),
             ("limits.flexible_hours", self.limits.flexible_hours),
+            (
+                "limits.position_unit_hours",
+                self.limits.position_unit_hours,
+            ),
             ("claim_window_hours", self.claim_window_hours),
             (
                 "reading_deadline_hours",
@@ -251,9 +256,6 @@ impl Rules {
         }
         if self.bands.references.values().any(|price| price.0 < 0) {
             return Err(BadRules::Negative("bands.references"));
-        }
-        if self.current_hour && self.gate_minutes > 0 {
-            return Err(BadRules::Gate);
         }
         let in_time = self
             .reading_deadline_hours
@@ -291,13 +293,20 @@ impl Rules {
         Ok(())
     }
 
-    /// How many minutes before its last start a bid expires that rests so long; one that never rests
-    /// may be exempt from the gate.
-    pub(crate) fn gate_of(&self, tif: TimeInForce) -> i64 {
-        match tif {
-            TimeInForce::Gtc | TimeInForce::Gtd { .. } => self.gate_minutes,
-            TimeInForce::Ioc | TimeInForce::Fok => 0,
+    /// How many minutes before its last start an order expires: a bid that rests and is pinned to a
+    /// pool whose units have to be prepared. One that never rests may be exempt from the gate.
+    pub(crate) fn gate_of(&self, placed: &PlaceOrder, access: Access) -> i64 {
+        let rests = matches!(placed.tif, TimeInForce::Gtc | TimeInForce::Gtd { .. });
+        if rests && placed.is_pinned() && access == Access::Prepared {
+            self.gate_minutes
+        } else {
+            0
         }
+    }
+
+    /// Whether it limits what a participant may have still to come of an instrument.
+    pub(crate) fn limits_positions(&self) -> bool {
+        self.limits.position_unit_hours > 0
     }
 
     /// The credit, in basis points of the lease's price, for this many of this many unit-minutes

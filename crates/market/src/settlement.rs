@@ -77,6 +77,8 @@ impl Market {
         let of_price = lease.hour_price(hour) - awarded;
         let taken = lease.count(hour, unit_minutes, &mut shares);
         lease.escrow -= of_price - frozen;
+        let units = lease.held_in(hour);
+        self.count_lease(id, -units);
         let settlement = Settlement {
             id,
             hour,

@@ -138,6 +138,7 @@ impl Market {
                 market.enter_books(order.id);
             }
         }
+        market.count_positions();
         for (until, participant, amount) in snapshot.payable {
             market.payable.insert((until, participant), amount);
             market.due.insert((until, LAST, Due::Payout(participant)));
@@ -171,12 +172,14 @@ impl Market {
             .rule_sets
             .get(&known.rules)
             .ok_or_else(|| format!("order {id} has no rules"))?;
-        let gate_minutes = rules.gate_of(placed.tif);
+        let access = self.access_of(known.pool);
+        let gate_minutes = rules.gate_of(&placed, access);
         self.name(Order {
             id,
             placed,
             instruments: self.named(&known.instruments),
             pool: known.pool,
+            access,
             rules: known.rules,
             late_minutes: known.late_minutes,
             gate_minutes,

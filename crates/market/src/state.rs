@@ -17,6 +17,7 @@ use crate::list::List;
 use crate::money::Money;
 use crate::order::Order;
 use crate::pool::Pool;
+use crate::position::Positions;
 use crate::rejection::Rejection;
 use crate::rules::Rules;
 use crate::time::{Period, Timestamp};
@@ -95,12 +96,15 @@ pub struct Market {
     pub(crate) ledger: Ledger,
     pub(crate) due: BTreeSet<(Timestamp, i64, Due)>,
     pub(crate) payable: BTreeMap<(Timestamp, ParticipantId), Money>,
+    /// What of each instrument is still to come, kept while the rules limit it.
+    pub(crate) positions: Option<Positions>,
 }
 
 impl Market {
     /// A market in which nothing has happened.
     pub fn new(rules: Rules) -> Self {
         Self {
+            positions: rules.limits_positions().then(Positions::default),
             rule_sets: BTreeMap::from([(rules.version, rules.clone())]),
             rules,
             rules_to_come: BTreeMap::new(),
@@ -257,7 +261,8 @@ impl Market {
             let same = pool.participant == terms.participant
                 && pool.instrument == terms.instrument
                 && pool.period.start.begins() == terms.start
-                && pool.period.end.begins() == terms.end;
+                && pool.period.end.begins() == terms.end
+                && pool.access == terms.access;
             if !same || terms.units < pool.units {
                 return Err(Rejection::DuplicateId);
             }
@@ -325,6 +330,8 @@ impl Market {
         self.leave_books(id);
         let order = self.order(id);
         let free = order.held;
+        self.count_bid(id, |order| -order.remaining());
+        let order = self.order(id);
         let (hold, cash) = self.hold_and_cash(order.participant());
         self.post(out, Reason::Release(id), &[(hold, -free), (cash, free)]);
         let order = self.order_mut(id);

@@ -1,9 +1,9 @@
 //! Quantities at the edge of what can be counted: refused or reckoned exactly, never wrapped.
 
 use market::{
-    Account, AccountKind, ClientId, Command, Delivered, Event, EventKind, Fees, Hour, InstrumentId,
-    LeaseId, ListInstrument, Market, Money, OpenPool, ParticipantId, PlaceOrder, PoolId, Rejection,
-    Rules, Side, Target, TimeInForce, Timestamp,
+    Access, Account, AccountKind, ClientId, Command, Delivered, Event, EventKind, Fees, Hour,
+    InstrumentId, LeaseId, ListInstrument, Market, Money, OpenPool, ParticipantId, PlaceOrder,
+    PoolId, Rejection, Rules, Side, Target, TimeInForce, Timestamp,
 };
 
 const PROVIDER: ParticipantId = ParticipantId(1);
@@ -62,6 +62,7 @@ fn with_all_money(rules: Rules) -> Market {
         units: i64::MAX,
         start: Hour(1).begins(),
         end: Hour(2).begins(),
+        access: Access::Instant,
     };
     market.apply(start, &Command::OpenPool(pool));
     let sell = Side::Sell {

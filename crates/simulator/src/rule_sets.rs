@@ -68,7 +68,7 @@ fn level(availability_bps: i64, penalty_bps: i64, steps: &[(i64, i64)]) -> Servi
 
 fn standard() -> Rules {
     Rules {
-        version: 1,
+        version: 2,
         seller_fee: Fees {
             flat: Money(0),
             maker_bps: 200,
@@ -88,7 +88,7 @@ fn standard() -> Rules {
             holder_bps: 5000,
         },
         mode: Mode::Continuous,
-        gate_minutes: 0,
+        gate_minutes: 15,
         current_hour: false,
         bands: Bands::default(),
         limits: Limits::default(),
@@ -131,8 +131,13 @@ fn changes() -> Vec<Rules> {
             ..odd()
         },
         Rules {
-            gate_minutes: 15,
+            gate_minutes: 45,
+            current_hour: true,
             bands: banded,
+            limits: Limits {
+                position_unit_hours: 150,
+                ..Limits::default()
+            },
             ..standard()
         },
         Rules {
@@ -142,11 +147,13 @@ fn changes() -> Vec<Rules> {
                 asks_per_pool: 3,
                 instruments_per_bid: 1,
                 flexible_hours: 4,
+                position_unit_hours: 60,
             },
             ..odd()
         },
         Rules {
             current_hour: true,
+            gate_minutes: 15,
             resale: Resale {
                 allowed: false,
                 cooling_off_hours: 0,
@@ -185,7 +192,10 @@ fn odd() -> Rules {
         gate_minutes: 0,
         current_hour: false,
         bands: Bands::default(),
-        limits: Limits::default(),
+        limits: Limits {
+            position_unit_hours: 250,
+            ..Limits::default()
+        },
         service_levels: BTreeMap::from([
             (
                 "SILVER".to_owned(),

@@ -2,8 +2,8 @@
 
 use axum::http::StatusCode;
 use market::{
-    Account, AccountKind, Command, Fees, InstrumentId, ListInstrument, Money, OpenPool, PlaceOrder,
-    PoolId, Rules, Side,
+    Access, Account, AccountKind, Command, Fees, InstrumentId, ListInstrument, Money, OpenPool,
+    PlaceOrder, PoolId, Rules, Side,
 };
 use serde_json::{Value, json};
 use sluice::web::server::Limits;
@@ -32,6 +32,7 @@ pub(crate) async fn list_elsewhere(app: &TestApp) {
         units: 8,
         start: hour(0),
         end: hour(720),
+        access: Access::Instant,
     }))
     .await;
     let mut other = ask("elsewhere", 8, 90_000);

@@ -500,6 +500,7 @@ fn of_providers() -> Vec<Form> {
             .field(Line, "name", "二期")
             .field(Choice, "grade", "A100-80GB")
             .field(Choice, "level", "SILVER")
+            .field(Choice, "access", "instant")
             .field(Whole, "units", "8")
             .ends()
             .field(FormId, "form_id", "")

@@ -1,8 +1,8 @@
 //! A small market to try things on: one instrument, a provider with a pool and an ask, a buyer.
 
 use market::{
-    ClientId, Command, Delivered, Hour, InstrumentId, LeaseId, ListInstrument, Money, OpenPool,
-    ParticipantId, PlaceOrder, PoolId, Rules, Side, Target, TimeInForce, Timestamp,
+    Access, ClientId, Command, Delivered, Hour, InstrumentId, LeaseId, ListInstrument, Money,
+    OpenPool, ParticipantId, PlaceOrder, PoolId, Rules, Side, Target, TimeInForce, Timestamp,
 };
 use sluice::clock::MarketClock;
 use sluice::sequencer::{self, Actor, Receipt, StartError, Started};
@@ -74,6 +74,7 @@ pub(crate) fn opening() -> Vec<Command> {
             units: 64,
             start: hour(0),
             end: hour(720),
+            access: Access::Instant,
         }),
         ask("ask", 64, 100_000),
     ]

@@ -48,10 +48,11 @@ pub(crate) async fn certified(app: &TestApp, name: &str, yuan: &str) -> Visitor 
 }
 
 /// A pool as it is typed: 16 cards for ten days from the market's opening.
-pub(crate) const POOL: [(&str, &str); 8] = [
+pub(crate) const POOL: [(&str, &str); 9] = [
     ("name", "一期"),
     ("grade", "A100-80GB"),
     ("level", "SILVER"),
+    ("access", "instant"),
     ("units", "16"),
     ("from_day", "2026-10-25"),
     ("from_hour", "8"),

@@ -171,11 +171,12 @@ const PROPOSAL: &[(&str, &str)] = &[
 const TRADE_ENTRY: &str = "e5";
 
 /// A pool of one host in the hours that begin two days after the market's opening.
-const POOL: [(&str, &str); 9] = [
+const POOL: [(&str, &str); 10] = [
     ("name", "{caller}"),
     ("grade", "A100-80GB"),
     ("level", "SILVER"),
     ("units", "8"),
+    ("access", "prepared"),
     ("from_day", "2026-11-03"),
     ("from_hour", "0"),
     ("to_day", "2026-11-05"),

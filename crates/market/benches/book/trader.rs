@@ -2,7 +2,7 @@
 //! left of each order. Who trades with whom is asked as `Market::apply` asks it.
 
 use market::book::{Book, Rank, RestingAsk, RestingBid, Search, Terms};
-use market::{Hour, Money, OrderId, Period};
+use market::{Access, Hour, Money, OrderId, Period};
 
 const PERIOD: Period = Period {
     start: Hour(500_000),
@@ -71,7 +71,7 @@ impl Trader {
 
     pub(crate) fn place_bid(&mut self, price: i64, units: i64) {
         let mut search = Search::of_asks(Terms::given_by_bid(PERIOD, 1), Money(price));
-        self.book.search_asks(&mut search, PERIOD);
+        self.book.search_asks(&mut search, PERIOD, true);
         let left = fill(
             &mut self.orders,
             &mut self.trades,
@@ -154,6 +154,7 @@ impl Trader {
             order: OrderId(number as i64),
             rank: Rank::of_ask(Money(order.price), number as i64),
             weekly: None,
+            access: Access::Instant,
             hours: PERIOD,
             units: order.units,
             min_hours: 1,

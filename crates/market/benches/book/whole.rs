@@ -2,8 +2,9 @@
 //! chosen to hurt, and what they take of memory. Holds, leases, postings and events are in it.
 
 use market::{
-    ClientId, Command, DoneWhy, EventKind, HORIZON_HOURS, Hour, InstrumentId, ListInstrument,
-    Market, Money, OpenPool, ParticipantId, PlaceOrder, PoolId, Rules, Side, Target, TimeInForce,
+    Access, ClientId, Command, DoneWhy, EventKind, HORIZON_HOURS, Hour, InstrumentId,
+    ListInstrument, Market, Money, OpenPool, ParticipantId, PlaceOrder, PoolId, Rules, Side,
+    Target, TimeInForce,
 };
 
 use crate::Random;
@@ -81,6 +82,7 @@ impl Whole {
             units,
             start: Hour(FIRST).begins(),
             end: Hour(FIRST + HORIZON_HOURS).begins(),
+            access: Access::Instant,
         }));
         pool
     }

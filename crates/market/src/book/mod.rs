@@ -26,8 +26,9 @@
 //! that it still makes ([`offer::largest`]), so that it is found in vain once for each change of
 //! its pool's calendar at most. Where units come back, it is made wide again.
 //!
-//! *Tariffs* have a tree each, looked into only when the tariff has every hour of the bid. Bids
-//! pinned to a pool have a tree for each pool. Flexible bids stand in one queue: each of their
+//! *Tariffs* have a tree each, looked into only when the tariff has every hour of the bid. Asks
+//! whose units have to be prepared have trees of their own, which a bid that begins too soon leaves
+//! out. Bids pinned to a pool have a tree for each pool. Flexible bids stand in one queue: each of their
 //! starts is a search of its own.
 
 mod cut;
@@ -43,7 +44,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use search::{Hit, Search};
 pub use terms::{Rank, Terms};
 
-use crate::command::Weekly;
+use crate::command::{Access, Weekly};
 use crate::id::{OrderId, PoolId};
 use crate::time::Period;
 use tree::{Entry, Side, Tree};
@@ -57,6 +58,8 @@ pub struct RestingAsk<'a> {
     pub rank: Rank,
     /// Its weekly tariff.
     pub weekly: Option<&'a Weekly>,
+    /// How soon its units can be used.
+    pub access: Access,
     /// The hours that it sells.
     pub hours: Period,
     /// How many units of each at the most.
@@ -84,8 +87,10 @@ pub struct RestingBid {
 #[derive(Clone, Debug)]
 pub struct Book {
     asks: Tree,
-    /// The asks of each weekly tariff.
-    tariffs: Vec<(Weekly, Tree)>,
+    /// The asks whose units have to be prepared.
+    prepared: Tree,
+    /// The asks of each weekly tariff, apart by access.
+    tariffs: Vec<(Weekly, Access, Tree)>,
     bids: Tree,
     /// The bids that are pinned to each pool.
     pinned: BTreeMap<PoolId, Tree>,
@@ -98,6 +103,7 @@ impl Default for Book {
     fn default() -> Self {
         Self {
             asks: Tree::new(Side::Asks),
+            prepared: Tree::new(Side::Asks),
             tariffs: Vec::new(),
             bids: Tree::new(Side::Bids),
             pinned: BTreeMap::new(),
@@ -111,7 +117,7 @@ impl Book {
     /// Enters an ask.
     pub fn enter_ask(&mut self, ask: &RestingAsk<'_>) {
         let entry = ask.entry((ask.hours, ask.units));
-        self.asks_of(ask.weekly).insert(entry);
+        self.asks_of(ask).insert(entry);
     }
 
     /// Takes an ask out.
@@ -120,10 +126,10 @@ impl Book {
             self.offer(ask, &[]);
         } else {
             let entry = ask.entry((ask.hours, ask.units));
-            self.asks_of(ask.weekly).remove(&entry);
+            self.asks_of(ask).remove(&entry);
         }
         if ask.weekly.is_some() {
-            self.tariffs.retain(|(_, tree)| !tree.is_empty());
+            self.tariffs.retain(|(_, _, tree)| !tree.is_empty());
         }
     }
 
@@ -144,7 +150,7 @@ impl Book {
     fn offer(&mut self, ask: &RestingAsk<'_>, offers: &[(Period, i64)]) {
         let before = self.narrowed.remove(&ask.order);
         let before = before.unwrap_or_else(|| vec![(ask.hours, ask.units)]);
-        let tree = self.asks_of(ask.weekly);
+        let tree = self.asks_of(ask);
         for gone in before
             .iter()
             .filter(|one| offers.binary_search(one).is_err())
@@ -159,16 +165,21 @@ impl Book {
         }
     }
 
-    fn asks_of(&mut self, weekly: Option<&Weekly>) -> &mut Tree {
-        let Some(weekly) = weekly else {
-            return &mut self.asks;
+    fn asks_of(&mut self, ask: &RestingAsk<'_>) -> &mut Tree {
+        let Some(weekly) = ask.weekly else {
+            return match ask.access {
+                Access::Instant => &mut self.asks,
+                Access::Prepared => &mut self.prepared,
+            };
         };
-        let found = self.tariffs.iter().position(|(tariff, _)| tariff == weekly);
+        let mut known = self.tariffs.iter();
+        let found = known.position(|(tariff, access, _)| (tariff, *access) == (weekly, ask.access));
         let place = found.unwrap_or_else(|| {
-            self.tariffs.push((weekly.clone(), Tree::new(Side::Asks)));
+            let tree = Tree::new(Side::Asks);
+            self.tariffs.push((weekly.clone(), ask.access, tree));
             self.tariffs.len() - 1
         });
-        &mut self.tariffs[place].1
+        &mut self.tariffs[place].2
     }
 
     /// Enters a bid of fixed hours.
@@ -220,7 +231,9 @@ impl Book {
     /// Has a search go through every ask.
     pub(crate) fn search_every_ask<'a>(&'a self, search: &mut Search<'a>) {
         search.add(&self.asks);
-        self.tariffs.iter().for_each(|(_, tree)| search.add(tree));
+        search.add(&self.prepared);
+        let tariffs = self.tariffs.iter();
+        tariffs.for_each(|(_, _, tree)| search.add(tree));
     }
 
     /// Has a search go through every bid that is for hours of its own.
@@ -229,11 +242,16 @@ impl Book {
         self.pinned.values().for_each(|tree| search.add(tree));
     }
 
-    /// Has a search go through the asks that sell every one of these hours.
-    pub fn search_asks<'a>(&'a self, search: &mut Search<'a>, hours: Period) {
+    /// Has a search go through the asks that sell every one of these hours, with or without those
+    /// whose units have to be prepared.
+    pub fn search_asks<'a>(&'a self, search: &mut Search<'a>, hours: Period, prepared: bool) {
         search.add(&self.asks);
-        for (weekly, tree) in &self.tariffs {
-            if weekly.covers(hours) {
+        if prepared {
+            search.add(&self.prepared);
+        }
+        for (weekly, access, tree) in &self.tariffs {
+            let is_asked = prepared || *access == Access::Instant;
+            if is_asked && weekly.covers(hours) {
                 search.add(tree);
             }
         }

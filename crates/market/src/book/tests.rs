@@ -50,10 +50,24 @@ impl Listed {
             order: OrderId(self.number),
             rank: self.rank(),
             weekly: self.weekly.as_ref(),
+            access: self.access(),
             hours: self.hours,
             units: self.units,
             min_hours: self.min_hours,
         }
+    }
+
+    fn access(&self) -> Access {
+        if self.units % 3 == 0 {
+            Access::Prepared
+        } else {
+            Access::Instant
+        }
+    }
+
+    /// Whether a bid begins late enough for what has to be prepared.
+    fn takes_prepared(&self) -> bool {
+        self.hours.start.0 % 2 == 0
     }
 
     fn bid(&self) -> RestingBid {
@@ -119,7 +133,10 @@ fn found_by_list(open: &[Listed], arriving: &Listed) -> Vec<i64> {
         .iter()
         .filter(|other| other.is_bid != arriving.is_bid)
         .filter(|other| match arriving.is_bid {
-            true => other.price <= arriving.price && other.serves(arriving),
+            true => {
+                let is_ready = other.access() == Access::Instant || arriving.takes_prepared();
+                is_ready && other.price <= arriving.price && other.serves(arriving)
+            }
             // A bid that names a pool is not for this ask.
             false => {
                 other.price >= arriving.price && other.min_hours != 3 && arriving.serves(other)
@@ -135,7 +152,7 @@ fn found_by_book(book: &Book, arriving: &Listed) -> Vec<i64> {
     let limit = Money(arriving.price);
     let search = if arriving.is_bid {
         let mut search = Search::of_asks(Terms::given_by_bid(hours, units), limit);
-        book.search_asks(&mut search, hours);
+        book.search_asks(&mut search, hours, arriving.takes_prepared());
         search
     } else {
         let given = Terms::given_by_ask(hours, units, arriving.min_hours);

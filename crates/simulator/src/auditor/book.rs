@@ -45,7 +45,7 @@ fn asks(model: &Model, instrument: InstrumentId, start: i64, end: i64) -> Vec<(i
             .map(|place| &model.orders[*place])
             .filter(|order| !order.is_bid() && order.pool() == Some(*id))
             .filter(|ask| ask.resold().is_none())
-            .filter(|ask| covers(ask, start, end))
+            .filter(|ask| covers(ask, start, end) && model.is_ready(ask, start))
             .collect();
         asks.sort_by_key(|ask| (ask.price, ask.accepted));
         for ask in asks {
@@ -58,7 +58,7 @@ fn asks(model: &Model, instrument: InstrumentId, start: i64, end: i64) -> Vec<(i
         let ask = &model.orders[*place];
         let pool = ask.pool().filter(|_| ask.resold().is_some());
         let here = pool.is_some_and(|pool| model.pools[&pool].instrument == instrument);
-        if here && covers(ask, start, end) {
+        if here && covers(ask, start, end) && model.is_ready(ask, start) {
             *levels.entry(ask.price).or_default() += model.offer(ask, start, end).max(0);
         }
     }

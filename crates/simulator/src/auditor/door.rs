@@ -1,8 +1,9 @@
 //! What is let in: the checks of every command, in the documented order.
 
 use market::{
-    AccountKind, ClientId, Command, DoneWhy, EventKind, InstrumentId, ListInstrument, Money,
-    OpenPool, OrderId, ParticipantId, PlaceOrder, Rejection, Side, Target, TimeInForce, Timestamp,
+    Access, AccountKind, ClientId, Command, DoneWhy, EventKind, InstrumentId, ListInstrument,
+    Money, OpenPool, OrderId, ParticipantId, PlaceOrder, Rejection, Side, Target, TimeInForce,
+    Timestamp,
 };
 
 use super::Out;
@@ -135,7 +136,8 @@ impl Model {
             let same = pool.owner == terms.participant
                 && pool.instrument == terms.instrument
                 && pool.start * HOUR == terms.start.0
-                && pool.end * HOUR == terms.end.0;
+                && pool.end * HOUR == terms.end.0
+                && pool.access == terms.access;
             if !same || terms.units < pool.units {
                 return Err(Rejection::DuplicateId);
             }
@@ -162,6 +164,7 @@ impl Model {
             units: terms.units,
             start: terms.start.0 / HOUR,
             end: terms.end.0 / HOUR,
+            access: terms.access,
             leased: std::collections::BTreeMap::new(),
         };
         self.pools.insert(terms.pool, pool);
@@ -298,7 +301,7 @@ impl Model {
             out.push((self.now, accepted));
             return Ok(());
         }
-        let order = self.checked(terms, true)?;
+        let order = self.checked(terms, false)?;
         self.check_funds(&order, 0)?;
         if terms.post_only && self.could_trade(&order) {
             return Err(Rejection::WouldTrade);
@@ -317,7 +320,7 @@ impl Model {
     }
 
     /// An order with these terms, checked but for its funds and for post-only.
-    pub(super) fn checked(&self, terms: &PlaceOrder, gate: bool) -> Result<Order, Rejection> {
+    pub(super) fn checked(&self, terms: &PlaceOrder, buys_in: bool) -> Result<Order, Rejection> {
         let instruments = self.instruments_of(terms)?;
         let listed = || instruments.iter().map(|id| &self.instruments[id]);
         let lot = common_multiple(&listed().map(|terms| terms.lot).collect::<Vec<_>>());
@@ -329,7 +332,8 @@ impl Model {
             tick,
             pool: self.pool_of(terms),
             late: self.minutes_gone(terms),
-            gate: self.rules.gate_minutes,
+            gate: self.gate_of(terms),
+            buys_in,
             fees: self.rules.buyer_fee,
             splits: 0,
             start: terms.start.0.div_euclid(HOUR),
@@ -360,13 +364,11 @@ impl Model {
         let in_course = self.rules.current_hour
             && order.flexible().is_none()
             && self.now.0.div_euclid(HOUR) == order.start;
-        if order.is_bid() && !in_course {
-            if starts < self.now.0 {
-                return Err(Rejection::PeriodStarted);
-            }
-            if gate && starts - self.rules.gate_minutes * MINUTE < self.now.0 {
-                return Err(Rejection::GateClosed);
-            }
+        if order.is_bid() && starts < self.now.0 && !in_course {
+            return Err(Rejection::PeriodStarted);
+        }
+        if self.waits_for_prepared(terms) && !buys_in && !self.is_far(order.end - order.hours()) {
+            return Err(Rejection::GateClosed);
         }
         if !order.is_bid() && terms.end <= self.now {
             return Err(Rejection::PeriodOver);
@@ -409,11 +411,64 @@ impl Model {
         if (is_pools && over(asks, limits.asks_per_pool))
             || (order.is_bid() && over(books.len(), limits.instruments_per_bid))
             || (order.flexible().is_some() && over(hours, limits.flexible_hours))
+            || (!buys_in && self.is_over_position(&order))
         {
             return Err(Rejection::OverLimit);
         }
         self.check_moment(&order)?;
         Ok(order)
+    }
+
+    /// Whether a bid names a pool whose units are not ready at once.
+    fn waits_for_prepared(&self, terms: &PlaceOrder) -> bool {
+        match &terms.side {
+            Side::Buy {
+                target: Target::Pool(pool),
+                ..
+            } => self.pools[pool].access == Access::Prepared,
+            Side::Buy { .. } | Side::Sell { .. } | Side::Resell { .. } => false,
+        }
+    }
+
+    fn gate_of(&self, terms: &PlaceOrder) -> i64 {
+        if self.waits_for_prepared(terms) {
+            self.rules.gate_minutes
+        } else {
+            0
+        }
+    }
+
+    /// Whether an hour begins as many minutes after now as the gate has, or more.
+    pub(super) fn is_far(&self, hour: i64) -> bool {
+        hour * HOUR - self.now.0 >= self.rules.gate_minutes * MINUTE
+    }
+
+    /// Whether a bid would give its owner, with all who belong to them, more to come of one of its
+    /// instruments than the limit.
+    fn is_over_position(&self, bid: &Order) -> bool {
+        let limit = Amount::from(self.rules.limits.position_unit_hours);
+        let books = self.instruments_of(&bid.terms).unwrap_or_default();
+        let wanted = |bid: &Order| Amount::from(bid.remaining()) * Amount::from(bid.hours());
+        let mut over = books.iter().map(|book| {
+            let open = self.open.iter().map(|place| &self.orders[*place]);
+            let others = open.filter(|other| {
+                let named = self.instruments_of(&other.terms).unwrap_or_default();
+                other.is_bid()
+                    && other.id != bid.id
+                    && self.are_one(other.owner(), bid.owner())
+                    && named.contains(book)
+            });
+            let leases = self.leases.iter().filter(|lease| {
+                self.are_one(lease.holder, bid.owner())
+                    && self.pools[&lease.pool].instrument == *book
+            });
+            let to_come = leases.flat_map(|lease| {
+                let hours = lease.unsettled.iter();
+                hours.map(|hour| Amount::from(lease.held[hour]))
+            });
+            wanted(bid) + others.map(wanted).sum::<Amount>() + to_come.sum::<Amount>() > limit
+        });
+        bid.is_bid() && limit > 0 && over.any(|over| over)
     }
 
     /// Whole minutes of the hour in course that are gone, for a bid that starts with it.
@@ -475,8 +530,13 @@ impl Model {
         {
             return Err(Rejection::OverPool);
         }
+        let keeps_place = new.units < old.units && new.price == old.price;
+        let is_over = new.units <= old.least_sold();
+        if !keeps_place && !is_over && self.is_over_position(&new) {
+            return Err(Rejection::OverLimit);
+        }
         self.check_moment(&new)?;
-        if new.units <= old.least_sold() {
+        if is_over {
             let accepted = EventKind::Accepted {
                 order: old.id,
                 again: false,
@@ -487,9 +547,8 @@ impl Model {
             self.orders[place].price = new.price;
             return Ok(());
         }
-        let keeps_place = new.units < old.units && new.price == old.price;
         if !keeps_place {
-            (new.fees, new.gate) = (self.rules.buyer_fee, self.rules.gate_minutes);
+            (new.fees, new.gate) = (self.rules.buyer_fee, self.gate_of(&new.terms));
         }
         self.check_funds(&new, old.needs())?;
         if !keeps_place && new.terms.post_only && self.could_trade(&new) {

@@ -212,7 +212,7 @@ impl Model {
                 tif: TimeInForce::Ioc,
                 post_only: false,
             };
-            let Ok(order) = self.checked(&terms, false) else {
+            let Ok(order) = self.checked(&terms, true) else {
                 continue;
             };
             if self.check_funds(&order, added).is_err() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use market::{Flexible, LeaseId, OrderId, ParticipantId, PoolId, Side};
 
-use super::model::{Amount, HOUR, Hour, Lease, MINUTE, Model, Order};
+use super::model::{Amount, HOUR, Hour, Lease, Model, Order};
 
 /// Trades of one run: the ask, and how many units of it; none of one that can't bond a lot.
 pub(super) type Trades = Vec<(OrderId, i64)>;
@@ -59,7 +59,7 @@ impl Order {
 impl Model {
     fn first_start(&self, bid: &Order) -> Hour {
         (bid.start..)
-            .find(|hour| hour * HOUR - bid.gate * MINUTE >= self.now.0)
+            .find(|hour| hour * HOUR >= self.now.0)
             .expect("time ends no hours")
     }
 

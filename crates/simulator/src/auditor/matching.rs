@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use market::{
-    AccountKind, DoneWhy, EventKind, LeaseId, Mode, Money, OrderId, ParticipantId, Period, Side,
-    Target, TimeInForce, Trade, TradeId,
+    Access, AccountKind, DoneWhy, EventKind, LeaseId, Mode, Money, OrderId, ParticipantId, Period,
+    Side, Target, TimeInForce, Trade, TradeId,
 };
 
 use super::Out;
@@ -19,9 +19,17 @@ impl Model {
         let wanted = ask.price <= bid.price
             && bid.hours() >= min_hours
             && (bid.start..bid.end).all(|hour| covered.contains(&hour))
-            && self.is_target(ask, bid);
+            && self.is_target(ask, bid)
+            && (bid.buys_in || self.is_ready(ask, bid.start));
         let q = self.quantity(bid, self.offer(ask, bid.start, bid.end));
         (wanted && q >= bid.min_fill()).then_some(q)
+    }
+
+    /// Whether what an ask offers can be had from an hour on: its pool's units are ready at once, or
+    /// the hour is far enough.
+    pub(super) fn is_ready(&self, ask: &Order, from: Hour) -> bool {
+        let pool = ask.pool().map(|pool| &self.pools[&pool]);
+        pool.is_some_and(|pool| pool.access == Access::Instant || self.is_far(from))
     }
 
     fn is_target(&self, ask: &Order, bid: &Order) -> bool {

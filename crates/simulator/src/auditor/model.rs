@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use market::{
-    AccountKind, DoneWhy, Fees, InstrumentId, LeaseId, ListInstrument, OrderId, ParticipantId,
-    PlaceOrder, PoolId, Rules, Side, TimeInForce, Timestamp,
+    Access, AccountKind, DoneWhy, Fees, InstrumentId, LeaseId, ListInstrument, OrderId,
+    ParticipantId, PlaceOrder, PoolId, Rules, Side, TimeInForce, Timestamp,
 };
 
 /// An hour since 1970.
@@ -23,6 +23,7 @@ pub(super) struct Pool {
     pub(super) units: i64,
     pub(super) start: Hour,
     pub(super) end: Hour,
+    pub(super) access: Access,
     pub(super) leased: BTreeMap<Hour, i64>,
 }
 
@@ -42,8 +43,10 @@ pub(super) struct Order {
     pub(super) pool: Option<PoolId>,
     /// Minutes of its first hour that were gone.
     pub(super) late: i64,
-    /// Minutes before a start at which a bid has to be there.
+    /// Minutes before its start at which a bid expires.
     pub(super) gate: i64,
+    /// Whether it buys in what failed: no gate is closed to it.
+    pub(super) buys_in: bool,
     /// The buyer's fee that a bid holds for.
     pub(super) fees: Fees,
     pub(super) start: Hour,

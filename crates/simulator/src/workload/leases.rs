@@ -46,7 +46,12 @@ impl Workload {
                 weekly,
             },
             units: units + if self.chance(3) { 1 } else { 0 },
-            price: self.price(),
+            // As cheap as can be as often as not: then somebody takes it.
+            price: if self.chance(50) {
+                Money(931)
+            } else {
+                self.price()
+            },
             start: Timestamp(start * HOUR_MICROS),
             end: Timestamp(end * HOUR_MICROS),
             tif: self.time_in_force(1),

@@ -5,9 +5,9 @@ mod leases;
 use std::collections::BTreeMap;
 
 use market::{
-    ClientId, Command, DisputeId, Event, EventKind, Flexible, HOUR_MICROS, InstrumentId, LeaseId,
-    ListInstrument, Money, OpenPool, OrderId, ParticipantId, Period, PlaceOrder, PoolId, Rules,
-    Side, Target, TimeInForce, Timestamp, Weekly,
+    Access, ClientId, Command, DisputeId, Event, EventKind, Flexible, HOUR_MICROS, InstrumentId,
+    LeaseId, ListInstrument, Money, OpenPool, OrderId, ParticipantId, Period, PlaceOrder, PoolId,
+    Rules, Side, Target, TimeInForce, Timestamp, Weekly,
 };
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -263,6 +263,9 @@ impl Workload {
             && let Some(mut pool) = self.recent(8, |known| &known.pools)
         {
             pool.units += [0, 1, 2, 12, 12, -12][usize::try_from(self.below(6)).expect("small")];
+            if self.chance(2) {
+                pool.access = Access::Prepared;
+            }
             return Command::OpenPool(pool);
         }
         let start = match self.below(100) {
@@ -283,6 +286,11 @@ impl Workload {
             units,
             start: Timestamp(start + if self.chance(2) { 1 } else { 0 }),
             end: Timestamp(start + (self.below(30) + 1) * HOUR_MICROS),
+            access: if self.chance(35) {
+                Access::Prepared
+            } else {
+                Access::Instant
+            },
         })
     }
 
