@@ -1,10 +1,11 @@
 //! Why an order is not filled, or ended so, in one sentence.
 
 use market::{
-    Access, ClientId, Command, Money, OpenPool, ParticipantId, PlaceOrder, PoolId, Side,
+    Access, ClientId, Command, Money, OpenPool, ParticipantId, PlaceOrder, PoolId, Rules, Side,
     TimeInForce,
 };
 use sluice::web::Role;
+use sluice::web::server::Limits;
 
 use crate::support::app::TestApp;
 use crate::support::market::{BUYER, INSTRUMENT, PROVIDER, ask, bid, hour};
@@ -129,6 +130,32 @@ async fn a_bid_says_what_is_too_few_leased_or_its_own() {
     app.submit(own).await;
     let said = why(&mut pat, "o6").await;
     assert!(said.contains("nobody trades with themselves"), "{said}");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_bid_says_that_what_is_left_can_not_be_prepared_in_time() {
+    let rules = Rules {
+        gate_minutes: 90,
+        ..Rules::none()
+    };
+    let app = TestApp::with(rules, Limits::default()).await;
+    let (mut bea, _) = both(&app).await;
+    cancel(&app, "ask").await;
+    app.submit(Command::OpenPool(OpenPool {
+        pool: PoolId(7),
+        participant: PROVIDER,
+        instrument: INSTRUMENT,
+        units: 8,
+        start: hour(0),
+        end: hour(100),
+        access: Access::Prepared,
+    }))
+    .await;
+    app.submit(offer("prepared", 7, 8, (0, 100), 1)).await;
+    app.submit(bid("near", 8, 90_000, (1, 5))).await;
+    let said = why(&mut bea, "o3").await;
+    assert!(said.contains("prepared 90 minutes before"), "{said}");
     app.stop().await;
 }
 

@@ -196,7 +196,7 @@ impl Market {
     }
 
     /// Whether the units of an order's pool can be used from an hour on, if they are sold now.
-    pub(crate) fn is_ready(&self, order: &Order, from: Hour) -> bool {
+    pub fn is_ready(&self, order: &Order, from: Hour) -> bool {
         order.access == Access::Instant || self.is_far(from)
     }
 

@@ -70,12 +70,17 @@ fn bid(locale: Locale, bid: &Order, market: &Market) -> String {
         .filter(|(_, units)| *units > 0)
         .collect();
     let is_own = |ask: &Order| ask.participant() == bid.participant();
+    let is_too_near = |ask: &Order| !market.is_ready(ask, bid.period.start);
     let Some((best, _)) = offers.first() else {
         return match others
             .iter()
             .filter_map(|ask| too_short(ask, bid.period))
             .min()
         {
+            _ if selling.iter().any(|ask| is_too_near(ask)) => {
+                let minutes = market.rules().gate_minutes.to_string();
+                locale.tr("order.why.near", [("n", &minutes)])
+            }
             _ if !selling.is_empty() => locale.t("order.why.sold").into_owned(),
             Some(hours) => {
                 let words = [
@@ -154,7 +159,9 @@ fn ask(locale: Locale, ask: &Order, market: &Market, now: Timestamp) -> String {
     };
     let mut bids = market.across(ask).take(LOOKED_THROUGH);
     let best = bids.find(|bid| {
-        meet(bid, ask) && bid.participant() != ask.participant() && ask.sells(bid.period)
+        let is_anothers = bid.participant() != ask.participant();
+        let suits = meet(bid, ask) && is_anothers && ask.sells(bid.period);
+        suits && market.is_ready(ask, bid.period.start)
     });
     let price = format::money(ask.price);
     match best {
