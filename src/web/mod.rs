@@ -10,6 +10,7 @@ pub mod body;
 pub mod capacity;
 pub mod certificate;
 pub mod credit_code;
+pub mod decision;
 pub mod entry;
 pub mod error;
 pub mod evidence;
