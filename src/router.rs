@@ -18,7 +18,7 @@ use crate::web::Access::{
     self, Active, Anyone, Entering, Member, Participant, ParticipantOr, Platform, SignedIn, Token,
 };
 use crate::web::Role::{
-    self, Approver, Arbiter, Auditor, Buyer, Finance, Operations, Operator, Owner,
+    self, Approver, Arbiter, Auditor, Buyer, Finance, Operations, Operator, Owner, Surveillance,
 };
 use crate::web::Scope::{self, Cancel, Place, Read};
 use crate::web::shell::REQUEST_ID;
@@ -27,8 +27,8 @@ use crate::web::{
     token,
 };
 use crate::{
-    certification, claims, disputes, funds, guide, identity, instruments, leases, ledger, lookup,
-    market_data, members, orders, oversight, pools, supply, tokens,
+    certification, claims, control, disputes, funds, guide, identity, instruments, leases, ledger,
+    lookup, market_data, members, orders, oversight, pools, supply, tokens,
 };
 
 /// The marketplace's own people, whatever their role: each reads everything.
@@ -129,6 +129,12 @@ fn table() -> Table {
         .post("/ops/participants/{id}/suspend", Platform(&[Operations]), oversight::actions::suspend)
         .post("/ops/participants/{id}/cancel", Platform(&[Operations]), oversight::actions::cancel)
         .post("/ops/participants/{id}/restore", Platform(&[Operations]), oversight::actions::restore)
+        .get("/ops/halts", READERS, control::pages::halts)
+        .post("/ops/halts", Platform(&[Operations]), control::actions::halt)
+        .get("/ops/relations", READERS, control::pages::relations)
+        .post("/ops/relations", Platform(&[Operations, Surveillance]), control::actions::relate)
+        .get("/ops/leases/{id}/default", READERS, control::pages::default)
+        .post("/ops/leases/{id}/default", Platform(&[Operations]), control::actions::default)
         .get("/ops/ledger", READERS, ledger::pages::balance)
         .get("/ops/ledger.csv", READERS, ledger::pages::balance_csv)
         .post("/ops/ledger/audit", Platform(&[Operations, Auditor]), ledger::actions::audit)

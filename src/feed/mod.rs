@@ -163,7 +163,9 @@ impl Feed {
             }
             // No event says that a halt is over.
             let open = |one: &InstrumentId| state.market.halted_until(*one).is_none();
-            published.instruments.extend(halted.into_iter().filter(open));
+            published
+                .instruments
+                .extend(halted.into_iter().filter(open));
         }
         // Nobody listening is not an error.
         let _ = self.batches.send(Arc::new(published));

@@ -36,11 +36,7 @@ impl Decision {
     /// # Errors
     /// At `reason` when it is none of them; at `note` when it can't be kept, or the reason is
     /// [`OTHER`] and it says nothing.
-    pub fn read(
-        &self,
-        locale: Locale,
-        reasons: &[&'static str],
-    ) -> Result<Reasoned, FieldErrors> {
+    pub fn read(&self, locale: Locale, reasons: &[&'static str]) -> Result<Reasoned, FieldErrors> {
         let mut errors = FieldErrors::default();
         let reason = reasons.iter().find(|reason| **reason == self.reason);
         if reason.is_none() {

@@ -14,6 +14,7 @@ pub mod decision;
 pub mod entry;
 pub mod error;
 pub mod evidence;
+pub mod failure;
 pub mod form;
 pub mod format;
 pub mod headers;
