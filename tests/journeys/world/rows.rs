@@ -103,6 +103,12 @@ pub(crate) fn rows() -> Vec<Row> {
         post("/ops/participants/{id}/suspend", &[("reason", "abuse")]).about("n6", "n999"),
         post("/ops/participants/{id}/cancel", &[]).about("n6", "n999").changes_nothing(),
         post("/ops/participants/{id}/restore", &[]).about("n6", "n999"),
+        get("/ops/halts"),
+        post("/ops/halts", HALT),
+        get("/ops/relations"),
+        post("/ops/relations", RELATION).answers(&[303, 422]),
+        get("/ops/leases/{id}/default").about("l2", "l999"),
+        post("/ops/leases/{id}/default", DEFAULT).about("l2", "l999"),
         get("/verify"),
         get("/verify/{identifier}").about("SLN-0000000001-73", "SLN-0000000002-70"),
         get("/provide/apply"),
@@ -157,6 +163,30 @@ const REPORT: &[(&str, &str)] = &[
     ("claim", "1.0000"),
     ("text", "x"),
     ("form_id", "web-matrix-{caller}"),
+];
+
+const HALT: &[(&str, &str)] = &[
+    ("symbol", "A100-80GB.GUZ-GAN.GOLD"),
+    ("minutes", "30"),
+    ("reason", "incident"),
+    ("form_id", "web-matrix-halt-{caller}"),
+];
+
+/// Who is suspended, and who is decided about: once related, they are.
+const RELATION: &[(&str, &str)] = &[
+    ("one", "n5"),
+    ("other", "n6"),
+    ("reason", "declared"),
+    ("note", "x"),
+    ("form_id", "web-matrix-relation-{caller}"),
+];
+
+/// Four hours at 10.00 are left of the lease that has just begun.
+const DEFAULT: &[(&str, &str)] = &[
+    ("reason", "not_delivered"),
+    ("note", "x"),
+    ("shown", "498024-400000-0-0"),
+    ("form_id", "web-matrix-default-{caller}"),
 ];
 
 const PROPOSAL: &[(&str, &str)] = &[
