@@ -196,9 +196,11 @@ fn said(locale: Locale, reader: Reader, row: Row, entries: Vec<EntryRow>) -> Sai
             Reader::Provider => Vec::new(),
             _ => row.bought.iter().map(lease).collect(),
         },
-        has_more: entries.iter().any(|entry| entry.refunds > NAMED),
+        has_more: reader != Reader::Provider && entries.iter().any(|entry| entry.refunds > NAMED),
         entries: entries
             .iter()
+            // Of what is refunded the provider gets nothing.
+            .filter(|entry| reader != Reader::Provider || entry.refunds == 0)
             .map(|entry| {
                 let words = locale.t(format!("entry.{}", entry.reason));
                 let text = format!("{words} {}", Reference::Entry(entry.id));

@@ -36,7 +36,7 @@ async fn rule_sets_that_are_to_come_stand_beside_the_one_in_force() {
             "v3, from Tue 27 Oct 20:00 UTC+8"
         ]
     );
-    let rows = page.rows(".to-come:first-of-type tbody tr");
+    let rows = page.rows("#v2 tbody tr");
     let rows: Vec<&str> = rows.iter().map(|row| row.trim()).collect();
     assert!(rows.len() == 2, "only what changes: {rows:?}");
     assert!(
@@ -46,7 +46,7 @@ async fn rule_sets_that_are_to_come_stand_beside_the_one_in_force() {
     assert!(rows[0].contains("12"), "{rows:?}");
     assert!(rows[1].contains("50.00"), "{rows:?}");
     // Each stands against the one before it, so the third changes one thing.
-    let rows = page.rows(".to-come:nth-of-type(2) tbody tr");
+    let rows = page.rows("#v3 tbody tr");
     assert_eq!(rows.len(), 1, "{rows:?}");
     app.clock().set(hour(31));
     app.submit(Command::Tick).await;
