@@ -54,7 +54,7 @@ async fn halt(person: &Person) {
     person.look("halts-empty").await;
     person.fill("#symbol", "A100-80GB.GUZ-GAN.GOLD.NONE").await;
     person.fill("#minutes", "0").await;
-    person.leave("form[action='/ops/halts'] button").await;
+    person.click("form[action='/ops/halts'] button").await;
     person.find("#symbol-error").await;
     person.look("halt-refused").await;
     person.fill("#symbol", "A100-80GB.GUZ-GAN.SILVER").await;
@@ -97,7 +97,7 @@ async fn relate(person: &Person) {
     person
         .fill("#other", &ParticipantId(BUYER.0).to_string())
         .await;
-    person.leave("form[action='/ops/relations'] button").await;
+    person.click("form[action='/ops/relations'] button").await;
     person.find("#other-error").await;
     person.look("relation-refused").await;
 }
