@@ -42,7 +42,7 @@ fn table() -> Table {
     let table = Table::default();
     #[cfg(debug_assertions)]
     let table = table.get("/styleguide", Anyone, crate::web::styleguide::show);
-    table
+    let table = table
         .get("/", Anyone, market_data::pages::index)
         .get("/overview/live", Anyone, market_data::fragments::live)
         .get("/market/{symbol}", Anyone, instruments::pages::show)
@@ -114,7 +114,37 @@ fn table() -> Table {
         .get("/wallet/live", Participant, funds::fragments::live)
         .get("/wallet/statement.csv", Participant, funds::api::statement)
         .get("/wallet/entries/{id}", Participant, funds::pages::entry)
-        .post("/wallet/deposits", Member(&[Finance]), funds::actions::deposit)
+        .post("/wallet/deposits", Member(&[Finance]), funds::actions::deposit);
+    of_the_marketplace(table)
+        .get("/verify", Anyone, certification::pages::look_up)
+        .get("/verify/{identifier}", Anyone, certification::pages::verify)
+        .get("/provide/apply", Member(&[Operator]), certification::pages::apply)
+        .post("/provide/apply/draft", Active(&[Operator]), certification::actions::save)
+        .post("/provide/apply", Active(&[Operator]), certification::actions::submit)
+        .get("/provide/pools", Member(&[Operator]), pools::pages::index)
+        .post("/provide/pools", Active(&[Operator]), pools::actions::open)
+        .get("/provide/pools/new", Member(&[Operator]), pools::pages::new)
+        .get("/provide/pools/{id}", Member(&[Operator]), pools::pages::show)
+        .get("/provide/pools/{id}/live", Member(&[Operator]), pools::fragments::live)
+        .post("/provide/pools/{id}/units", Active(&[Operator]), pools::actions::grow)
+        .get("/provide/pools/{id}/tariffs/preview", Member(&[Operator]), pools::fragments::preview)
+        .post("/provide/pools/{id}/tariffs", Active(&[Operator]), pools::actions::list)
+        .post("/provide/pools/{id}/tariffs/{ask}", Active(&[Operator]), pools::actions::change)
+        .post("/provide/pools/{id}/tariffs/{ask}/end", Member(&[Operator]), pools::actions::end)
+        .post("/provide/pools/{id}/pause", Member(&[Operator]), pools::actions::pause)
+        .post("/provide/pools/{id}/resume", Active(&[Operator]), pools::actions::resume)
+        .post("/provide/pools/{id}/hosts/{host}", Member(&[Operator]), pools::actions::plan_faults)
+        .get("/provide", Member(&[Operator]), supply::pages::index)
+        .get("/provide/live", Member(&[Operator]), supply::fragments::live)
+        .get("/provide/leases", Member(&[Operator]), supply::pages::leases)
+        .get("/provide/leases/{id}", Member(&[Operator]), supply::pages::show)
+        .get("/provide/leases/{id}/live", Member(&[Operator]), supply::fragments::lease::live)
+}
+
+/// The same with what the marketplace's own people see and do.
+#[rustfmt::skip]
+fn of_the_marketplace(table: Table) -> Table {
+    table
         .get("/ops/search", READERS, lookup::pages::search)
         .get("/ops/orders/{id}", READERS, lookup::pages::order)
         .get("/ops/trades/{id}", READERS, lookup::pages::trade)
@@ -140,29 +170,6 @@ fn table() -> Table {
         .post("/ops/ledger/audit", Platform(&[Operations, Auditor]), ledger::actions::audit)
         .get("/ops/journal", READERS, ledger::pages::journal)
         .get("/ops/journal/{entry}", READERS, ledger::pages::entry)
-        .get("/verify", Anyone, certification::pages::look_up)
-        .get("/verify/{identifier}", Anyone, certification::pages::verify)
-        .get("/provide/apply", Member(&[Operator]), certification::pages::apply)
-        .post("/provide/apply/draft", Active(&[Operator]), certification::actions::save)
-        .post("/provide/apply", Active(&[Operator]), certification::actions::submit)
-        .get("/provide/pools", Member(&[Operator]), pools::pages::index)
-        .post("/provide/pools", Active(&[Operator]), pools::actions::open)
-        .get("/provide/pools/new", Member(&[Operator]), pools::pages::new)
-        .get("/provide/pools/{id}", Member(&[Operator]), pools::pages::show)
-        .get("/provide/pools/{id}/live", Member(&[Operator]), pools::fragments::live)
-        .post("/provide/pools/{id}/units", Active(&[Operator]), pools::actions::grow)
-        .get("/provide/pools/{id}/tariffs/preview", Member(&[Operator]), pools::fragments::preview)
-        .post("/provide/pools/{id}/tariffs", Active(&[Operator]), pools::actions::list)
-        .post("/provide/pools/{id}/tariffs/{ask}", Active(&[Operator]), pools::actions::change)
-        .post("/provide/pools/{id}/tariffs/{ask}/end", Member(&[Operator]), pools::actions::end)
-        .post("/provide/pools/{id}/pause", Member(&[Operator]), pools::actions::pause)
-        .post("/provide/pools/{id}/resume", Active(&[Operator]), pools::actions::resume)
-        .post("/provide/pools/{id}/hosts/{host}", Member(&[Operator]), pools::actions::plan_faults)
-        .get("/provide", Member(&[Operator]), supply::pages::index)
-        .get("/provide/live", Member(&[Operator]), supply::fragments::live)
-        .get("/provide/leases", Member(&[Operator]), supply::pages::leases)
-        .get("/provide/leases/{id}", Member(&[Operator]), supply::pages::show)
-        .get("/provide/leases/{id}/live", Member(&[Operator]), supply::fragments::lease::live)
 }
 
 /// Every URL of the API: programs have tokens, and cookies say nothing to it.
