@@ -30,6 +30,7 @@ pub mod web;
 // The areas: what people see and do. None knows another.
 pub mod certification;
 pub mod claims;
+pub mod control;
 pub mod disputes;
 pub mod funds;
 pub mod guide;

@@ -18,7 +18,7 @@ use crate::web::Access::{
     self, Active, Anyone, Entering, Member, Participant, ParticipantOr, Platform, SignedIn, Token,
 };
 use crate::web::Role::{
-    self, Approver, Arbiter, Auditor, Buyer, Finance, Operations, Operator, Owner,
+    self, Approver, Arbiter, Auditor, Buyer, Finance, Operations, Operator, Owner, Surveillance,
 };
 use crate::web::Scope::{self, Cancel, Place, Read};
 use crate::web::shell::REQUEST_ID;
@@ -27,8 +27,8 @@ use crate::web::{
     token,
 };
 use crate::{
-    certification, claims, disputes, funds, guide, identity, instruments, leases, ledger, lookup,
-    market_data, members, orders, oversight, pools, supply, tokens,
+    certification, claims, control, disputes, funds, guide, identity, instruments, leases, ledger,
+    lookup, market_data, members, orders, oversight, pools, supply, tokens,
 };
 
 /// The marketplace's own people, whatever their role: each reads everything.
@@ -42,7 +42,7 @@ fn table() -> Table {
     let table = Table::default();
     #[cfg(debug_assertions)]
     let table = table.get("/styleguide", Anyone, crate::web::styleguide::show);
-    table
+    let table = table
         .get("/", Anyone, market_data::pages::index)
         .get("/overview/live", Anyone, market_data::fragments::live)
         .get("/market/{symbol}", Anyone, instruments::pages::show)
@@ -116,26 +116,8 @@ fn table() -> Table {
         .get("/wallet/live", Participant, funds::fragments::live)
         .get("/wallet/statement.csv", Participant, funds::api::statement)
         .get("/wallet/entries/{id}", Participant, funds::pages::entry)
-        .post("/wallet/deposits", Member(&[Finance]), funds::actions::deposit)
-        .get("/ops/search", READERS, lookup::pages::search)
-        .get("/ops/orders/{id}", READERS, lookup::pages::order)
-        .get("/ops/trades/{id}", READERS, lookup::pages::trade)
-        .get("/ops/leases/{id}", READERS, lookup::pages::lease)
-        .get("/ops", READERS, oversight::pages::desk)
-        .get("/ops/applications", READERS, oversight::pages::applications)
-        .get("/ops/applications/{id}", READERS, oversight::pages::application)
-        .post("/ops/applications/{id}/certify", Platform(&[Operations]), oversight::actions::certify)
-        .post("/ops/applications/{id}/refuse", Platform(&[Operations]), oversight::actions::refuse)
-        .get("/ops/participants", READERS, oversight::pages::participants)
-        .get("/ops/participants/{id}", READERS, oversight::pages::participant)
-        .post("/ops/participants/{id}/suspend", Platform(&[Operations]), oversight::actions::suspend)
-        .post("/ops/participants/{id}/cancel", Platform(&[Operations]), oversight::actions::cancel)
-        .post("/ops/participants/{id}/restore", Platform(&[Operations]), oversight::actions::restore)
-        .get("/ops/ledger", READERS, ledger::pages::balance)
-        .get("/ops/ledger.csv", READERS, ledger::pages::balance_csv)
-        .post("/ops/ledger/audit", Platform(&[Operations, Auditor]), ledger::actions::audit)
-        .get("/ops/journal", READERS, ledger::pages::journal)
-        .get("/ops/journal/{entry}", READERS, ledger::pages::entry)
+        .post("/wallet/deposits", Member(&[Finance]), funds::actions::deposit);
+    of_the_marketplace(table)
         .get("/verify", Anyone, certification::pages::look_up)
         .get("/verify/{identifier}", Anyone, certification::pages::verify)
         .get("/provide/apply", Member(&[Operator]), certification::pages::apply)
@@ -159,6 +141,37 @@ fn table() -> Table {
         .get("/provide/leases", Member(&[Operator]), supply::pages::leases)
         .get("/provide/leases/{id}", Member(&[Operator]), supply::pages::show)
         .get("/provide/leases/{id}/live", Member(&[Operator]), supply::fragments::lease::live)
+}
+
+/// The same with what the marketplace's own people see and do.
+#[rustfmt::skip]
+fn of_the_marketplace(table: Table) -> Table {
+    table
+        .get("/ops/search", READERS, lookup::pages::search)
+        .get("/ops/orders/{id}", READERS, lookup::pages::order)
+        .get("/ops/trades/{id}", READERS, lookup::pages::trade)
+        .get("/ops/leases/{id}", READERS, lookup::pages::lease)
+        .get("/ops", READERS, oversight::pages::desk)
+        .get("/ops/applications", READERS, oversight::pages::applications)
+        .get("/ops/applications/{id}", READERS, oversight::pages::application)
+        .post("/ops/applications/{id}/certify", Platform(&[Operations]), oversight::actions::certify)
+        .post("/ops/applications/{id}/refuse", Platform(&[Operations]), oversight::actions::refuse)
+        .get("/ops/participants", READERS, oversight::pages::participants)
+        .get("/ops/participants/{id}", READERS, oversight::pages::participant)
+        .post("/ops/participants/{id}/suspend", Platform(&[Operations]), oversight::actions::suspend)
+        .post("/ops/participants/{id}/cancel", Platform(&[Operations]), oversight::actions::cancel)
+        .post("/ops/participants/{id}/restore", Platform(&[Operations]), oversight::actions::restore)
+        .get("/ops/halts", READERS, control::pages::halts)
+        .post("/ops/halts", Platform(&[Operations]), control::actions::halt)
+        .get("/ops/relations", READERS, control::pages::relations)
+        .post("/ops/relations", Platform(&[Operations, Surveillance]), control::actions::relate)
+        .get("/ops/leases/{id}/default", READERS, control::pages::default)
+        .post("/ops/leases/{id}/default", Platform(&[Operations]), control::actions::default)
+        .get("/ops/ledger", READERS, ledger::pages::balance)
+        .get("/ops/ledger.csv", READERS, ledger::pages::balance_csv)
+        .post("/ops/ledger/audit", Platform(&[Operations, Auditor]), ledger::actions::audit)
+        .get("/ops/journal", READERS, ledger::pages::journal)
+        .get("/ops/journal/{entry}", READERS, ledger::pages::entry)
 }
 
 /// Every URL of the API: programs have tokens, and cookies say nothing to it.

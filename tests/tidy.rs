@@ -8,9 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What a person sees together; none uses another.
-const AREAS: [&str; 17] = [
+const AREAS: [&str; 18] = [
     "certification",
     "claims",
+    "control",
     "disputes",
     "funds",
     "guide",

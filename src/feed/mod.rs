@@ -154,12 +154,18 @@ impl Feed {
         };
         {
             let mut state = self.advance();
+            let halted: Vec<InstrumentId> = state.market.halts().map(|(one, _)| one).collect();
             for (at, command, events) in applied {
                 state.market.apply(at, command);
                 for event in events {
                     touch(&mut published, &state.market, command, event);
                 }
             }
+            // No event says that a halt is over.
+            let open = |one: &InstrumentId| state.market.halted_until(*one).is_none();
+            published
+                .instruments
+                .extend(halted.into_iter().filter(open));
         }
         // Nobody listening is not an error.
         let _ = self.batches.send(Arc::new(published));

@@ -423,6 +423,7 @@ pub async fn live(
                 ("stats", shared.stats.html()),
                 ("book", shared.book.html()),
                 ("tape", shared.tape.html()),
+                ("halt", shared.halt.html()),
             ])
         }
     };
@@ -440,6 +441,15 @@ pub(super) struct Shared {
     pub(super) week: Drawn,
     pub(super) book: Drawn,
     pub(super) tape: Drawn,
+    pub(super) halt: Drawn,
+}
+
+/// That the instrument is halted, while it is.
+#[derive(Template)]
+#[template(path = "instruments/_halt.html")]
+struct Halt {
+    locale: Locale,
+    until: Option<String>,
 }
 
 /// The same, drawn once for each state of the market.
@@ -453,10 +463,21 @@ pub(super) async fn shared(
     let draw = async {
         let now = app.clock.now();
         let trades = queries::tape(&app.db, listed.instrument, TAPE).await?;
-        let (depth, asks) = {
+        let (depth, asks, halted) = {
             let market = app.feed.market();
             let depth = market.depth(listed.instrument, window.period);
-            (depth, queries::asks(&market, listed.instrument, now))
+            let halted = market.halted_until(listed.instrument);
+            (
+                depth,
+                queries::asks(&market, listed.instrument, now),
+                halted,
+            )
+        };
+        let halt = Halt {
+            locale,
+            until: halted
+                .filter(|until| *until > now)
+                .map(|until| locale.minute(until)),
         };
         let path = format!("/market/{}", listed.symbol);
         let symbol = Symbol::new(&listed.symbol);
@@ -466,6 +487,7 @@ pub(super) async fn shared(
             week: Drawn::new(&week(&asks, now, window, &path, locale))?,
             book: Drawn::new(&Book::new(locale, window, &depth))?,
             tape: Drawn::new(&Tape::new(locale, &trades, now))?,
+            halt: Drawn::new(&halt)?,
         })
     };
     app.web.shelf.get(app, "instrument", name, draw).await

@@ -11,6 +11,7 @@ use super::forms::{AccessForm, HandBack, KeyForm, LATER, ListQuery, Rename, fiel
 use super::fragments::{self, Cost, Doings, Hours, List, Stage, StageTag, Timeline};
 use super::queries::{self, AccessKey, Key, LeaseRow};
 use crate::app::App;
+use crate::web::failure::Failure;
 use crate::web::image::Image;
 use crate::web::symbol::Symbol;
 use crate::web::window::Window;
@@ -45,6 +46,7 @@ pub(super) struct Show {
     facts: Vec<Fact>,
     login: Login,
     doings: Doings,
+    failure: Failure,
     errors: FieldErrors,
     /// Whether something was chosen in the form and not taken yet.
     is_changing: bool,
@@ -184,6 +186,7 @@ pub(super) async fn draw(
         facts: facts(app, locale, &row, &symbol).await?,
         login: login(app, &shell, &row, &symbol, chosen).await?,
         doings: parts.doings,
+        failure: parts.failure,
         is_changing: is_restored || errors.is_some(),
         errors: errors.unwrap_or_default(),
         symbol,

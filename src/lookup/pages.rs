@@ -12,9 +12,10 @@ use super::fragments::{
 };
 use super::queries::{self, Hit, PAGE, TradeRow};
 use crate::app::App;
+use crate::web::failure::{Failure, Reader};
 use crate::web::identifier::{BadIdentifier, Identifier};
 use crate::web::reference::Reference;
-use crate::web::{Error, Shell, format};
+use crate::web::{Error, Role, Shell, format};
 
 #[derive(Template, WebTemplate)]
 #[template(path = "lookup/search.html")]
@@ -194,6 +195,9 @@ struct LeasePage {
     later: Option<String>,
     entries: Vec<EntryView>,
     disputes: Vec<DisputeView>,
+    failure: Failure,
+    /// Whether it may be found to be failed here.
+    may_default: bool,
 }
 
 /// `GET /ops/leases/{id}`: any lease, a week of its hours at a time.
@@ -215,6 +219,7 @@ pub async fn lease(
     let settled = queries::settlements(&app.db, id, shown).await?;
     let entries = queries::entries_of_lease(&app.db, id).await?;
     let disputes = queries::disputes(&app.db, id).await?;
+    let failure = Failure::of(&app.db, locale, id, Reader::Platform).await?;
     let part = |after: i64| format!("/ops/leases/{id}?after={after}#hours");
     let place = shown.start.0 - period.start.0;
     let page = LeasePage {
@@ -234,6 +239,11 @@ pub async fn lease(
             .map(|row| EntryView::new(locale, row))
             .collect(),
         disputes: disputes.iter().map(DisputeView::new).collect(),
+        may_default: shell.may(&[Role::Operations])
+            && !row.ended
+            && !failure.is_there()
+            && now.next_hour() < period.end,
+        failure,
         shell,
     };
     Ok(page.into_response())

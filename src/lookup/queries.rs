@@ -440,7 +440,8 @@ pub(super) async fn entries_of_order(db: &PgPool, id: OrderId) -> Result<Vec<Ent
 pub(super) async fn entries_of_lease(db: &PgPool, id: LeaseId) -> Result<Vec<EntryRow>, Error> {
     let rows = sqlx::query_as(
         "WITH meant (reason, subject) AS (
-             SELECT r, $1::bigint FROM unnest(ARRAY['trade', 'credit', 'bond_release']) r
+             SELECT r, $1::bigint FROM unnest(ARRAY['trade', 'credit', 'bond_release', 'buy_in',
+                                                 'default']) r
              UNION ALL
              SELECT r, d.id FROM disputes d, unnest(ARRAY['dispute', 'ruling']) r
              WHERE d.lease = $1)

@@ -6,13 +6,14 @@ use axum::response::{IntoResponse, Redirect, Response};
 use futures_util::future::join_all;
 use market::{ClientId, Command, ParticipantId};
 
-use super::forms::{Decision, REFUSALS, SUSPENSIONS};
+use super::forms::{REFUSALS, SUSPENSIONS};
 use super::pages::{self, Said};
 use super::queries;
 use super::store::{self, Outcome};
 use crate::app::App;
 use crate::sequencer::Actor;
 use crate::web::acts::Origin;
+use crate::web::decision::Decision;
 use crate::web::{Error, FieldErrors, Form, Member, Shell};
 
 /// How often a suspended participant's open orders are looked for: one that was on its way when

@@ -6,7 +6,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use market::ParticipantId;
 
-use super::forms::{Applications, Decision, Participants, REFUSALS, SUSPENSIONS};
+use super::forms::{Applications, Participants, REFUSALS, SUSPENSIONS};
 use super::fragments::{
     self, ActView, EngineView, Figure, LeaseView, ListedView, MemberView, OrderView,
     ParticipantView, Waiting,
@@ -14,6 +14,7 @@ use super::fragments::{
 use super::queries::{self, PAGE};
 use crate::app::App;
 use crate::clock;
+use crate::web::decision::Decision;
 use crate::web::error::encoded;
 use crate::web::reference::Reference;
 use crate::web::{Error, FieldErrors, Kept, Role, Shell, format, say};

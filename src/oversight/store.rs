@@ -5,10 +5,10 @@ use jiff_sqlx::ToSqlx;
 use serde_json::json;
 use sqlx::PgPool;
 
-use super::forms::Reasoned;
 use crate::clock;
 use crate::web::Error;
 use crate::web::acts::{self, Act, Origin};
+use crate::web::decision::Reasoned;
 
 /// What an application comes to.
 pub(super) enum Outcome {

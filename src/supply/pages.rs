@@ -12,6 +12,7 @@ use super::fragments::{self, Attention, Figures, Leases, Record};
 use super::queries;
 use crate::app::App;
 use crate::web::certificate;
+use crate::web::failure::Failure;
 use crate::web::symbol::{Symbol, cluster};
 use crate::web::tank::Tank;
 use crate::web::{Error, Member, Shell, format};
@@ -176,6 +177,7 @@ struct Lease {
     hours: Hours,
     sums: Sums,
     journal: Journal,
+    failure: Failure,
     holder: String,
     pool_href: String,
     pool_name: String,
@@ -210,6 +212,7 @@ pub async fn show(
         hours: parts.hours,
         sums: parts.sums,
         journal: parts.journal,
+        failure: parts.failure,
         holder: row.holder.clone(),
         pool_href: format!("/provide/pools/{}", row.pool),
         pool_name: row.pool_name.unwrap_or_else(|| row.pool.to_string()),

@@ -271,8 +271,8 @@ pub(super) async fn postings(
     sqlx::query_as(
         "SELECT e.id AS entry, e.at, e.reason, p.kind::text AS kind, p.amount
          FROM journal_entries e JOIN postings p ON p.entry = e.id
-         WHERE e.reason IN ('trade', 'settlement', 'credit', 'bond_release') AND e.subject = $2
-           AND p.participant = $1
+         WHERE e.reason IN ('trade', 'settlement', 'credit', 'bond_release', 'buy_in', 'default')
+           AND e.subject = $2 AND p.participant = $1
          ORDER BY e.id DESC, p.line LIMIT 60",
     )
     .bind(provider.0)

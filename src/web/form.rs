@@ -41,6 +41,13 @@ impl FieldErrors {
         self.0.entry(field).or_insert_with(|| text.into());
     }
 
+    /// Notes all that is wrong by another reading of the same form.
+    pub fn extend(&mut self, others: Self) {
+        for (field, text) in others.0 {
+            self.add(field, text);
+        }
+    }
+
     /// What is wrong with a field.
     pub fn get(&self, field: &str) -> Option<&str> {
         self.0.get(field).map(String::as_str)

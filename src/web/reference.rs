@@ -68,7 +68,9 @@ impl Reference {
         match reason {
             "hold" | "release" => Some(Self::Order(subject)),
             "trade" => Some(Self::Trade(subject)),
-            "settlement" | "credit" | "bond_release" => Some(Self::Lease(subject)),
+            "settlement" | "credit" | "bond_release" | "buy_in" | "default" => {
+                Some(Self::Lease(subject))
+            }
             "dispute" | "ruling" => Some(Self::Dispute(subject)),
             _ => None,
         }

@@ -70,6 +70,21 @@ pub fn suspension(locale: Locale, code: &str) -> String {
     known(locale, format!("suspension.{code}"), code)
 }
 
+/// Why a lease is found to be failed, by the coded reason.
+pub fn failure(locale: Locale, code: &str) -> String {
+    known(locale, format!("failure.reason.{code}"), code)
+}
+
+/// Why an instrument is halted, by the coded reason.
+pub fn halt(locale: Locale, code: &str) -> String {
+    known(locale, format!("halt.reason.{code}"), code)
+}
+
+/// Why participants are taken to be related, by the coded reason.
+pub fn relation(locale: Locale, code: &str) -> String {
+    known(locale, format!("relation.reason.{code}"), code)
+}
+
 /// What somebody did, as the record of acts has it.
 pub fn act(locale: Locale, code: &str) -> String {
     known(locale, format!("act.{code}"), code)

@@ -5,6 +5,7 @@ mod app;
 mod approvals;
 mod bad_input;
 mod buy;
+mod control;
 mod day;
 mod disputes;
 mod keyboard;

@@ -97,6 +97,18 @@ impl Market {
         self.halts.get(&instrument).copied()
     }
 
+    /// Every instrument that is halted, and until when.
+    pub fn halts(&self) -> impl Iterator<Item = (InstrumentId, Timestamp)> + '_ {
+        let halts = self.halts.iter();
+        halts.map(|(instrument, until)| (*instrument, *until))
+    }
+
+    /// The rule sets that are to come with the instant from which each holds, the earliest first.
+    pub fn rules_to_come(&self) -> impl Iterator<Item = (Timestamp, &Rules)> {
+        let to_come = self.rules_to_come.iter();
+        to_come.map(|(from, version)| (*from, &self.rule_sets[version]))
+    }
+
     pub(crate) fn admit_open(&self, order: &Order) -> Result<(), Rejection> {
         let mut books = order.instruments.iter();
         if books.any(|book| self.halts.contains_key(book)) {
@@ -132,6 +144,17 @@ impl Market {
             .get(&participant)
             .copied()
             .unwrap_or(participant)
+    }
+
+    /// Everybody who belongs to a participant, and the participant itself; in order.
+    pub fn related_to(&self, participant: ParticipantId) -> Vec<ParticipantId> {
+        let group = self.group(participant);
+        let related = self.related.iter().filter(|(_, of)| **of == group);
+        let mut all: Vec<ParticipantId> = related.map(|(one, _)| *one).collect();
+        if all.is_empty() {
+            all.push(participant);
+        }
+        all
     }
 
     /// Whether two participants are one, or belong together.

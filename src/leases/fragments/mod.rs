@@ -14,6 +14,7 @@ pub(super) use self::doings::Doings;
 use super::forms::ListQuery;
 use super::queries::{self, LeaseRow, Settlement};
 use crate::app::App;
+use crate::web::failure::{Failure, Reader};
 use crate::web::i18n::LocaleOf;
 use crate::web::live::{self, Audience, Topic, Watcher};
 use crate::web::symbol::Symbol;
@@ -198,6 +199,7 @@ pub(super) struct Parts {
     pub(super) hours: Hours,
     pub(super) cost: Cost,
     pub(super) doings: Doings,
+    pub(super) failure: Failure,
 }
 
 /// The live parts of a lease.
@@ -221,6 +223,7 @@ pub(super) async fn parts(app: &App, locale: Locale, row: &LeaseRow) -> Result<P
         hours: hours(locale, row, shown, &settled, now),
         cost: cost(locale, row, settled_hours),
         doings: Doings::new(app, locale, row),
+        failure: Failure::of(&app.db, locale, row.id, Reader::Holder).await?,
     })
 }
 
@@ -558,6 +561,7 @@ pub async fn live(
                 ("hours", live::html(&parts.hours)?),
                 ("cost", live::html(&parts.cost)?),
                 ("doings", live::html(&parts.doings)?),
+                ("failure", live::html(&parts.failure)?),
             ])
         }
     };

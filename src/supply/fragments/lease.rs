@@ -11,6 +11,7 @@ use market::{HORIZON_HOURS, Hour, LeaseId, Money, Period, Timestamp};
 use crate::app::App;
 use crate::clock;
 use crate::supply::queries::{self, LeaseRow, PostingRow, Settlement};
+use crate::web::failure::{Failure, Reader};
 use crate::web::i18n::LocaleOf;
 use crate::web::live::{self, Watcher};
 use crate::web::{Error, Locale, Member, format};
@@ -102,6 +103,7 @@ pub(in crate::supply) struct Parts {
     pub(in crate::supply) hours: Hours,
     pub(in crate::supply) sums: Sums,
     pub(in crate::supply) journal: Journal,
+    pub(in crate::supply) failure: Failure,
 }
 
 /// The parts of a lease as it stands.
@@ -125,6 +127,7 @@ pub(in crate::supply) async fn parts(
         hours: hours(locale, row, shown, &settled, now),
         sums: sums(locale, row),
         journal: journal(locale, &postings),
+        failure: Failure::of(&app.db, locale, row.id, Reader::Provider).await?,
     })
 }
 
@@ -291,6 +294,7 @@ pub async fn live(
             ("hours", live::html(&parts.hours)?),
             ("money", live::html(&parts.sums)?),
             ("journal", live::html(&parts.journal)?),
+            ("failure", live::html(&parts.failure)?),
         ])
     })
 }

@@ -587,6 +587,28 @@ fn of_the_marketplace() -> Vec<Form> {
             .on("/ops/participants/n5")
             .field(Text, "note", "材料已补齐")
             .optional(),
+        form("/ops/halts", "operations")
+            .on("/ops/halts")
+            .field(Line, "symbol", "A100-80GB.GUZ-GAN.GOLD")
+            .field(Whole, "minutes", "30")
+            .reasoned("incident")
+            .field(FormId, "form_id", "")
+            .makes(&[("interventions", 1)]),
+        form("/ops/relations", "surveillance")
+            .on("/ops/relations")
+            .field(Line, "one", "n5")
+            .field(Line, "other", "待审算力")
+            .field(Choice, "reason", "declared")
+            .field(Text, "note", "股东名册第 3 页")
+            .field(FormId, "form_id", "")
+            .makes(&[("interventions", 1)]),
+        form("/ops/leases/{id}/default", "operations")
+            .on("/ops/leases/l2/default")
+            .field(Choice, "reason", "not_delivered")
+            .field(Text, "note", "三台主机全部下线")
+            .field(Named, "shown", "")
+            .field(FormId, "form_id", "")
+            .makes(&[("interventions", 1)]),
         form("/ops/ledger/audit", "auditor").lost(BUTTON),
     ]
 }

@@ -106,6 +106,8 @@ fn questions() -> Vec<(&'static str, &'static str, &'static [&'static str])> {
         ("/ops/leases/{id}", "auditor", &["after"]),
         ("/ops/applications", "operations", &["state", "before"]),
         ("/ops/participants", "operations", &["q", "state", "before"]),
+        ("/ops/halts", "operations", &["before", "symbol"]),
+        ("/ops/relations", "surveillance", &["before", "one"]),
         ("/ops/ledger", "auditor", &["account", "after"]),
         ("/ops/ledger.csv", "auditor", &["account", "after"]),
         ("/ops/journal", "auditor", JOURNAL),

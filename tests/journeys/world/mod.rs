@@ -8,7 +8,9 @@ use std::fmt;
 
 use axum::http::header;
 use http_body_util::BodyExt;
-use market::{Command, HandBack, LeaseId, Money, ParticipantId, Rules};
+use market::{
+    Command, HandBack, InstrumentId, LeaseId, ListInstrument, Money, ParticipantId, Rules,
+};
 use sluice::web::server::Limits;
 use sluice::web::{Role, Scope};
 
@@ -136,6 +138,14 @@ impl World {
             participant: ParticipantId(b),
             amount: Money(10_000_000),
         })
+        .await;
+        // Nobody trades this one: it is halted.
+        app.submit(Command::ListInstrument(ListInstrument {
+            instrument: InstrumentId(2),
+            symbol: "A100-80GB.GUZ-GAN.GOLD".to_owned(),
+            lot: 1,
+            tick: Money(100),
+        }))
         .await;
         // The provider's ask is o1. A's order o2 becomes the lease l1; o3 rests.
         app.submit(bid("leased", 8, 100_000, (1, 5))).await;

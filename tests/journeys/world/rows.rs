@@ -14,7 +14,7 @@ const SYMBOL: &str = "A100-80GB.GUZ-GAN.SILVER";
 // One line a URL, however long.
 #[rustfmt::skip]
 pub(crate) fn rows() -> Vec<Row> {
-    vec![
+    let mut rows = vec![
         #[cfg(debug_assertions)]
         get("/styleguide"),
         get("/"),
@@ -91,20 +91,6 @@ pub(crate) fn rows() -> Vec<Row> {
         get("/wallet/statement.csv"),
         get("/wallet/entries/{id}").of(&[A], TRADE_ENTRY, "e999"),
         post("/wallet/deposits", &[("amount", "5")]),
-        get("/ops/search"),
-        get("/ops/orders/{id}").about("o2", "o999"),
-        get("/ops/trades/{id}").about("t1", "t999"),
-        get("/ops/leases/{id}").about("l1", "l999"),
-        get("/ops"),
-        get("/ops/applications"),
-        get("/ops/applications/{id}").about("1", "999"),
-        post("/ops/applications/{id}/certify", &[]).about("1", "999"),
-        post("/ops/applications/{id}/refuse", &[("reason", "code_invalid")]).about("2", "999"),
-        get("/ops/participants"),
-        get("/ops/participants/{id}").about("n2", "n999"),
-        post("/ops/participants/{id}/suspend", &[("reason", "abuse")]).about("n6", "n999"),
-        post("/ops/participants/{id}/cancel", &[]).about("n6", "n999").changes_nothing(),
-        post("/ops/participants/{id}/restore", &[]).about("n6", "n999"),
         get("/verify"),
         get("/verify/{identifier}").about("SLN-0000000001-73", "SLN-0000000002-70"),
         get("/provide/apply"),
@@ -128,6 +114,35 @@ pub(crate) fn rows() -> Vec<Row> {
         get("/provide/leases"),
         get("/provide/leases/{id}").of(&[P], "l1", "l999"),
         get("/provide/leases/{id}/live").of(&[P], "l1", "l999"),
+    ];
+    rows.extend(of_the_marketplace());
+    rows
+}
+
+/// What the marketplace's own people see and do.
+#[rustfmt::skip]
+fn of_the_marketplace() -> Vec<Row> {
+    vec![
+        get("/ops/search"),
+        get("/ops/orders/{id}").about("o2", "o999"),
+        get("/ops/trades/{id}").about("t1", "t999"),
+        get("/ops/leases/{id}").about("l1", "l999"),
+        get("/ops"),
+        get("/ops/applications"),
+        get("/ops/applications/{id}").about("1", "999"),
+        post("/ops/applications/{id}/certify", &[]).about("1", "999"),
+        post("/ops/applications/{id}/refuse", &[("reason", "code_invalid")]).about("2", "999"),
+        get("/ops/participants"),
+        get("/ops/participants/{id}").about("n2", "n999"),
+        post("/ops/participants/{id}/suspend", &[("reason", "abuse")]).about("n6", "n999"),
+        post("/ops/participants/{id}/cancel", &[]).about("n6", "n999").changes_nothing(),
+        post("/ops/participants/{id}/restore", &[]).about("n6", "n999"),
+        get("/ops/halts"),
+        post("/ops/halts", HALT),
+        get("/ops/relations"),
+        post("/ops/relations", RELATION).answers(&[303, 422]),
+        get("/ops/leases/{id}/default").about("l2", "l999"),
+        post("/ops/leases/{id}/default", DEFAULT).about("l2", "l999"),
         get("/ops/ledger"),
         get("/ops/ledger.csv"),
         post("/ops/ledger/audit", &[]).changes_nothing(),
@@ -159,6 +174,30 @@ const REPORT: &[(&str, &str)] = &[
     ("claim", "1.0000"),
     ("text", "x"),
     ("form_id", "web-matrix-{caller}"),
+];
+
+const HALT: &[(&str, &str)] = &[
+    ("symbol", "A100-80GB.GUZ-GAN.GOLD"),
+    ("minutes", "30"),
+    ("reason", "incident"),
+    ("form_id", "web-matrix-halt-{caller}"),
+];
+
+/// Who is suspended, and who is decided about: once related, they are.
+const RELATION: &[(&str, &str)] = &[
+    ("one", "n5"),
+    ("other", "n6"),
+    ("reason", "declared"),
+    ("note", "x"),
+    ("form_id", "web-matrix-relation-{caller}"),
+];
+
+/// Four hours at 10.00 are left of the lease that has just begun.
+const DEFAULT: &[(&str, &str)] = &[
+    ("reason", "not_delivered"),
+    ("note", "x"),
+    ("shown", "498024-400000-0-0"),
+    ("form_id", "web-matrix-default-{caller}"),
 ];
 
 const PROPOSAL: &[(&str, &str)] = &[
