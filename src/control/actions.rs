@@ -205,9 +205,14 @@ pub async fn relate(
     };
     let outcome = match desk.again().await? {
         Some(outcome) => outcome,
-        None => match read_relation(&app, locale, &form).await? {
-            Ok((what, reason, note)) => desk.intervene(what, reason, Some(&note)).await?,
-            Err(errors) => {
+        None => match (
+            read_relation(&app, locale, &form).await?,
+            desk.again().await?,
+        ) {
+            // The same form was quicker: they are related by now.
+            (_, Some(outcome)) => outcome,
+            (Ok((what, reason, note)), None) => desk.intervene(what, reason, Some(&note)).await?,
+            (Err(errors), None) => {
                 let page = pages::draw_relations(&app, shell, form, Said::wrong(errors), None);
                 return Ok((StatusCode::UNPROCESSABLE_ENTITY, page.await?).into_response());
             }
