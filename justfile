@@ -36,7 +36,15 @@ bench:
 mutants *names:
     scripts/mutants.sh {{names}}
 
-# What takes longer than ./test may: a hundred kills of the leader, fifty million commands
-soak:
+# What comes from outside, made wrong on purpose, each kind for so long; needs cargo-fuzz and nightly
+fuzz seconds="600":
+    for target in json_line rule_file csv_rows api_body; do \
+        mkdir -p target/fuzz/$target && \
+        cargo +nightly fuzz run -s none $target target/fuzz/$target fuzz/corpus/$target -- \
+            -max_total_time={{seconds}} -max_len=16384 || exit 1; \
+    done
+
+# What takes longer than ./test may: a hundred kills of the leader, fifty million commands, fuzzing
+soak: && fuzz
     SLUICE_KILLS=100 cargo test --test journeys kills:: -- --nocapture
     cargo run --release -p simulator -- --seeds 5000 --steps 2500

@@ -10,7 +10,7 @@ use std::time::Instant;
 use futures_util::TryStreamExt;
 use futures_util::future::join_all;
 use market::{
-    ClientId, Command, Hour, InstrumentId, ListInstrument, Money, OpenPool, ParticipantId,
+    Access, ClientId, Command, Hour, InstrumentId, ListInstrument, Money, OpenPool, ParticipantId,
     PlaceOrder, PoolId, Rules, Side, Target, TimeInForce,
 };
 use rand::{RngExt, SeedableRng};
@@ -133,6 +133,7 @@ async fn fill(sequencer: &Sequencer) {
             units: 1_000_000,
             start: BEGINS.begins(),
             end: Hour(BEGINS.0 + HOURS).begins(),
+            access: Access::Instant,
         });
         let side = Side::Sell {
             pool,
