@@ -1,5 +1,7 @@
 //! What happens by itself when its time comes.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::event::{DoneWhy, Event};
 use crate::id::{InstrumentId, LeaseId, OrderId, ParticipantId};
 use crate::lease::Lease;
@@ -24,6 +26,41 @@ pub(crate) enum Due {
     HaltOver(InstrumentId),
     /// What a provider earned in an hour becomes cash.
     Payout(ParticipantId),
+}
+
+/// What falls due, by the instant, then by its place. Each hour has a list of its own, so that what is
+/// far away is not in the way of what is near.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Agenda(BTreeMap<Hour, BTreeSet<(Timestamp, i64, Due)>>);
+
+impl Agenda {
+    /// Puts something on it.
+    pub(crate) fn insert(&mut self, one: (Timestamp, i64, Due)) {
+        self.0.entry(one.0.hour()).or_default().insert(one);
+    }
+
+    /// Takes something off it, if it is on it.
+    pub(crate) fn remove(&mut self, one: &(Timestamp, i64, Due)) {
+        let hour = one.0.hour();
+        if let Some(list) = self.0.get_mut(&hour) {
+            list.remove(one);
+            if list.is_empty() {
+                self.0.remove(&hour);
+            }
+        }
+    }
+
+    /// The first thing on it.
+    pub(crate) fn first(&self) -> Option<&(Timestamp, i64, Due)> {
+        self.0.values().next().and_then(BTreeSet::first)
+    }
+
+    /// Takes the first thing off it.
+    fn pop_first(&mut self) {
+        if let Some(first) = self.first().copied() {
+            self.remove(&first);
+        }
+    }
 }
 
 /// The place of payouts and of ends of halts among what falls due at one instant: after orders and

@@ -25,6 +25,7 @@ mod lease;
 mod ledger;
 mod matching;
 mod money;
+mod names;
 mod order;
 mod plan;
 mod pool;

@@ -134,7 +134,7 @@ fn before_bids(resting: i64) -> f64 {
                     end
                 },
                 units: need,
-                price: (1_000 + price / 8).max(1),
+                price: (1_000 + price.div_euclid(8)).max(1),
                 least: need,
             },
             TimeInForce::Gtc,

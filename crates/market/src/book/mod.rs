@@ -30,7 +30,9 @@
 //! pinned to a pool have a tree for each pool. Flexible bids stand in one queue: each of their
 //! starts is a search of its own.
 
+mod block;
 mod cut;
+mod leaf;
 pub mod offer;
 mod search;
 mod terms;
@@ -46,7 +48,8 @@ pub use terms::{Rank, Terms};
 use crate::command::Weekly;
 use crate::id::{OrderId, PoolId};
 use crate::time::Period;
-use tree::{Entry, Side, Tree};
+use leaf::Entry;
+use tree::{Side, Tree};
 
 /// An ask as the book sees it. It is taken out by the same values with which it was entered.
 #[derive(Clone, Copy, Debug)]

@@ -29,10 +29,25 @@ impl PartialOrd for Rank {
 }
 
 impl Rank {
+    /// No order has a worse one.
+    pub(super) const LAST: Self = Self {
+        worth: u64::MAX,
+        acceptance: u64::MAX,
+    };
+
     /// Both numbers as one: compared without a branch.
     #[inline]
-    fn number(self) -> u128 {
+    pub(super) fn number(self) -> u128 {
         (u128::from(self.worth) << 64) | u128::from(self.acceptance)
+    }
+
+    /// The rank of which both numbers are this one.
+    pub(super) fn of_number(number: u128) -> Self {
+        let half = |number: u128| u64::try_from(number & u128::from(u64::MAX)).unwrap_or(u64::MAX);
+        Self {
+            worth: half(number >> 64),
+            acceptance: half(number),
+        }
     }
 
     /// The rank of an ask.
