@@ -33,6 +33,7 @@ mod quote;
 mod rejection;
 mod resale;
 mod resting;
+mod rows;
 mod rules;
 mod settlement;
 mod snapshot;

@@ -293,9 +293,12 @@ impl Rules {
 
     /// How many minutes before its last start a bid expires that rests so long; one that never rests
     /// may be exempt from the gate.
-    pub(crate) fn gate_of(&self, tif: TimeInForce) -> i64 {
+    pub(crate) fn gate_of(&self, tif: TimeInForce) -> i32 {
         match tif {
-            TimeInForce::Gtc | TimeInForce::Gtd { .. } => self.gate_minutes,
+            // Nobody sees the other end of a gate of 4,000 years.
+            TimeInForce::Gtc | TimeInForce::Gtd { .. } => {
+                i32::try_from(self.gate_minutes).unwrap_or(i32::MAX)
+            }
             TimeInForce::Ioc | TimeInForce::Fok => 0,
         }
     }

@@ -17,6 +17,7 @@ use crate::names::Names;
 use crate::order::Order;
 use crate::pool::Pool;
 use crate::rejection::Rejection;
+use crate::rows::Rows;
 use crate::rules::Rules;
 use crate::time::{Period, Timestamp};
 
@@ -79,7 +80,7 @@ pub struct Market {
     pub(crate) acceptances: i64,
     pub(crate) instruments: BTreeMap<InstrumentId, Instrument>,
     pub(crate) pools: BTreeMap<PoolId, Pool>,
-    pub(crate) orders: Vec<Order>,
+    pub(crate) orders: Rows<Order>,
     /// Every order of each participant by its client id.
     pub(crate) names: BTreeMap<ParticipantId, Names>,
     pub(crate) leases: Vec<Lease>,
@@ -109,7 +110,7 @@ impl Market {
             acceptances: 0,
             instruments: BTreeMap::new(),
             pools: BTreeMap::new(),
-            orders: Vec::new(),
+            orders: Rows::default(),
             names: BTreeMap::new(),
             leases: Vec::new(),
             open_leases: BTreeSet::new(),
@@ -367,7 +368,7 @@ impl Market {
 
     /// When the next thing falls due, if anything is to.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.due.first().map(|(at, ..)| *at)
+        self.due.first().map(|(at, ..)| at)
     }
 
     /// How many places in the order of acceptance are taken.

@@ -4,7 +4,7 @@
 //! entries are never cut into a few and nearly all of them while one of their numbers allows better.
 
 use super::leaf::Entry;
-use super::terms::{Rank, Terms};
+use super::terms::{Rank, Terms, reversed};
 use super::tree::Side;
 
 /// In which turn the rank comes, after the four terms.
@@ -162,8 +162,8 @@ fn are_apart(side: Side, entries: &[Entry]) -> bool {
     let hours = |entry: &Entry| {
         let Terms([one, two, ..]) = entry.terms;
         match side {
-            Side::Asks => (one, !two),
-            Side::Bids => (!one, two),
+            Side::Asks => (one, reversed(two)),
+            Side::Bids => (reversed(one), two),
         }
     };
     let last_start = entries.iter().map(|entry| hours(entry).0).max();
