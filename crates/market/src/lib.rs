@@ -26,6 +26,7 @@ mod ledger;
 mod list;
 mod matching;
 mod money;
+mod names;
 mod order;
 mod plan;
 mod pool;

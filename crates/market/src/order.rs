@@ -30,7 +30,7 @@ pub struct Order {
     pub late_minutes: i64,
     /// How many minutes before its last start a bid expires that rests and is pinned to a pool
     /// whose units have to be prepared.
-    pub gate_minutes: i64,
+    pub gate_minutes: i32,
     /// The smallest number of units in which it trades.
     pub lot: i64,
     /// The delivery period.
@@ -274,6 +274,8 @@ impl Order {
 
     /// The last instant at which a bid can trade: that of its last start, less the gate's minutes.
     pub(crate) fn closes(&self) -> Timestamp {
-        self.last_start().begins().plus_minutes(-self.gate_minutes)
+        self.last_start()
+            .begins()
+            .plus_minutes(-i64::from(self.gate_minutes))
     }
 }

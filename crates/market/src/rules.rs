@@ -295,10 +295,11 @@ impl Rules {
 
     /// How many minutes before its last start an order expires: a bid that rests and is pinned to a
     /// pool whose units have to be prepared. One that never rests may be exempt from the gate.
-    pub(crate) fn gate_of(&self, placed: &PlaceOrder, access: Access) -> i64 {
+    pub(crate) fn gate_of(&self, placed: &PlaceOrder, access: Access) -> i32 {
         let rests = matches!(placed.tif, TimeInForce::Gtc | TimeInForce::Gtd { .. });
         if rests && placed.is_pinned() && access == Access::Prepared {
-            self.gate_minutes
+            // Nobody sees the other end of a gate of 4,000 years.
+            i32::try_from(self.gate_minutes).unwrap_or(i32::MAX)
         } else {
             0
         }

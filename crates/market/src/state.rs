@@ -1,20 +1,20 @@
 //! The market's state, and how a command changes it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use crate::bands::Counted;
 use crate::book::Book;
 use crate::command::{Command, ListInstrument, OpenPool};
 use crate::dispute::Dispute;
-use crate::due::Due;
+use crate::due::Agenda;
 use crate::event::{DoneWhy, Event, EventKind};
 use crate::id::{ClientId, DisputeId, InstrumentId, LeaseId, OrderId, ParticipantId, PoolId};
 use crate::lease::Lease;
 use crate::ledger::{Account, AccountKind, Entry, Ledger, Reason};
 use crate::list::List;
 use crate::money::Money;
+use crate::names::Names;
 use crate::order::Order;
 use crate::pool::Pool;
 use crate::position::Positions;
@@ -82,9 +82,8 @@ pub struct Market {
     pub(crate) instruments: BTreeMap<InstrumentId, Instrument>,
     pub(crate) pools: BTreeMap<PoolId, Pool>,
     pub(crate) orders: List<Order>,
-    /// Every order by its participant and a hash of its client id; where two names of one
-    /// participant have the same, by the next number that is free.
-    pub(crate) client_ids: BTreeMap<(ParticipantId, u64), OrderId>,
+    /// Every order of each participant by its client id.
+    pub(crate) names: BTreeMap<ParticipantId, Names>,
     pub(crate) leases: List<Lease>,
     /// Those of the leases that have an hour to settle.
     pub(crate) open_leases: BTreeSet<LeaseId>,
@@ -94,7 +93,7 @@ pub struct Market {
     /// The disputes of each lease that has any.
     pub(crate) disputed: BTreeMap<LeaseId, Vec<DisputeId>>,
     pub(crate) ledger: Ledger,
-    pub(crate) due: BTreeSet<(Timestamp, i64, Due)>,
+    pub(crate) due: Agenda,
     pub(crate) payable: BTreeMap<(Timestamp, ParticipantId), Money>,
     /// What of each instrument is still to come, kept while the rules limit it.
     pub(crate) positions: Option<Positions>,
@@ -116,14 +115,14 @@ impl Market {
             instruments: BTreeMap::new(),
             pools: BTreeMap::new(),
             orders: List::default(),
-            client_ids: BTreeMap::new(),
+            names: BTreeMap::new(),
             leases: List::default(),
             open_leases: BTreeSet::new(),
             resales: BTreeMap::new(),
             disputes: Vec::new(),
             disputed: BTreeMap::new(),
             ledger: Ledger::default(),
-            due: BTreeSet::new(),
+            due: Agenda::default(),
             payable: BTreeMap::new(),
         }
     }
@@ -310,11 +309,10 @@ impl Market {
         instrument: Option<InstrumentId>,
         out: &mut Vec<Event>,
     ) {
-        let mut open: Vec<(i64, OrderId)> = self
-            .client_ids
-            .range((participant, 0)..)
-            .take_while(|((whose, _), _)| *whose == participant)
-            .map(|(_, order)| self.order(*order))
+        let names = self.names.get(&participant).into_iter();
+        let mut open: Vec<(i64, OrderId)> = names
+            .flat_map(Names::orders)
+            .map(|order| self.order(order))
             .filter(|order| order.done.is_none())
             .filter(|order| instrument.is_none_or(|one| order.instruments.contains(&one)))
             .map(|order| (order.acceptance, order.id))
@@ -377,7 +375,7 @@ impl Market {
 
     /// When the next thing falls due, if anything is to.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.due.first().map(|(at, ..)| *at)
+        self.due.first().map(|(at, ..)| at)
     }
 
     /// How many places in the order of acceptance are taken.
@@ -437,30 +435,14 @@ impl Market {
 
     /// The number of a participant's order of this name, if one was accepted.
     pub fn order_of(&self, participant: ParticipantId, client_id: &ClientId) -> Option<OrderId> {
-        self.place_of(participant, client_id).ok()
-    }
-
-    /// The order of this name, or under which number it is to be known.
-    fn place_of(&self, participant: ParticipantId, client_id: &ClientId) -> Result<OrderId, u64> {
-        // With its fixed keys the hash is the same for all; nothing depends on its order.
-        let mut hasher = DefaultHasher::new();
-        client_id.hash(&mut hasher);
-        let mut number = hasher.finish();
-        while let Some(order) = self.client_ids.get(&(participant, number)) {
-            if self.order(*order).placed.client_id == *client_id {
-                return Ok(*order);
-            }
-            number = number.wrapping_add(1);
-        }
-        Err(number)
+        let names = self.names.get(&participant)?;
+        names.find(client_id, |order| &self.order(order).placed.client_id)
     }
 
     /// Knows an order by its name from now on.
     pub(crate) fn name(&mut self, order: Order) {
-        let participant = order.participant();
-        if let Err(number) = self.place_of(participant, &order.placed.client_id) {
-            self.client_ids.insert((participant, number), order.id);
-        }
+        let names = self.names.entry(order.participant()).or_default();
+        names.add(&order.placed.client_id, order.id);
         self.orders.push(order);
     }
 

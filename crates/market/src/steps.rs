@@ -4,79 +4,58 @@ use crate::time::{Hour, Period};
 
 /// How many units there are in each hour: none but where units were added.
 ///
-/// It takes 16 bytes for each hour in which the number changes, none while it is empty, and equals
+/// It takes 16 bytes for each hour in which the number changes, 8 while it is empty, and equals
 /// another one when each hour has the same units in both.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Steps {
-    /// From which hour there are how many, until the next one; never the same as the one before.
-    changes: Vec<(Hour, i64)>,
-}
+pub struct Steps(Option<Box<Changes>>);
+
+/// From which hour there are how many, until the next one; never the same as the one before. There
+/// is at least one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Changes(Vec<(Hour, i64)>);
 
 impl Steps {
+    fn changes(&self) -> &[(Hour, i64)] {
+        self.0.as_ref().map_or(&[], |changes| &changes.0)
+    }
+
     /// Whether no hour has any.
     pub fn is_empty(&self) -> bool {
-        self.changes.is_empty()
+        self.0.is_none()
     }
 
     /// The units in an hour.
     pub fn at(&self, hour: Hour) -> i64 {
-        self.value(self.changes.partition_point(|(from, _)| *from <= hour))
-    }
-
-    /// The units before the change of this place.
-    fn value(&self, place: usize) -> i64 {
-        place
-            .checked_sub(1)
-            .map_or(0, |before| self.changes[before].1)
+        let place = self.changes().partition_point(|(from, _)| *from <= hour);
+        value(self.changes(), place)
     }
 
     /// Adds units, or takes some away, in every hour of a period.
     pub fn add(&mut self, period: Period, units: i64) {
-        let first = self.cut(period.start);
-        let last = self.cut(period.end);
-        for (_, value) in &mut self.changes[first..last] {
+        let changes = &mut self.0.get_or_insert_default().0;
+        let first = cut(changes, period.start);
+        let last = cut(changes, period.end);
+        for (_, value) in &mut changes[first..last] {
             *value += units;
         }
-        self.join(last);
-        self.join(first);
-    }
-
-    /// The place of the change at this hour, made one.
-    fn cut(&mut self, hour: Hour) -> usize {
-        let place = self.changes.partition_point(|(from, _)| *from < hour);
-        if self
-            .changes
-            .get(place)
-            .is_none_or(|(from, _)| *from != hour)
-        {
-            let value = self.value(place);
-            self.changes.insert(place, (hour, value));
-        }
-        place
-    }
-
-    /// Forgets a change that is none.
-    fn join(&mut self, place: usize) {
-        if self.changes[place].1 == self.value(place) {
-            self.changes.remove(place);
+        join(changes, last);
+        join(changes, first);
+        if changes.is_empty() {
+            self.0 = None;
         }
     }
 
     /// The stretches of a period with the units in each, first to last; neighbours differ.
     pub fn pieces(&self, period: Period) -> impl Iterator<Item = (Period, i64)> + '_ {
-        let mut place = self
-            .changes
-            .partition_point(|(from, _)| *from <= period.start);
+        let changes = self.changes();
+        let mut place = changes.partition_point(|(from, _)| *from <= period.start);
         let mut start = period.start;
         std::iter::from_fn(move || {
             if start >= period.end {
                 return None;
             }
-            let units = self.value(place);
-            let next = self
-                .changes
-                .get(place)
-                .map_or(period.end, |(from, _)| *from);
+            let units = value(changes, place);
+            let next = changes.get(place).map_or(period.end, |(from, _)| *from);
             let end = next.min(period.end);
             let piece = Period { start, end };
             start = end;
@@ -99,10 +78,32 @@ impl Steps {
 
     /// The units of all hours together.
     pub fn sum(&self) -> i64 {
-        let stretches = self.changes.windows(2);
+        let stretches = self.changes().windows(2);
         stretches
             .map(|pair| pair[0].1 * (pair[1].0.0 - pair[0].0.0))
             .sum()
+    }
+}
+
+/// The units before the change of this place.
+fn value(changes: &[(Hour, i64)], place: usize) -> i64 {
+    place.checked_sub(1).map_or(0, |before| changes[before].1)
+}
+
+/// The place of the change at this hour, made one.
+fn cut(changes: &mut Vec<(Hour, i64)>, hour: Hour) -> usize {
+    let place = changes.partition_point(|(from, _)| *from < hour);
+    if changes.get(place).is_none_or(|(from, _)| *from != hour) {
+        let value = value(changes, place);
+        changes.insert(place, (hour, value));
+    }
+    place
+}
+
+/// Forgets a change that is none.
+fn join(changes: &mut Vec<(Hour, i64)>, place: usize) {
+    if changes[place].1 == value(changes, place) {
+        changes.remove(place);
     }
 }
 

@@ -91,7 +91,12 @@ fn standard() -> Rules {
         gate_minutes: 15,
         current_hour: false,
         bands: Bands::default(),
-        limits: Limits::default(),
+        limits: Limits {
+            asks_per_pool: 10_000,
+            instruments_per_bid: 64,
+            flexible_hours: 744,
+            position_unit_hours: 0,
+        },
         service_levels: BTreeMap::from([
             (
                 "BRONZE".to_owned(),

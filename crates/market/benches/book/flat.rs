@@ -46,12 +46,13 @@ pub(crate) fn run() {
 pub(crate) fn memory() {
     let before = resident();
     let mix = Mix::new(MUCH, Prices::Apart);
-    // The bench's own list of what rests.
-    let own = mix.whole.resting() * 16;
+    // The bench's own lists of what rests and of asks.
+    let own = mix.whole.resting() * 16 + mix.asks.len() * size_of::<(PoolId, Terms)>();
     let added = resident() - before - own;
     println!(
-        "memory: {} B a resting order with {MUCH} resting",
-        added / mix.whole.resting()
+        "memory: {} B a resting order with {MUCH} resting, {} B of them its record",
+        added / mix.whole.resting(),
+        size_of::<market::Order>(),
     );
 }
 

@@ -18,7 +18,7 @@ const MIDDLE: i64 = FIRST + HORIZON_HOURS / 2;
 /// (below 0) or beyond it.
 type Spread = fn(&mut Random) -> [i64; 5];
 
-const ASKS: [(&str, Spread); 6] = [
+const ASKS: [(&str, Spread); 7] = [
     ("start or units", |random| corner(random, &[0, 2])),
     ("units or price", |random| corner(random, &[2, 4])),
     ("start, end or units", |random| corner(random, &[0, 1, 2])),
@@ -28,6 +28,19 @@ const ASKS: [(&str, Spread); 6] = [
     ("start, end, units, hours or price", |random| {
         corner(random, &[0, 1, 2, 3, 4])
     }),
+    (
+        "start, end, units, hours or price, all hours near the bid's",
+        |random| {
+            let spread = corner(random, &[0, 1, 2, 3, 4]);
+            // Fewest hours of 64 to 127, between the powers of two beside the bid's 100.
+            let hours = if spread[3] < 0 {
+                -1 - random.below(27)
+            } else {
+                random.below(37)
+            };
+            [spread[0], spread[1], spread[2], hours, spread[4]]
+        },
+    ),
     ("a slope of start, end and units", |random| slope(random)),
 ];
 
@@ -134,7 +147,7 @@ fn before_bids(resting: i64) -> f64 {
                     end
                 },
                 units: need,
-                price: (1_000 + price / 8).max(1),
+                price: (1_000 + price.div_euclid(8)).max(1),
                 least: need,
             },
             TimeInForce::Gtc,

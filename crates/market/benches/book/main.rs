@@ -19,6 +19,10 @@ mod whole;
 
 use std::time::Duration;
 
+// As in the program itself.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How often everything is measured; the median counts.
 const ROUNDS: usize = 5;
 

@@ -10,16 +10,16 @@
 //! not: its **need**. So whether two orders fit is four comparisons ([`Terms`]), start, end, units
 //! and fewest hours, and what arrives gives the other side of all four.
 //!
-//! *The tree* ([`tree`]): leaves of at most 32 entries in order of rank, under nodes that keep the
-//! least of each of the four numbers and the best rank of what is below either kid. A full leaf is
-//! cut by a bit of its entries' terms ([`cut`]): while their hours lie apart, beside the middle of
-//! them, as an interval tree does; then by each term in turn and by rank; by rank alone where no
-//! more than one term differs, so that a book of one window is price levels. A number is cut at
-//! most once for each of its bits, so no sequence of orders makes a tree deep and nothing is ever
-//! built anew.
+//! *The tree* ([`tree`]): nodes and ladders over blocks of some hundreds of entries ([`block`]), which
+//! keep the least of each of the four numbers and the best rank of what is below each part. A block
+//! has leaves of at most 32 entries, and the same of each leaf side by side. What is full is cut
+//! ([`cut`]) near its middle: asks by their fewest hours first; then by hours while these lie apart,
+//! as an interval tree does; then by each term in turn and by rank; by rank alone where no more
+//! than one term differs, so that a book of one window is price levels.
 //!
-//! *The search* ([`search`]) opens the part with the best rank that can have what fits. It misses
-//! nothing: bounds are the least of what is below them.
+//! *The search* ([`search`]) opens the part with the best rank that can have what fits, and of a block
+//! at once all leaves that can have a better one than what was found there. It misses nothing:
+//! bounds are the least of what is below them.
 //!
 //! *What is sold.* An ask enters with all its hours and units, which may promise too much later:
 //! trades don't touch it. Who finds that it lacks units has it narrowed to the largest offers
@@ -31,7 +31,9 @@
 //! out. Bids pinned to a pool have a tree for each pool. Flexible bids stand in one queue: each of their
 //! starts is a search of its own.
 
+mod block;
 mod cut;
+mod leaf;
 pub mod offer;
 mod search;
 mod terms;
@@ -47,7 +49,8 @@ pub use terms::{Rank, Terms};
 use crate::command::{Access, Weekly};
 use crate::id::{OrderId, PoolId};
 use crate::time::Period;
-use tree::{Entry, Side, Tree};
+use leaf::Entry;
+use tree::{Side, Tree};
 
 /// An ask as the book sees it. It is taken out by the same values with which it was entered.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,6 @@
 //! What an ask offers where that differs by hour.
 
-use super::terms::Terms;
+use super::terms::{Terms, reversed};
 use crate::time::{Hour, Period};
 
 /// What an ask offers in stretches of hours, first to last and without gaps between them, with the
@@ -57,7 +57,7 @@ impl Uneven {
     /// them have the hours between the last start and the first end.
     pub(super) fn serves(&self, bid: Terms) -> bool {
         let [start, end, need, _] = bid.0;
-        let (start, end) = (!start, end);
+        let (start, end) = (reversed(start), end);
         let least = || self.least(Hour(start.into()), Hour(end.into()));
         start >= end || least() >= i64::from(need)
     }

@@ -37,9 +37,17 @@ pub struct Search<'a> {
 struct Spot<'a> {
     rank: Rank,
     tree: &'a Tree,
-    kid: Kid,
-    /// Of a leaf: the place of the entry that was found. Of a ladder: that of the part that was.
-    found: Option<u16>,
+    place: Place,
+}
+
+/// Where a search goes on.
+#[derive(Clone, Copy)]
+enum Place {
+    Part(Kid),
+    /// The parts of a ladder from one on.
+    Rungs(u32, usize),
+    /// An entry of a leaf of a block.
+    Entry(u32, u16, usize),
 }
 
 impl PartialEq for Spot<'_> {
@@ -119,42 +127,56 @@ impl<'a> Search<'a> {
             self.ahead.push(Reverse(Spot {
                 rank: bounds.rank,
                 tree,
-                kid,
-                found: None,
+                place: Place::Part(kid),
             }));
         }
     }
 
     #[inline]
     fn can_have(&self, rank: Rank, terms: Terms) -> bool {
-        rank.worth <= self.worst
-            && terms.fits(self.given)
-            && self.uneven.as_ref().is_none_or(|offer| offer.serves(terms))
+        rank.worth <= self.worst && terms.fits(self.given) && self.can_serve(terms)
     }
 
-    /// Whether an entry is to be found.
-    fn may_give(&self, rank: Rank, terms: Terms) -> bool {
-        let is_after = self.after.is_none_or(|after| rank > after);
-        is_after && self.can_have(rank, terms)
+    /// Whether nothing of this rank was found yet.
+    fn is_ahead(&self, rank: Rank) -> bool {
+        self.after.is_none_or(|after| rank > after)
     }
 
-    /// The first entry of a leaf from a place on that fits.
-    fn first_of(&self, tree: &'a Tree, leaf: u32, from: usize) -> Option<Spot<'a>> {
-        let entries = tree.leaf(leaf).entries.get(from..)?;
-        for (place, entry) in (from..).zip(entries) {
-            if entry.rank.worth > self.worst {
-                return None;
+    /// Whether what is given by hour is enough.
+    #[inline]
+    fn can_serve(&self, terms: Terms) -> bool {
+        let offer = self.uneven.as_ref();
+        offer.is_none_or(|offer| offer.serves(terms))
+    }
+
+    /// The entry of a block with the best rank of those that fit and were not found yet. Leaf after leaf
+    /// is looked at where it lies: to put each in order among all parts that are ahead costs more than
+    /// to open some that come later.
+    fn first_of(&self, tree: &'a Tree, at: u32) -> Option<Spot<'a>> {
+        let block = tree.block(at);
+        let passes = |rank: Rank, terms: Terms| {
+            self.is_ahead(rank) && rank.worth <= self.worst && self.can_serve(terms)
+        };
+        let mut best: Option<Spot<'a>> = None;
+        for (place, terms) in block.terms_after(self.after) {
+            if !terms.fits(self.given) || !self.can_serve(*terms) {
+                continue;
             }
-            if self.may_give(entry.rank, entry.terms) {
-                return Some(Spot {
-                    rank: entry.rank,
-                    tree,
-                    kid: Kid::Leaf(leaf),
-                    found: u16::try_from(place).ok(),
-                });
+            let (rank, slot) = block.leaf_at(place);
+            if rank.worth > self.worst || best.as_ref().is_some_and(|best| best.rank < rank) {
+                break;
+            }
+            let leaf = block.leaf(slot);
+            let Some(found) = leaf.best(self.given, passes) else {
+                continue;
+            };
+            let rank = leaf.rank(found);
+            if best.as_ref().is_none_or(|best| rank < best.rank) {
+                let place = Place::Entry(at, slot, found);
+                best = Some(Spot { rank, tree, place });
             }
         }
-        None
+        best
     }
 
     /// The better of what is ahead and a part that was found.
@@ -181,15 +203,13 @@ impl<'a> Search<'a> {
             self.ahead.push(Reverse(Spot {
                 rank: next.bounds.rank,
                 tree,
-                kid: Kid::Ladder(at),
-                found: u16::try_from(place + 1).ok(),
+                place: Place::Rungs(at, place + 1),
             }));
         }
         Some(Spot {
             rank: part.bounds.rank,
             tree,
-            kid: part.kid,
-            found: None,
+            place: Place::Part(part.kid),
         })
     }
 
@@ -201,8 +221,7 @@ impl<'a> Search<'a> {
             let spot = Spot {
                 rank: bounds.rank,
                 tree,
-                kid: node.kids[side],
-                found: None,
+                place: Place::Part(node.kids[side]),
             };
             self.can_have(bounds.rank, bounds.terms).then_some(spot)
         });
@@ -227,23 +246,26 @@ impl Iterator for Search<'_> {
     fn next(&mut self) -> Option<Hit> {
         let mut spot = self.better(None)?;
         loop {
-            let next = match (spot.kid, spot.found.map(usize::from)) {
-                (Kid::Leaf(leaf), Some(place)) => {
-                    let entry = spot.tree.leaf(leaf).entries[place];
-                    let more = self.first_of(spot.tree, leaf, place + 1);
-                    if self.may_give(entry.rank, entry.terms) {
+            let tree = spot.tree;
+            let next = match spot.place {
+                Place::Part(Kid::Node(at)) => self.open(tree, at),
+                Place::Part(Kid::Ladder(at)) => self.climb(tree, at, 0),
+                Place::Rungs(at, from) => self.climb(tree, at, from),
+                Place::Part(Kid::Block(at)) => self.first_of(tree, at),
+                Place::Entry(block, slot, place) => {
+                    let entry = tree.block(block).leaf(slot).entry(place);
+                    let fits = entry.terms.fits(self.given) && self.can_serve(entry.terms);
+                    if fits && self.is_ahead(entry.rank) {
                         self.after = Some(entry.rank);
-                        self.ahead.extend(more.map(Reverse));
+                        let place = Place::Part(Kid::Block(block));
+                        self.ahead.push(Reverse(Spot { place, ..spot }));
                         return Some(Hit {
                             order: entry.order,
                             rank: entry.rank,
                         });
                     }
-                    more
+                    self.first_of(tree, block)
                 }
-                (Kid::Leaf(leaf), None) => self.first_of(spot.tree, leaf, 0),
-                (Kid::Ladder(at), found) => self.climb(spot.tree, at, found.unwrap_or(0)),
-                (Kid::Node(at), _) => self.open(spot.tree, at),
             };
             spot = self.better(next)?;
         }

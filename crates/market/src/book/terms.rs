@@ -29,10 +29,25 @@ impl PartialOrd for Rank {
 }
 
 impl Rank {
+    /// No order has a worse one.
+    pub(super) const LAST: Self = Self {
+        worth: u64::MAX,
+        acceptance: u64::MAX,
+    };
+
     /// Both numbers as one: compared without a branch.
     #[inline]
-    fn number(self) -> u128 {
+    pub(super) fn number(self) -> u128 {
         (u128::from(self.worth) << 64) | u128::from(self.acceptance)
+    }
+
+    /// The rank of which both numbers are this one.
+    pub(super) fn of_number(number: u128) -> Self {
+        let half = |number: u128| u64::try_from(number & u128::from(u64::MAX)).unwrap_or(u64::MAX);
+        Self {
+            worth: half(number >> 64),
+            acceptance: half(number),
+        }
     }
 
     /// The rank of an ask.
@@ -52,6 +67,12 @@ impl Rank {
     }
 }
 
+/// The greatest term.
+const MOST: u32 = u32::MAX >> 1;
+
+/// The highest bits of two terms side by side, which no term has.
+const HIGHEST: u64 = 0x8000_0000_8000_0000;
+
 /// What an order demands, or what one that arrives gives: an order fits what is given when each of
 /// its four demands is at most that.
 ///
@@ -62,37 +83,57 @@ impl Rank {
 /// | 2 | its units, reversed | the need, reversed | its need | the units |
 /// | 3 | its fewest hours | the hours | its hours, reversed | fewest hours, reversed |
 ///
-/// Reversed is the distance from the greatest number. What is greater than 32 bits counts as the
+/// Reversed is the distance from the greatest number. What is greater than 31 bits counts as the
 /// greatest, so that what fits is never missed; who trades looks at the orders themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Terms(pub(super) [u32; 4]);
 
 impl Terms {
     /// What every order fits.
-    pub const ALL: Self = Self([u32::MAX; 4]);
+    pub const ALL: Self = Self([MOST; 4]);
 
     /// Of an ask that offers at most so many units in these hours.
     pub fn of_ask(hours: Period, units: i64, min_hours: i64) -> Self {
         let (start, end) = bounds(hours);
-        Self([start, !end, !small(units), small(min_hours)])
+        Self([
+            start,
+            reversed(end),
+            reversed(small(units)),
+            small(min_hours),
+        ])
     }
 
     /// Of a bid for these hours that trades with nothing less than its need.
     pub fn of_bid(hours: Period, need: i64) -> Self {
         let (start, end) = bounds(hours);
-        Self([!start, end, small(need), !small(hours.hours())])
+        Self([
+            reversed(start),
+            end,
+            small(need),
+            reversed(small(hours.hours())),
+        ])
     }
 
     /// What a bid gives to asks.
     pub fn given_by_bid(hours: Period, need: i64) -> Self {
         let (start, end) = bounds(hours);
-        Self([start, !end, !small(need), small(hours.hours())])
+        Self([
+            start,
+            reversed(end),
+            reversed(small(need)),
+            small(hours.hours()),
+        ])
     }
 
     /// What an ask gives to bids.
     pub fn given_by_ask(hours: Period, units: i64, min_hours: i64) -> Self {
         let (start, end) = bounds(hours);
-        Self([!start, end, small(units), !small(min_hours)])
+        Self([
+            reversed(start),
+            end,
+            small(units),
+            reversed(small(min_hours)),
+        ])
     }
 
     /// The same, given by a bid for so many hours: some of them are gone and need not be covered.
@@ -102,11 +143,15 @@ impl Terms {
         self
     }
 
+    /// Whether each is at most what is given: all four are compared by two subtractions, in which
+    /// the highest bit of each stays where it is enough.
     #[inline]
     pub(super) fn fits(self, given: Self) -> bool {
         let [a, b, c, d] = self.0;
         let [w, x, y, z] = given.0;
-        (a <= w) & (b <= x) & (c <= y) & (d <= z)
+        let one = (pair(w, x) | HIGHEST).wrapping_sub(pair(a, b));
+        let two = (pair(y, z) | HIGHEST).wrapping_sub(pair(c, d));
+        one & two & HIGHEST == HIGHEST
     }
 
     /// The least of each.
@@ -123,7 +168,18 @@ fn bounds(hours: Period) -> (u32, u32) {
 }
 
 fn small(number: i64) -> u32 {
-    u32::try_from(number.max(0)).unwrap_or(u32::MAX)
+    u32::try_from(number.max(0)).map_or(MOST, |number| number.min(MOST))
+}
+
+/// How far a term is from the greatest.
+#[inline]
+pub(super) fn reversed(term: u32) -> u32 {
+    MOST - term
+}
+
+#[inline]
+fn pair(low: u32, high: u32) -> u64 {
+    u64::from(low) | (u64::from(high) << 32)
 }
 
 fn whole(number: i64) -> u64 {

@@ -1,78 +1,23 @@
-//! Orders of one side, cut by the bits of their terms, with bounds of what is below each cut.
+//! Orders of one side: blocks of some hundreds, cut from each other by their terms and by rank, with
+//! bounds of what is below each cut.
 
-use super::cut::{Cut, Numbers, RANK, best_cut};
-use super::terms::{Rank, Terms};
-use crate::id::OrderId;
-
-/// The most entries of a leaf.
-pub(super) const LEAF: usize = 32;
-
-/// By how many entries a leaf's memory grows.
-const GROWTH: usize = 8;
+use super::block::{Block, Removed};
+use super::cut::{Cut, RANK};
+use super::leaf::{Bounds, Entry};
+use super::terms::Rank;
 
 /// The most parts of a ladder.
 const LADDER: usize = 32;
 
-/// A leaf and its neighbour become one when they have so few together.
-const JOINED: usize = 22;
-
-/// An order in a tree; an ask whose offer differs by hour has several.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) rank: Rank,
-    pub(super) terms: Terms,
-    pub(super) order: OrderId,
-}
-
-impl Entry {
-    #[inline]
-    pub(super) fn numbers(&self) -> Numbers {
-        self.terms.0
-    }
-}
-
-/// The least of each number among some entries: what none of them demands less than.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Bounds {
-    pub(super) rank: Rank,
-    pub(super) terms: Terms,
-}
-
-impl Bounds {
-    fn of(entry: &Entry) -> Self {
-        Self {
-            rank: entry.rank,
-            terms: entry.terms,
-        }
-    }
-
-    fn of_all(entries: &[Entry]) -> Option<Self> {
-        let (first, rest) = entries.split_first()?;
-        // They stand in order of rank.
-        let terms = rest
-            .iter()
-            .fold(first.terms, |least, entry| least.least(entry.terms));
-        Some(Self {
-            rank: first.rank,
-            terms,
-        })
-    }
-
-    #[inline]
-    fn with(self, other: Self) -> Self {
-        Self {
-            rank: self.rank.min(other.rank),
-            terms: self.terms.least(other.terms),
-        }
-    }
-}
+/// A block and its neighbour become one when they have so few entries together.
+const JOINED: usize = if cfg!(test) { 30 } else { 256 };
 
 /// Where a part of the tree is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kid {
     Node(u32),
     Ladder(u32),
-    Leaf(u32),
+    Block(u32),
 }
 
 /// A part, and what none of its entries demands less than.
@@ -115,14 +60,6 @@ impl Ladder {
     }
 }
 
-#[derive(Clone, Debug, Default)]
-pub(super) struct Leaf {
-    /// In order of rank.
-    pub(super) entries: Vec<Entry>,
-    /// By what it was cut off last.
-    turn: u8,
-}
-
 /// Which side of the book a tree has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
@@ -135,16 +72,18 @@ pub(super) struct Tree {
     side: Side,
     nodes: Vec<Node>,
     ladders: Vec<Ladder>,
-    leaves: Vec<Leaf>,
+    blocks: Vec<Block>,
     unused_nodes: Vec<u32>,
     unused_ladders: Vec<u32>,
-    unused_leaves: Vec<u32>,
+    unused_blocks: Vec<u32>,
     /// The whole of it, if there is anything.
     root: Option<Part>,
+    /// What lies above a block while an entry is taken out of it.
+    path: Vec<Above>,
 }
 
 /// What a part hangs on.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Above {
     Nothing,
     Node(u32, usize),
@@ -164,17 +103,29 @@ enum Left {
     Nothing,
 }
 
+impl Left {
+    /// What it comes to where these were the bounds before.
+    fn beside(self, before: Bounds) -> Self {
+        match self {
+            Self::Same(bounds) if bounds == before => Self::Unchanged,
+            Self::Same(bounds) if bounds.terms == before.terms => Self::Later(bounds.rank),
+            other => other,
+        }
+    }
+}
+
 impl Tree {
     pub(super) fn new(side: Side) -> Self {
         Self {
             side,
             nodes: Vec::new(),
             ladders: Vec::new(),
-            leaves: Vec::new(),
+            blocks: Vec::new(),
             unused_nodes: Vec::new(),
             unused_ladders: Vec::new(),
-            unused_leaves: Vec::new(),
+            unused_blocks: Vec::new(),
             root: None,
+            path: Vec::new(),
         }
     }
 
@@ -193,8 +144,8 @@ impl Tree {
     }
 
     #[inline]
-    pub(super) fn leaf(&self, at: u32) -> &Leaf {
-        &self.leaves[place(at)]
+    pub(super) fn block(&self, at: u32) -> &Block {
+        &self.blocks[place(at)]
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -204,24 +155,20 @@ impl Tree {
     pub(super) fn insert(&mut self, entry: Entry) {
         let here = Bounds::of(&entry);
         let Some(root) = &mut self.root else {
-            let leaf = Leaf {
-                entries: vec![entry],
-                turn: 0,
-            };
-            let kid = Kid::Leaf(self.new_leaf(leaf));
+            let block = Block::new(self.side, &mut [entry], RANK);
+            let kid = Kid::Block(self.new_block(block));
             self.root = Some(Part { bounds: here, kid });
             return;
         };
         root.bounds = root.bounds.with(here);
         let mut kid = root.kid;
-        let numbers = entry.numbers();
         let mut above = Above::Nothing;
-        let leaf = loop {
+        let block = loop {
             match kid {
-                Kid::Leaf(leaf) => break leaf,
+                Kid::Block(block) => break block,
                 Kid::Node(at) => {
                     let node = &mut self.nodes[place(at)];
-                    let side = node.cut.side(&numbers);
+                    let side = node.cut.side(&entry);
                     node.bounds[side] = node.bounds[side].with(here);
                     above = Above::Node(at, side);
                     kid = node.kids[side];
@@ -240,69 +187,27 @@ impl Tree {
                 }
             }
         };
-        let entries = &mut self.leaves[place(leaf)].entries;
-        let at = entries.partition_point(|other| other.rank < entry.rank);
-        if entries.len() == entries.capacity() {
-            entries.reserve_exact(GROWTH);
+        if self.blocks[place(block)].insert(self.side, &entry) {
+            return;
         }
-        entries.insert(at, entry);
-        if entries.len() > LEAF {
-            self.split(leaf, above);
+        if let Some((cut, other)) = self.blocks[place(block)].make_room(self.side) {
+            self.split(block, cut, other, above);
         }
+        self.insert(entry);
     }
 
-    /// Cuts a leaf in two where its entries differ.
-    fn split(&mut self, at: u32, above: Above) {
-        let leaf = &mut self.leaves[place(at)];
-        let Some(cut) = best_cut(self.side, &leaf.entries, leaf.turn) else {
-            return;
-        };
-        leaf.turn = cut.map_or(RANK, Cut::by);
-        let turn = leaf.turn;
-        let high = match cut {
-            None => {
-                // Those of one rank are of one order and stay together.
-                let middle = leaf.entries[leaf.entries.len() >> 1].rank;
-                let from = leaf.entries.partition_point(|entry| entry.rank < middle);
-                leaf.entries.split_off(from)
-            }
-            Some(cut) => {
-                let mut high = Vec::new();
-                leaf.entries.retain(|entry| {
-                    let stays = cut.side(&entry.numbers()) == 0;
-                    if !stays {
-                        high.push(*entry);
-                    }
-                    stays
-                });
-                high
-            }
-        };
-        leaf.entries.shrink_to(leaf.entries.len() + GROWTH);
-        let (Some(below), Some(beyond)) = (Bounds::of_all(&leaf.entries), Bounds::of_all(&high))
-        else {
-            leaf.entries.extend(high);
-            return;
-        };
-        let other = Kid::Leaf(self.new_leaf(Leaf {
-            entries: high,
-            turn,
-        }));
-        let here = Kid::Leaf(at);
-        match cut {
-            Some(cut) => {
-                let node = self.new_node(Node {
-                    bounds: [below, beyond],
-                    kids: [here, other],
-                    cut,
-                });
-                self.hang(Kid::Node(node), above);
-            }
-            None => {
-                let parts = [(below, here), (beyond, other)];
-                let parts = parts.map(|(bounds, kid)| Part { bounds, kid });
-                self.put_behind(parts, beyond.rank, above);
-            }
+    /// Hangs what was cut off a block beside it.
+    fn split(&mut self, at: u32, cut: Cut, other: Block, above: Above) {
+        let (below, beyond) = (self.block(at).bounds(), other.bounds());
+        let kids = [Kid::Block(at), Kid::Block(self.new_block(other))];
+        if let Some(from) = cut.rank() {
+            let parts = [(below, kids[0]), (beyond, kids[1])];
+            let parts = parts.map(|(bounds, kid)| Part { bounds, kid });
+            self.put_behind(parts, from, above);
+        } else {
+            let bounds = [below, beyond];
+            let node = self.new_node(Node { bounds, kids, cut });
+            self.hang(Kid::Node(node), above);
         }
     }
 
@@ -354,47 +259,66 @@ impl Tree {
 
     /// Takes an entry out; whether it was there.
     pub(super) fn remove(&mut self, entry: &Entry) -> bool {
-        let Some(root) = self.root else {
+        let Some(mut root) = self.root else {
             return false;
         };
-        let mut part = root;
-        match self.remove_below(root.kid, entry, &entry.numbers()) {
-            None => return false,
-            Some(Left::Unchanged) => {}
-            Some(Left::Later(rank)) => part.bounds.rank = rank,
-            Some(Left::Same(bounds)) => part.bounds = bounds,
-            Some(Left::Other(other)) => part = other,
-            Some(Left::Nothing) => {
+        let mut path = std::mem::take(&mut self.path);
+        path.clear();
+        let mut kid = root.kid;
+        let block = loop {
+            match kid {
+                Kid::Block(block) => break block,
+                Kid::Node(at) => {
+                    let node = self.node(at);
+                    let side = node.cut.side(entry);
+                    path.push(Above::Node(at, side));
+                    kid = node.kids[side];
+                }
+                Kid::Ladder(at) => {
+                    let ladder = self.ladder(at);
+                    let rung = ladder.place(entry.rank);
+                    path.push(Above::Ladder(at, rung));
+                    kid = ladder.parts[rung].kid;
+                }
+            }
+        };
+        let removed = self.blocks[place(block)].remove(entry);
+        let was_there = !matches!(removed, Removed::NotThere);
+        let mut left = match removed {
+            Removed::NotThere | Removed::Inside => Left::Unchanged,
+            Removed::Bounds(bounds) => Left::Same(bounds),
+            Removed::Last => {
+                self.blocks[place(block)] = Block::empty();
+                self.unused_blocks.push(block);
+                Left::Nothing
+            }
+        };
+        for above in path.iter().rev() {
+            left = match (left, *above) {
+                (Left::Unchanged, _) | (_, Above::Nothing) => Left::Unchanged,
+                (left, Above::Node(at, side)) => self.left_of_node(at, side, left),
+                (left, Above::Ladder(at, rung)) => self.left_of_ladder(at, rung, left),
+            };
+        }
+        self.path = path;
+        match left {
+            Left::Unchanged => return was_there,
+            Left::Later(rank) => root.bounds.rank = rank,
+            Left::Same(bounds) => root.bounds = bounds,
+            Left::Other(part) => root = part,
+            Left::Nothing => {
                 self.root = None;
                 return true;
             }
         }
-        self.root = Some(part);
+        self.root = Some(root);
         true
-    }
-
-    fn remove_below(&mut self, kid: Kid, entry: &Entry, numbers: &Numbers) -> Option<Left> {
-        match kid {
-            Kid::Leaf(at) => self.remove_from(at, entry),
-            Kid::Node(at) => {
-                let node = &self.nodes[place(at)];
-                let side = node.cut.side(numbers);
-                let left = self.remove_below(node.kids[side], entry, numbers)?;
-                Some(self.left_of_node(at, side, left))
-            }
-            Kid::Ladder(at) => {
-                let ladder = &self.ladders[place(at)];
-                let rung = ladder.place(entry.rank);
-                let left = self.remove_below(ladder.parts[rung].kid, entry, numbers)?;
-                Some(self.left_of_ladder(at, rung, left))
-            }
-        }
     }
 
     fn left_of_node(&mut self, at: u32, side: usize, left: Left) -> Left {
         let node = &mut self.nodes[place(at)];
         let other = node.bounds[1 - side];
-        match left {
+        match left.beside(node.bounds[side]) {
             Left::Unchanged => return Left::Unchanged,
             Left::Later(rank) => {
                 let before = node.bounds[side].rank;
@@ -417,11 +341,11 @@ impl Tree {
             }
         }
         let bounds = node.bounds[0].with(node.bounds[1]);
-        if let [Kid::Leaf(one), Kid::Leaf(two)] = node.kids
+        if let [Kid::Block(one), Kid::Block(two)] = node.kids
             && self.join(one, two)
         {
             self.unused_nodes.push(at);
-            let kid = Kid::Leaf(one);
+            let kid = Kid::Block(one);
             return Left::Other(Part { bounds, kid });
         }
         Left::Same(bounds)
@@ -429,7 +353,7 @@ impl Tree {
 
     fn left_of_ladder(&mut self, at: u32, rung: usize, left: Left) -> Left {
         let ladder = &mut self.ladders[place(at)];
-        match left {
+        match left.beside(ladder.parts[rung].bounds) {
             Left::Unchanged => return Left::Unchanged,
             Left::Later(rank) => {
                 ladder.parts[rung].bounds.rank = rank;
@@ -460,7 +384,7 @@ impl Tree {
         Left::Same(bounds)
     }
 
-    /// Makes one leaf of a rung and the next one, or the one before, where both are small leaves.
+    /// Makes one block of a rung and the next one, or the one before, where both are small blocks.
     fn join_rungs(&mut self, at: u32, rung: usize) {
         let pairs = [(rung, rung + 1), (rung.wrapping_sub(1), rung)];
         for (one, two) in pairs {
@@ -469,7 +393,7 @@ impl Tree {
                 continue;
             };
             let bounds = first.bounds.with(second.bounds);
-            if let (Kid::Leaf(low), Kid::Leaf(high)) = (first.kid, second.kid)
+            if let (Kid::Block(low), Kid::Block(high)) = (first.kid, second.kid)
                 && self.join(low, high)
             {
                 let ladder = &mut self.ladders[place(at)];
@@ -481,53 +405,27 @@ impl Tree {
         }
     }
 
-    fn remove_from(&mut self, at: u32, entry: &Entry) -> Option<Left> {
-        let entries = &mut self.leaves[place(at)].entries;
-        let first = entries.partition_point(|other| other.rank < entry.rank);
-        let of_rank = entries[first..].iter();
-        let found = first
-            + of_rank
-                .take_while(|other| other.rank == entry.rank)
-                .position(|other| other == entry)?;
-        entries.remove(found);
-        // While another one demands as little in everything, only the rank can be another.
-        let is_rank_alone = entries.len() > JOINED >> 1
-            && entries.iter().any(|other| other.terms.fits(entry.terms));
-        if is_rank_alone {
-            return Some(match entries.first() {
-                Some(first) if found == 0 => Left::Later(first.rank),
-                _ => Left::Unchanged,
-            });
-        }
-        let bounds = Bounds::of_all(entries);
-        if bounds.is_none() {
-            self.leaves[place(at)].entries = Vec::new();
-            self.unused_leaves.push(at);
-        }
-        Some(bounds.map_or(Left::Nothing, Left::Same))
-    }
-
-    /// Puts the entries of two leaves into the first where they are few; whether it did.
+    /// Puts the entries of two blocks into the first where they are few; whether it did.
     fn join(&mut self, one: u32, two: u32) -> bool {
-        let sizes = [one, two].map(|at| self.leaves[place(at)].entries.len());
-        if sizes[0] + sizes[1] > JOINED {
+        let [first, second] = [one, two].map(|at| self.block(at));
+        if first.count() + second.count() > JOINED {
             return false;
         }
-        let more = std::mem::take(&mut self.leaves[place(two)].entries);
-        self.unused_leaves.push(two);
-        let entries = &mut self.leaves[place(one)].entries;
-        entries.extend(more);
-        entries.sort_unstable_by_key(|entry| entry.rank);
+        let mut entries = first.entries();
+        entries.extend(second.entries());
+        self.blocks[place(one)] = Block::new(self.side, &mut entries, RANK);
+        self.blocks[place(two)] = Block::empty();
+        self.unused_blocks.push(two);
         true
     }
 
-    fn new_leaf(&mut self, leaf: Leaf) -> u32 {
-        if let Some(at) = self.unused_leaves.pop() {
-            self.leaves[place(at)] = leaf;
+    fn new_block(&mut self, block: Block) -> u32 {
+        if let Some(at) = self.unused_blocks.pop() {
+            self.blocks[place(at)] = block;
             return at;
         }
-        self.leaves.push(leaf);
-        number(self.leaves.len() - 1)
+        self.blocks.push(block);
+        number(self.blocks.len() - 1)
     }
 
     fn new_ladder(&mut self, ladder: Ladder) -> u32 {
