@@ -3,7 +3,7 @@
 use std::ops::{Index, IndexMut};
 
 /// Bits of a place that count within one part of a list.
-const BITS: u32 = 10;
+const BITS: u32 = 7;
 
 /// How many lie together.
 const PART: usize = 1 << BITS;
