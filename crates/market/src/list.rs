@@ -3,7 +3,7 @@
 use std::ops::{Index, IndexMut};
 
 /// How many elements a piece has.
-const PIECE: usize = 1024;
+const PIECE: usize = 128;
 
 /// What is numbered in the order in which it came. A vector that is full is copied whole, which for
 /// a million orders takes a tenth of a second; this one adds a piece, so that no order waits for

@@ -109,7 +109,9 @@ impl Left {
         match self {
             Self::Same(bounds) if bounds == before => Self::Unchanged,
             Self::Same(bounds) if bounds.terms == before.terms => Self::Later(bounds.rank),
-            other => other,
+            Self::Unchanged | Self::Later(_) | Self::Same(_) | Self::Other(_) | Self::Nothing => {
+                self
+            }
         }
     }
 }
