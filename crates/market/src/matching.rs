@@ -183,6 +183,8 @@ impl Market {
                         self.sell_to(id, hit.order, out)
                     }
                     Some(hit) => {
+                        // Bids of fixed hours before it have been passed over too.
+                        after_fixed = after_fixed.max(Some(hit.rank));
                         after_flexible = Some(hit.rank);
                         self.sell_to_flexible(id, hit.order, out)
                     }
