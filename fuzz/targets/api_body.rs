@@ -23,7 +23,8 @@ fuzz_target!(|body: &str| {
 /// One instrument with a pool, and money to buy from it.
 fn small() -> Market {
     let mut market = Market::new(sluice::rules::load(None).expect("the standard rules are good"));
-    let at = sluice::protocol::instant::read("2026-11-02T00:00:00Z").expect("an instant");
+    let instant = |text| sluice::protocol::instant::read(text).expect("an instant");
+    let at = instant("2026-11-02T00:00:00Z");
     for command in [
         Command::ListInstrument(ListInstrument {
             instrument: InstrumentId(1),
@@ -38,7 +39,7 @@ fn small() -> Market {
             instrument: InstrumentId(1),
             units: 8,
             start: at,
-            end: at.plus_minutes(60 * 24 * 30),
+            end: instant("2026-12-02T00:00:00Z"),
             access: Access::Instant,
         }),
     ] {

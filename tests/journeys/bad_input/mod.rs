@@ -198,7 +198,7 @@ fn every_form_has_an_entry_and_every_entry_a_form() {
     for path in &posts {
         if forms.iter().all(|form| form.path != *path) {
             wrong.push(format!(
-                "{path} has no entry in tests/journeys/bad_input/forms.rs: add one that says \
+                "{path} has no entry in tests/journeys/bad_input/forms/entries.rs: add one that says \
                  where the form stands, who sends it and what its fields are for"
             ));
         }
