@@ -29,7 +29,8 @@ impl Market {
             .filter(|other| **other != order.id)
             .map(|other| self.order(*other))
             .collect();
-        let unsold = |ask: &Order, hour| i128::from(ask.units - ask.sold_in(hour));
+        // A replacement may have left a total below what was sold in some hours.
+        let unsold = |ask: &Order, hour| i128::from((ask.units - ask.sold_in(hour)).max(0));
         let mut hours = order.period.each().filter(|hour| order.holds_in(*hour));
         let is_over = hours.any(|hour| {
             let others = others.iter().filter(|other| other.holds_in(hour));

@@ -281,10 +281,11 @@ impl Model {
                     && other.resold() == order.resold()
                     && other.covered().contains(&hour)
             });
-            let offered: i64 = others.map(|other| other.units - other.sold_in(hour)).sum();
+            let unsold = |ask: &Order| (ask.units - ask.sold_in(hour)).max(0);
+            let offered: i64 = others.map(unsold).sum();
             let is_open = lease.unsettled.contains(&hour);
             let held = if is_open { lease.held[&hour] } else { 0 };
-            offered + order.units - order.sold_in(hour) > held
+            offered + unsold(order) > held
         })
     }
 
