@@ -132,7 +132,7 @@ async fn fifty_watchers_share_one_drawing_of_a_change() {
     let mut watches = Vec::new();
     for _ in 0..50 {
         let mut watch = Watch::open(&nobody, BOOK).await;
-        assert_eq!(watch.whole().await, ["stats", "book", "tape"]);
+        assert_eq!(watch.whole().await, ["stats", "book", "tape", "halt"]);
         watches.push(watch);
     }
     let hub = &app.app.web.hub;
@@ -188,7 +188,7 @@ async fn who_comes_back_is_sent_what_has_changed_and_nothing_else() {
     let app = TestApp::start().await;
     let mut nobody = Visitor::new(&app);
     let mut watch = Watch::open(&nobody, BOOK).await;
-    assert_eq!(watch.whole().await, ["stats", "book", "tape"]);
+    assert_eq!(watch.whole().await, ["stats", "book", "tape", "halt"]);
     let id = std::mem::take(&mut watch.id);
     drop(watch);
 
@@ -196,7 +196,7 @@ async fn who_comes_back_is_sent_what_has_changed_and_nothing_else() {
     let mut back = Watch::open(&nobody, &with_field).await;
     assert_eq!(back.whole().await, [""; 0], "it has all of it");
     let mut fresh = Watch::open(&nobody, BOOK).await;
-    assert_eq!(fresh.whole().await.len(), 3);
+    assert_eq!(fresh.whole().await.len(), 4);
     assert_eq!(
         app.app.web.hub.topics(),
         1,
@@ -228,7 +228,7 @@ async fn who_comes_back_is_sent_what_has_changed_and_nothing_else() {
     let mut back = Watch::open(&nobody, BOOK).await;
     assert_eq!(
         back.whole().await.len(),
-        3,
+        4,
         "what can't be read says nothing"
     );
     app.stop().await;
