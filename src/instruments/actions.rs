@@ -100,7 +100,10 @@ pub async fn buy(
             return ask(ticket, notice("request.too_many")).await;
         }
         // The same ticket tells: sent again, it is the same order.
-        Placed::Uncertain => return ask(ticket, notice("ticket.uncertain")).await,
+        Placed::Uncertain => {
+            let page = ask(ticket, notice("ticket.uncertain")).await?;
+            return Ok((StatusCode::SERVICE_UNAVAILABLE, page).into_response());
+        }
     };
     match receipt.rejection() {
         None => Ok(Redirect::to(&placing::onward(&receipt)).into_response()),
