@@ -5,7 +5,7 @@
 //! | who | connections |
 //! | --- | --- |
 //! | pages and areas, one pool | [`POOL_CONNECTIONS`] |
-//! | everything with a connection of its own (sequencer, migrations, audit, listeners) | the rest |
+//! | everything with a connection of its own (sequencer, looking at tokens, migrations, audit, listeners) | the rest |
 //! | an embedded server takes | [`CONNECTION_LIMIT`] |
 
 pub mod embedded;
