@@ -50,12 +50,6 @@ impl<T> List<T> {
         piece.get(place.rem_euclid(PIECE))
     }
 
-    /// The one at this place, to be changed.
-    pub fn get_mut(&mut self, place: usize) -> Option<&mut T> {
-        let piece = self.pieces.get_mut(place.div_euclid(PIECE))?;
-        piece.get_mut(place.rem_euclid(PIECE))
-    }
-
     /// All of them, in their order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {
         self.pieces.iter().flatten()
@@ -92,9 +86,7 @@ mod tests {
         }
         list[PIECE] = 0;
         vector[PIECE] = 0;
-        if let Some(last) = list.get_mut(3 * PIECE + 6) {
-            *last = 1;
-        }
+        list[3 * PIECE + 6] = 1;
         vector[3 * PIECE + 6] = 1;
         assert!(list.iter().eq(&vector));
         assert!(list.iter().rev().eq(vector.iter().rev()));
