@@ -157,20 +157,18 @@ pub async fn halt(
         member: &member,
         form_id: &id,
     };
-    let outcome = match desk.again().await? {
-        Some(outcome) => outcome,
-        None => {
-            let read = form.read(locale, &app.feed.market(), app.clock.now());
-            match read {
-                Ok((what, why)) => {
-                    let note = why.note.as_deref();
-                    desk.intervene(what, why.reason, note).await?
-                }
-                Err(errors) => {
-                    let page = pages::draw_halts(&app, shell, form, Said::wrong(errors), None);
-                    return Ok((StatusCode::UNPROCESSABLE_ENTITY, page.await?).into_response());
-                }
-            }
+    // Read first: a halt that stands in the way may be what the same form has made, and then it has
+    // been written down.
+    let read = form.read(locale, &app.feed.market(), app.clock.now());
+    let outcome = match (desk.again().await?, read) {
+        (Some(outcome), _) => outcome,
+        (None, Ok((what, why))) => {
+            let note = why.note.as_deref();
+            desk.intervene(what, why.reason, note).await?
+        }
+        (None, Err(errors)) => {
+            let page = pages::draw_halts(&app, shell, form, Said::wrong(errors), None);
+            return Ok((StatusCode::UNPROCESSABLE_ENTITY, page.await?).into_response());
         }
     };
     let Some((status, said)) = refusal(locale, &outcome) else {
@@ -203,20 +201,16 @@ pub async fn relate(
         member: &member,
         form_id: &id,
     };
-    let outcome = match desk.again().await? {
-        Some(outcome) => outcome,
-        None => match (
-            read_relation(&app, locale, &form).await?,
-            desk.again().await?,
-        ) {
-            // The same form was quicker: they are related by now.
-            (_, Some(outcome)) => outcome,
-            (Ok((what, reason, note)), None) => desk.intervene(what, reason, Some(&note)).await?,
-            (Err(errors), None) => {
-                let page = pages::draw_relations(&app, shell, form, Said::wrong(errors), None);
-                return Ok((StatusCode::UNPROCESSABLE_ENTITY, page.await?).into_response());
-            }
-        },
+    // Read first: where the same form was quicker and they are related by now, it has been written
+    // down by now too.
+    let read = read_relation(&app, locale, &form).await?;
+    let outcome = match (desk.again().await?, read) {
+        (Some(outcome), _) => outcome,
+        (None, Ok((what, reason, note))) => desk.intervene(what, reason, Some(&note)).await?,
+        (None, Err(errors)) => {
+            let page = pages::draw_relations(&app, shell, form, Said::wrong(errors), None);
+            return Ok((StatusCode::UNPROCESSABLE_ENTITY, page.await?).into_response());
+        }
     };
     let Some((status, said)) = refusal(locale, &outcome) else {
         return Ok(Redirect::to("/ops/relations?done").into_response());
