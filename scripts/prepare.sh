@@ -56,6 +56,7 @@ missing_packages() {
     have node || echo nodejs
     have npm || echo npm
     [ "$1" = test ] || return 0
+    [ "$(id -u)" -ne 0 ] || { have sshd && have ssh; } || echo openssh-server openssh-client
     have chromium || have chromium-browser || have google-chrome || echo chromium
     have chromedriver || echo chromium-driver
     { have fc-list && [ -n "$(fc-list :lang=zh-cn 2>/dev/null | head -n 1)" ]; } ||
@@ -73,6 +74,14 @@ install_packages() {
     say "installing: $*"
     local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq
         -o DPkg::Lock::Timeout=300 -y)
+    case " $* " in
+        *" openssh-server "*)
+            # Tests start servers of their own; installing one must not open this machine.
+            [ -e /etc/ssh/sshd_config ] ||
+                { "${as_root[@]}" mkdir -p /etc/ssh &&
+                    "${as_root[@]}" touch /etc/ssh/sshd_not_to_be_run; }
+            ;;
+    esac
     case " $* " in
         *" postgresql "*)
             # The package would make and start a server of its own; ours is private.

@@ -1,0 +1,179 @@
+//! A lease's own `sshd`: a port, a key of its own, and the holder's keys.
+//!
+//! It runs inside the lease's group, and so does whatever is started through it. It asks no PAM:
+//! that would move sessions to groups of their own. Its keys lie outside the home, so the holder
+//! can't add to them.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::fs::{DirBuilderExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use nix::unistd::Pid;
+
+use super::account::Account;
+use super::cgroups::Cgroups;
+use super::{HostError, at, read_if_there, run};
+use crate::folder::write_whole;
+use crate::lease::{Access, HolderKey};
+
+pub(super) struct Door {
+    pub(super) folder: PathBuf,
+    pub(super) port: u16,
+}
+
+const SSHD: [&str; 3] = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"];
+
+impl Door {
+    /// Writes what `sshd` reads. Keys hold from the next sign-in on; sessions that are open stay.
+    pub(super) fn make(&self, account: &Account, keys: &[HolderKey]) -> Result<(), HostError> {
+        let host_key = self.file("host_key");
+        if !self.file("host_key.pub").exists() || !host_key.exists() {
+            let _ = fs::remove_file(&host_key);
+            let path = host_key.display().to_string();
+            let comment = account.name.as_str();
+            run(
+                "ssh-keygen",
+                &["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", &path],
+            )?;
+        }
+        let lines: String = keys.iter().map(|key| format!("{key}\n")).collect();
+        self.write("authorized_keys", 0o640, &lines)?;
+        let keys = self.file("authorized_keys");
+        chown(&keys, Some(0), Some(account.uid)).map_err(at(keys.display()))?;
+        self.write("sshd_config", 0o600, &self.config(account))
+    }
+
+    fn config(&self, account: &Account) -> String {
+        let file = |name| self.file(name).display().to_string();
+        let lines = [
+            format!("Port {}", self.port),
+            format!("HostKey {}", file("host_key")),
+            format!("PidFile {}", file("sshd.pid")),
+            format!("AuthorizedKeysFile {}", file("authorized_keys")),
+            format!("AllowUsers {}", account.name),
+            "AuthenticationMethods publickey".to_owned(),
+            "PubkeyAuthentication yes".to_owned(),
+            "PasswordAuthentication no".to_owned(),
+            "KbdInteractiveAuthentication no".to_owned(),
+            "PermitRootLogin no".to_owned(),
+            "UsePAM no".to_owned(),
+            "StrictModes yes".to_owned(),
+            "PermitUserEnvironment no".to_owned(),
+            "PermitUserRC no".to_owned(),
+            "PrintLastLog no".to_owned(),
+            "X11Forwarding no".to_owned(),
+            "AllowAgentForwarding no".to_owned(),
+            "GatewayPorts no".to_owned(),
+            "LoginGraceTime 20".to_owned(),
+            "Subsystem sftp internal-sftp".to_owned(),
+        ];
+        lines.join("\n") + "\n"
+    }
+
+    /// Whether `sshd` runs in its group and takes connections.
+    pub(super) fn is_open(&self, cgroups: &Cgroups, group: &str) -> bool {
+        let pid = read_if_there(&self.file("sshd.pid")).unwrap_or_default();
+        let Ok(pid) = pid.trim().parse().map(Pid::from_raw) else {
+            return false;
+        };
+        let inside = cgroups.processes(group).is_ok_and(|all| all.contains(&pid));
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        inside && TcpStream::connect_timeout(&address, Duration::from_secs(2)).is_ok()
+    }
+
+    /// Starts `sshd` in these groups and waits until it takes connections.
+    pub(super) fn open(
+        &self,
+        program: &Path,
+        groups: &[PathBuf],
+        is_open: impl Fn() -> bool,
+    ) -> Result<(), HostError> {
+        // Where `sshd` goes while it does not trust its other end yet.
+        let apart = Path::new("/run/sshd");
+        let made = fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(apart);
+        made.map_err(at(apart.display()))?;
+        let sshd = SSHD.into_iter().find(|path| Path::new(path).exists());
+        let sshd = sshd.ok_or_else(|| self.said("it is not installed (openssh-server)"))?;
+        let log = self.file("sshd.log");
+        let mut command = Command::new(program);
+        command.arg("enter");
+        for group in groups {
+            command.arg("--group").arg(group);
+        }
+        command
+            .args(["--", sshd, "-f"])
+            .arg(self.file("sshd_config"))
+            .arg("-E")
+            .arg(&log);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let done = command.output().map_err(at(program.display()))?;
+        if !done.status.success() {
+            return Err(self.said(&String::from_utf8_lossy(&done.stderr)));
+        }
+        for _ in 0..100 {
+            if is_open() {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        let log = read_if_there(&log).map_err(at(log.display()))?;
+        Err(self.said(log.lines().last().unwrap_or("it did not open its port")))
+    }
+
+    fn said(&self, said: &str) -> HostError {
+        HostError::Program {
+            program: "sshd".to_owned(),
+            said: said.trim().to_owned(),
+        }
+    }
+
+    /// The way in.
+    pub(super) fn access(&self, account: &Account) -> Result<Access, HostError> {
+        let path = self.file("host_key.pub");
+        let host_key = fs::read_to_string(&path).map_err(at(path.display()))?;
+        Ok(Access {
+            user: account.name.clone(),
+            port: self.port,
+            host_key: host_key.trim().to_owned(),
+        })
+    }
+
+    /// Removes its files: keys, settings, log.
+    pub(super) fn remove(&self) -> Result<(), HostError> {
+        let names = [
+            "authorized_keys",
+            "sshd_config",
+            "sshd.pid",
+            "sshd.log",
+            "host_key",
+            "host_key.pub",
+        ];
+        for name in names {
+            let path = self.file(name);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                other => other.map_err(at(path.display()))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, name: &str, mode: u32, text: &str) -> Result<(), HostError> {
+        let path = self.file(name);
+        if read_if_there(&path).is_ok_and(|there| there == text) {
+            return Ok(());
+        }
+        write_whole(&path, mode, text.as_bytes()).map_err(at(path.display()))
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+}

@@ -1,0 +1,472 @@
+//! The host connector: leases on one Linux machine.
+//!
+//! A lease is an account, a home, a group of processes with limits (cgroup v1 or v2), and an
+//! `sshd` of its own inside that group, which lets in the holder's keys and no others. Whatever
+//! the holder starts is in the group with it, so all of it is found and ended; what got out of it
+//! by another way (a job of `cron`, say) is found by its account.
+//!
+//! Each act can be cut short at any point and done again. What it decided (the account's number,
+//! the port, what was counted before the wipe) is on disk before it is acted upon; everything else
+//! is looked up where it is.
+
+mod account;
+mod cgroups;
+mod door;
+mod ipc;
+mod processes;
+mod sweep;
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek};
+use std::net::{Ipv4Addr, TcpListener};
+use std::ops::RangeInclusive;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use serde::{Deserialize, Serialize};
+
+use crate::folder::write_whole;
+use crate::lease::{Access, Closed, Lease, Wiped};
+
+pub use cgroups::Cgroups;
+pub use processes::{enter, strike};
+
+/// The first of the numbers that leases' accounts have: above those of people, below those that
+/// are handed out for containers.
+const FIRST_UID: u32 = 66_000;
+const UIDS: u64 = 34_000;
+
+/// Where else on a Debian machine an account can leave files.
+pub const SHARED: [&str; 11] = [
+    "/tmp",
+    "/var/tmp",
+    "/dev/shm",
+    "/dev/mqueue",
+    "/run/lock",
+    "/run/screen",
+    "/run/user",
+    "/var/crash",
+    "/var/mail",
+    "/var/spool/cron/crontabs",
+    "/var/spool/cron/atjobs",
+];
+
+/// Where on a machine leases are, and what they use of it.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// A folder for what is known of each lease. Root's alone to write, all the way up.
+    pub leases: PathBuf,
+    /// Where homes are made.
+    pub homes: PathBuf,
+    /// Where else a holder could leave files.
+    pub shared: Vec<PathBuf>,
+    /// The ports of which each lease gets one.
+    pub ports: RangeInclusive<u16>,
+    /// The name of the group of processes that holds those of all leases.
+    pub group: String,
+    /// This program: it starts again as a lease's first process, and as its account's last.
+    pub program: PathBuf,
+}
+
+/// Why something was not done. Whatever it was, it can be asked again.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// A lease that is wiped does not come back.
+    #[error("the lease is wiped")]
+    Wiped,
+    /// The name or the number of its account is somebody else's.
+    #[error("the account {0} can't be made: its name or its number is somebody else's")]
+    Account(String),
+    /// No port is free.
+    #[error("no port of {}-{} is free", .0.start(), .0.end())]
+    Ports(RangeInclusive<u16>),
+    /// Limits can't be kept here.
+    #[error("there are no cgroups with cpu, memory and pids")]
+    NoCgroups,
+    /// A program said no.
+    #[error("{program}: {said}")]
+    Program {
+        /// Which.
+        program: String,
+        /// What it said.
+        said: String,
+    },
+    /// Processes that can't be ended.
+    #[error("still running: {0}")]
+    Running(String),
+    /// What is still there after everything was removed.
+    #[error("still there: {0}")]
+    Left(String),
+    /// The system said no.
+    #[error("{what}: {error}")]
+    System {
+        /// To what.
+        what: String,
+        /// What it said.
+        error: io::Error,
+    },
+}
+
+/// What is known of a lease on disk.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Record {
+    uid: u32,
+    port: u16,
+    stage: Stage,
+    closed: Closed,
+    /// What was there before the wipe began to remove it.
+    found: Option<Found>,
+    wiped: Option<Wiped>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Stage {
+    Open,
+    Closed,
+    Wiping,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Found {
+    began: Timestamp,
+    entries: u64,
+    bytes: u64,
+}
+
+/// Says to which act the system said no.
+fn at<E: Into<io::Error>>(what: impl std::fmt::Display) -> impl FnOnce(E) -> HostError {
+    move |error| HostError::System {
+        what: what.to_string(),
+        error: error.into(),
+    }
+}
+
+/// Runs a program with these arguments, without a shell.
+///
+/// What it says goes into memory of its own, not through a pipe: were this program killed, the
+/// other would be too when it next said something, half way through `/etc/passwd`.
+fn run(program: &str, arguments: &[&str]) -> Result<(), HostError> {
+    let mut said = File::from(memfd_create(c"said", MFdFlags::MFD_CLOEXEC).map_err(at(program))?);
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    command.stderr(said.try_clone().map_err(at(program))?);
+    let status = command.status().map_err(at(program))?;
+    if status.success() {
+        return Ok(());
+    }
+    let mut text = Vec::new();
+    said.rewind().map_err(at(program))?;
+    said.read_to_end(&mut text).map_err(at(program))?;
+    Err(HostError::Program {
+        program: program.to_owned(),
+        said: format!("{} ({status})", String::from_utf8_lossy(&text).trim()),
+    })
+}
+
+impl Host {
+    /// Lets the holder in. The same again changes what is different, such as the keys.
+    ///
+    /// # Errors
+    /// Something of it could not be done; what was done stays, and is gone after a wipe.
+    pub fn prepare(&self, lease: &Lease) -> Result<Access, HostError> {
+        let number = lease.lease;
+        let mut record = match self.load(number)? {
+            Some(record) => record,
+            None => self.begin(number)?,
+        };
+        if record.stage == Stage::Wiping {
+            return Err(HostError::Wiped);
+        }
+        let cgroups = Cgroups::detect().ok_or(HostError::NoCgroups)?;
+        let account = self.account(number, record.uid);
+        account.make()?;
+        if record.stage == Stage::Closed {
+            account.renew()?;
+            record.stage = Stage::Open;
+            self.save(number, &record)?;
+        }
+        cgroups.make(&self.group(number), &lease.limits)?;
+        let door = self.door(number, record.port);
+        door.make(&account, &lease.keys)?;
+        if !door.is_open(&cgroups, &self.group(number)) {
+            let groups = cgroups.folders(&self.group(number));
+            door.open(&self.program, &groups, || {
+                door.is_open(&cgroups, &self.group(number))
+            })?;
+        }
+        door.access(&account)
+    }
+
+    /// How many units run and let the holder in, now: all or none.
+    ///
+    /// It is looked at from outside what the holder can use up: whoever exhausts the processes or
+    /// the memory of their own lease has it all the same.
+    pub fn units(&self, lease: &Lease) -> u32 {
+        let there = |record: &Record| {
+            let cgroups = Cgroups::detect()?;
+            let door = self.door(lease.lease, record.port);
+            let account = self.account(lease.lease, record.uid);
+            let open = record.stage == Stage::Open && account.is_whole();
+            (open && door.is_open(&cgroups, &self.group(lease.lease))).then_some(())
+        };
+        let record = self.load(lease.lease).ok().flatten();
+        record.as_ref().and_then(there).map_or(0, |()| lease.units)
+    }
+
+    /// Ends access and everything that runs. Files stay.
+    ///
+    /// # Errors
+    /// Something still runs, or could not be looked for.
+    pub fn close(&self, number: u64) -> Result<Closed, HostError> {
+        let Some(mut record) = self.load(number)? else {
+            return Ok(Closed::default());
+        };
+        if record.stage != Stage::Open {
+            return Ok(record.closed);
+        }
+        let account = self.account(number, record.uid);
+        account.expire()?;
+        let cgroups = Cgroups::detect().ok_or(HostError::NoCgroups)?;
+        let group = self.group(number);
+        // What can start processes of the account from outside may do so once more while it is
+        // ended; quiet is when twice in a row nothing is found.
+        let mut quiet = 0;
+        for _ in 0..100 {
+            let inside = cgroups.processes(&group)?;
+            let all = processes::of(record.uid).map_err(at("/proc"))?;
+            let outside: Vec<_> = all
+                .iter()
+                .filter(|one| !inside.contains(&one.pid))
+                .collect();
+            if inside.is_empty() && outside.is_empty() {
+                quiet += 1;
+                if quiet == 2 {
+                    break;
+                }
+            } else {
+                quiet = 0;
+                record.closed.processes += (inside.len() + outside.len()) as u64;
+                record
+                    .closed
+                    .escaped
+                    .extend(outside.iter().map(|one| one.name.clone()));
+                self.save(number, &record)?;
+                cgroups.kill(&group)?;
+                processes::end(&self.program, record.uid)?;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        if quiet < 2 {
+            let left = processes::of(record.uid).map_err(at("/proc"))?;
+            let names: Vec<_> = left.into_iter().map(|one| one.name).collect();
+            return Err(HostError::Running(names.join(", ")));
+        }
+        record.stage = Stage::Closed;
+        self.save(number, &record)?;
+        Ok(record.closed)
+    }
+
+    /// Removes everything that the lease left, and looks once more.
+    ///
+    /// # Arguments
+    /// `now` is when it is begun, and, looked at again, when it is done.
+    ///
+    /// # Errors
+    /// Something of it is still there. `None` when the lease never was.
+    pub fn wipe(
+        &self,
+        number: u64,
+        now: impl Fn() -> Timestamp,
+    ) -> Result<Option<Wiped>, HostError> {
+        self.close(number)?;
+        let Some(mut record) = self.load(number)? else {
+            return Ok(None);
+        };
+        if let Some(wiped) = record.wiped {
+            return Ok(Some(wiped));
+        }
+        let account = self.account(number, record.uid);
+        record.stage = Stage::Wiping;
+        let found = match record.found.take() {
+            Some(found) => found,
+            None => self.count(&account, now())?,
+        };
+        record.found = Some(found.clone());
+        self.save(number, &record)?;
+        sweep::unmount(&account.home, account.uid)?;
+        sweep::remove(&account.home)?;
+        sweep::remove_owned(&self.shared, account.uid)?;
+        ipc::remove(account.uid)?;
+        account.remove()?;
+        if let Some(cgroups) = Cgroups::detect() {
+            cgroups.remove(&self.group(number))?;
+        }
+        self.door(number, record.port).remove()?;
+        self.look_again(&account)?;
+        let wiped = Wiped {
+            account: account.name,
+            uid: account.uid,
+            entries: found.entries,
+            bytes: found.bytes,
+            began: found.began,
+            done: now(),
+        };
+        record.wiped = Some(wiped.clone());
+        self.save(number, &record)?;
+        Ok(Some(wiped))
+    }
+
+    /// Forgets a lease that is wiped, once its record has been told.
+    ///
+    /// # Errors
+    /// The system said no.
+    pub fn forget(&self, number: u64) -> Result<(), HostError> {
+        if self
+            .load(number)?
+            .is_some_and(|record| record.wiped.is_some())
+        {
+            let folder = self.folder(number);
+            fs::remove_dir_all(&folder).map_err(at(folder.display()))?;
+        }
+        Ok(())
+    }
+
+    /// The leases that something is known of, by number.
+    ///
+    /// # Errors
+    /// The system said no.
+    pub fn known(&self) -> Result<Vec<u64>, HostError> {
+        let entries = match fs::read_dir(&self.leases) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(at(self.leases.display()))?,
+        };
+        let mut known = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(at(self.leases.display()))?.file_name();
+            let number = name
+                .to_str()
+                .and_then(|name| name.strip_prefix('l')?.parse::<u64>().ok());
+            known.extend(number);
+        }
+        known.sort_unstable();
+        Ok(known)
+    }
+
+    /// Decides on the number of the account and the port, and writes them down.
+    fn begin(&self, number: u64) -> Result<Record, HostError> {
+        let offset = u32::try_from(number % UIDS).expect("it is below 34,000");
+        let mut taken = Vec::new();
+        for other in self.known()? {
+            taken.extend(self.load(other)?.map(|record| record.port));
+        }
+        let free = |port: &u16| {
+            !taken.contains(port) && TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok()
+        };
+        let port = self.ports.clone().find(free);
+        let folder = self.folder(number);
+        let mut builder = fs::DirBuilder::new();
+        let made = builder.recursive(true).mode(0o711).create(&folder);
+        made.map_err(at(folder.display()))?;
+        let record = Record {
+            uid: FIRST_UID + offset,
+            port: port.ok_or_else(|| HostError::Ports(self.ports.clone()))?,
+            stage: Stage::Open,
+            closed: Closed::default(),
+            found: None,
+            wiped: None,
+        };
+        self.save(number, &record)?;
+        Ok(record)
+    }
+
+    fn count(&self, account: &account::Account, began: Timestamp) -> Result<Found, HostError> {
+        sweep::unmount(&account.home, account.uid)?;
+        let mut found = sweep::count(&account.home)?;
+        found += sweep::count_owned(&self.shared, account.uid)?;
+        Ok(Found {
+            began,
+            entries: found.entries,
+            bytes: found.bytes,
+        })
+    }
+
+    fn look_again(&self, account: &account::Account) -> Result<(), HostError> {
+        let mut left: Vec<String> = Vec::new();
+        if account.is_known() {
+            left.push(format!("the account {}", account.name));
+        }
+        if account.home.symlink_metadata().is_ok() {
+            left.push(account.home.display().to_string());
+        }
+        let owned = sweep::count_owned(&self.shared, account.uid)?;
+        if owned.entries > 0 {
+            left.push(format!("{} files in shared folders", owned.entries));
+        }
+        for process in processes::of(account.uid).map_err(at("/proc"))? {
+            left.push(format!("the process {}", process.name));
+        }
+        if left.is_empty() {
+            return Ok(());
+        }
+        Err(HostError::Left(left.join(", ")))
+    }
+
+    fn account(&self, number: u64, uid: u32) -> account::Account {
+        let name = format!("sluice-l{number}");
+        account::Account {
+            home: self.homes.join(&name),
+            name,
+            uid,
+        }
+    }
+
+    fn door(&self, number: u64, port: u16) -> door::Door {
+        door::Door {
+            folder: self.folder(number),
+            port,
+        }
+    }
+
+    fn group(&self, number: u64) -> String {
+        format!("{}/l{number}", self.group)
+    }
+
+    fn folder(&self, number: u64) -> PathBuf {
+        self.leases.join(format!("l{number}"))
+    }
+
+    fn load(&self, number: u64) -> Result<Option<Record>, HostError> {
+        let path = self.folder(number).join("record.json");
+        let text = match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(at(path.display()))?,
+        };
+        serde_json::from_slice(&text)
+            .map(Some)
+            .map_err(at(path.display()))
+    }
+
+    fn save(&self, number: u64, record: &Record) -> Result<(), HostError> {
+        let path = self.folder(number).join("record.json");
+        let text = serde_json::to_vec_pretty(record).expect("a record is JSON");
+        write_whole(&path, 0o600, &text).map_err(at(path.display()))
+    }
+}
+
+/// A file's content, or nothing where it is not there.
+fn read_if_there(path: &Path) -> io::Result<String> {
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        other => other,
+    }
+}

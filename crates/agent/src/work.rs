@@ -1,0 +1,396 @@
+//! What an agent does all day, by two threads: one looks at leases, hands them out and takes them
+//! back when their time has come; the other talks to the exchange. What they share is small: the
+//! orders, and the spool. So a network that is slow or gone stops neither looks nor ends.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reading::AgentKey;
+use serde::de::DeserializeOwned;
+
+use crate::clock::Clock;
+use crate::exchange::{CallError, Exchange, timed};
+use crate::folder::write_whole;
+use crate::host::{Host, HostError};
+use crate::inventory::Inventory;
+use crate::lease::{Lease, Want};
+use crate::messages::{
+    Heartbeat, Orders, ReadingsTaken, Reason, Stage, State, States, StatesTaken, VERSION,
+};
+use crate::meter::{self, Meter, Ran};
+use crate::spool::{MOST_TOGETHER, Spool, SpoolError};
+
+/// How often leases are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How often the exchange is told that the agent is there.
+const TALK_EVERY: Duration = Duration::from_secs(20);
+/// The most readings of one request.
+const MOST_SENT: usize = 2_000;
+
+/// An agent at work.
+pub struct Agent {
+    /// Its number.
+    pub agent: u64,
+    /// Its key.
+    pub key: AgentKey,
+    /// Its clock.
+    pub clock: Clock,
+    /// What hands leases out.
+    pub host: Host,
+    /// Where the orders are kept: they hold through a restart without the exchange.
+    pub orders: PathBuf,
+    shared: Mutex<Shared>,
+}
+
+struct Shared {
+    leases: BTreeMap<u64, Lease>,
+    spool: Spool,
+    /// What each lease was last said to be, not to say it at every look.
+    said: BTreeMap<u64, (Stage, serde_json::Value)>,
+}
+
+/// Why an agent can't go on.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkError {
+    /// Its spool.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// The record of a lease that is wiped can't be removed.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// The orders can't be read or kept.
+    #[error("{path}: {error}")]
+    Orders {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+impl Agent {
+    /// Takes up work where it was left.
+    ///
+    /// # Errors
+    /// The orders that were kept can't be read.
+    pub fn new(
+        agent: u64,
+        key: AgentKey,
+        host: Host,
+        orders: PathBuf,
+        spool: Spool,
+    ) -> Result<Self, WorkError> {
+        let leases = match fs::read(&orders) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
+            Err(error) => Err(error),
+            Ok(text) => serde_json::from_slice(&text).map_err(io::Error::from),
+        };
+        let leases = leases.map_err(|error| WorkError::Orders {
+            path: orders.clone(),
+            error,
+        })?;
+        Ok(Self {
+            agent,
+            key,
+            clock: Clock::default(),
+            host,
+            orders,
+            shared: Mutex::new(Shared {
+                leases,
+                spool,
+                said: BTreeMap::new(),
+            }),
+        })
+    }
+
+    /// Works until something can't be gone on from.
+    ///
+    /// # Errors
+    /// What that is. After a start it is tried again.
+    pub fn run(&self, exchange: &Exchange) -> Result<(), WorkError> {
+        thread::scope(|scope| {
+            let talk = scope.spawn(|| {
+                loop {
+                    if let Err(error) = self.talk(exchange) {
+                        tell(&error);
+                    }
+                    thread::sleep(TALK_EVERY);
+                }
+            });
+            let mut meter = Meter::default();
+            while !talk.is_finished() {
+                self.look(&mut meter, || self.clock.now())?;
+                thread::sleep(LOOK_EVERY);
+            }
+            Ok(())
+        })
+    }
+
+    /// Takes in what the exchange wants, and keeps it.
+    ///
+    /// # Errors
+    /// It can't be kept; it holds until the next start.
+    pub fn take(&self, leases: Vec<Lease>) -> Result<(), WorkError> {
+        let mut shared = self.shared();
+        let before = shared.leases.clone();
+        shared
+            .leases
+            .extend(leases.into_iter().map(|lease| (lease.lease, lease)));
+        if shared.leases == before {
+            return Ok(());
+        }
+        self.keep(&shared.leases)
+    }
+
+    fn keep(&self, leases: &BTreeMap<u64, Lease>) -> Result<(), WorkError> {
+        let text = serde_json::to_vec_pretty(leases).expect("leases are JSON");
+        write_whole(&self.orders, 0o600, &text).map_err(|error| WorkError::Orders {
+            path: self.orders.clone(),
+            error,
+        })
+    }
+
+    /// Looks at every lease once: does what is due, and notes what ran.
+    ///
+    /// # Errors
+    /// The spool is lost. That it or its disk is full is said, and the readings are missing.
+    pub fn look(&self, meter: &mut Meter, now: impl Fn() -> Timestamp) -> Result<(), WorkError> {
+        let leases: Vec<Lease> = self.shared().leases.values().cloned().collect();
+        let mut ran = Vec::new();
+        for lease in leases {
+            ran.extend(self.look_at(&lease, meter, &now)?);
+        }
+        for some in ran.chunks(MOST_TOGETHER) {
+            let mut shared = self.shared();
+            let sign =
+                |ran: &Ran| meter::sign(*ran, shared.spool.head(ran.lease), self.agent, &self.key);
+            let readings = some.iter().filter_map(sign).collect();
+            said(shared.spool.add(readings))?;
+        }
+        Ok(())
+    }
+
+    fn look_at(
+        &self,
+        lease: &Lease,
+        meter: &mut Meter,
+        now: &impl Fn() -> Timestamp,
+    ) -> Result<Option<Ran>, WorkError> {
+        let at = now();
+        let asked = lease.want == Want::Over;
+        let why = if asked { Reason::Asked } else { Reason::Ended };
+        let number = lease.lease;
+        if at >= lease.wipe {
+            meter.forget(number);
+            let wiped = self.host.wipe(number, now);
+            let wiped = wiped.map(|record| serde_json::to_value(record).expect("JSON"));
+            return self
+                .say(number, Stage::Wiped, why, at, wiped)
+                .map(|()| None);
+        }
+        if asked || at >= lease.end {
+            // A lease's last minute ends with it.
+            let ran = meter.look(number, at, 0);
+            meter.forget(number);
+            let closed = self.host.close(number);
+            let closed = closed.map(|closed| serde_json::to_value(closed).expect("JSON"));
+            return self
+                .say(number, Stage::Closed, why, at, closed)
+                .map(|()| ran);
+        }
+        let units = self.host.units(lease);
+        let known = self
+            .shared()
+            .said
+            .get(&number)
+            .is_some_and(|one| one.0 == Stage::Prepared);
+        let why = if known && units == 0 {
+            Reason::Restored
+        } else {
+            Reason::Asked
+        };
+        let access = self.host.prepare(lease);
+        let access = access.map(|access| serde_json::to_value(access).expect("JSON"));
+        self.say(number, Stage::Prepared, why, at, access)?;
+        let begun = at >= lease.start;
+        Ok(begun.then(|| meter.look(number, at, units)).flatten())
+    }
+
+    /// Puts a state on the spool, unless it is what was said last.
+    fn say(
+        &self,
+        lease: u64,
+        stage: Stage,
+        reason: Reason,
+        at: Timestamp,
+        done: Result<serde_json::Value, HostError>,
+    ) -> Result<(), WorkError> {
+        let (stage, reason, evidence) = match done {
+            Ok(evidence) => (stage, reason, evidence),
+            Err(error) => {
+                let evidence = serde_json::json!({ "error": error.to_string() });
+                (Stage::Failed, Reason::Machine, evidence)
+            }
+        };
+        let mut shared = self.shared();
+        let new = (stage, evidence.clone());
+        let again = shared.said.get(&lease) == Some(&new);
+        if again && reason != Reason::Restored {
+            return Ok(());
+        }
+        let state = State {
+            lease,
+            stage,
+            reason,
+            at,
+            evidence,
+        };
+        if said(shared.spool.add_state(state))? {
+            shared.said.insert(lease, new);
+        }
+        Ok(())
+    }
+
+    /// Talks to the exchange once: says that it is there, hears what is wanted, sends what waits.
+    ///
+    /// # Errors
+    /// It was not reached, or said no: what waits goes on waiting.
+    pub fn talk(&self, exchange: &Exchange) -> Result<(), TalkError> {
+        let inventory = Inventory::take(&self.host.homes).map_err(TalkError::Inventory)?;
+        let heartbeat = Heartbeat {
+            version: VERSION,
+            program: env!("CARGO_PKG_VERSION"),
+            clock_ahead_ms: self.clock.ahead_ms(),
+            waiting: self.shared().spool.waiting(),
+            inventory: &inventory,
+        };
+        let body = serde_json::to_vec(&heartbeat).expect("a message is JSON");
+        let (orders, took) = timed(|| self.post::<Orders>(exchange, "heartbeat", &body));
+        let orders = orders?;
+        self.clock.learn(orders.clock, took);
+        let named: BTreeSet<u64> = orders.leases.iter().map(|lease| lease.lease).collect();
+        self.take(orders.leases)?;
+        self.send_states(exchange)?;
+        self.send_readings(exchange)?;
+        Ok(self.forget(&named)?)
+    }
+
+    fn send_states(&self, exchange: &Exchange) -> Result<(), TalkError> {
+        loop {
+            let states = self.shared().spool.states(MOST_TOGETHER);
+            let Some(last) = states.last().map(|change| change.sequence) else {
+                return Ok(());
+            };
+            let states = States {
+                version: VERSION,
+                states: &states,
+            };
+            let body = serde_json::to_vec(&states).expect("a message is JSON");
+            let answer: StatesTaken = self.post(exchange, "states", &body)?;
+            said(self.shared().spool.states_taken(answer.through.min(last)))?;
+            if answer.through < last {
+                return Ok(());
+            }
+        }
+    }
+
+    fn send_readings(&self, exchange: &Exchange) -> Result<(), TalkError> {
+        loop {
+            let readings = self.shared().spool.readings(MOST_SENT);
+            if readings.is_empty() {
+                return Ok(());
+            }
+            let body = reading::to_json(self.agent, &readings);
+            let answer: ReadingsTaken = self.post(exchange, "readings", &body)?;
+            let mut shared = self.shared();
+            for taken in &answer.taken {
+                said(shared.spool.taken(taken.lease, taken.through))?;
+            }
+            // Nothing of it was taken: it is sent again another time.
+            if shared.spool.readings(1).first() == readings.first() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Forgets leases that are wiped, once the exchange knows it and names them no more.
+    ///
+    /// # Errors
+    /// A record can't be removed, or the orders can't be kept.
+    pub fn forget(&self, named: &BTreeSet<u64>) -> Result<(), WorkError> {
+        let mut shared = self.shared();
+        if shared.spool.waiting() > 0 {
+            return Ok(());
+        }
+        let over = |(&lease, said): (&u64, &(Stage, serde_json::Value))| {
+            (said.0 == Stage::Wiped && !named.contains(&lease)).then_some(lease)
+        };
+        let over: Vec<u64> = shared.said.iter().filter_map(over).collect();
+        if over.is_empty() {
+            return Ok(());
+        }
+        for lease in over {
+            self.host.forget(lease)?;
+            shared.said.remove(&lease);
+            shared.leases.remove(&lease);
+        }
+        self.keep(&shared.leases)
+    }
+
+    fn post<T: DeserializeOwned>(
+        &self,
+        exchange: &Exchange,
+        name: &str,
+        body: &[u8],
+    ) -> Result<T, CallError> {
+        let path = format!("/api/agent/v1/{name}");
+        exchange.post(&path, body, &self.key, self.agent, &self.clock)
+    }
+
+    /// What waits and how far things have come. A thread that panicked in the middle left the
+    /// spool as its file has it, or refuses to go on.
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The spool, to look at.
+    pub fn spool<T>(&self, look: impl FnOnce(&Spool) -> T) -> T {
+        look(&self.shared().spool)
+    }
+}
+
+/// Why the exchange does not know what it is to know. It is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum TalkError {
+    /// The call.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// What came of it could not be kept.
+    #[error(transparent)]
+    Work(#[from] WorkError),
+    /// The system does not say what the machine has.
+    #[error("the machine can't be looked at: {0}")]
+    Inventory(io::Error),
+}
+
+/// A full spool or disk is said and lived with; a lost one is not. Whether it was done.
+fn said(done: Result<(), SpoolError>) -> Result<bool, WorkError> {
+    match done {
+        Ok(()) => Ok(true),
+        Err(error @ (SpoolError::Bound { .. } | SpoolError::DiskFull(_))) => {
+            tell(&error);
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn tell(error: &dyn std::error::Error) {
+    eprintln!("sluice-agent: {error}");
+}

@@ -1,0 +1,130 @@
+//! The agent at work without its exchange.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use jiff::SignedDuration;
+use reading::{AgentKey, Digest};
+use sluice_agent::lease::Access;
+use sluice_agent::messages::{Reason, Stage};
+use sluice_agent::meter::Meter;
+use sluice_agent::spool::Spool;
+use sluice_agent::work::Agent;
+
+use crate::machine::{Cleared, holder, host, lease, let_in, now, shut, soon, ssh};
+
+/// A whole lease by the agent itself, its network gone: let in, metered, out at the hour, wiped.
+#[test]
+#[ignore = "needs root in a namespace of its own"]
+fn as_root_an_agent_without_its_network_keeps_a_lease_to_its_end() {
+    let machine = Cleared(host(8));
+    let folder = machine.0.leases.clone();
+    let (key, public) = holder("eight");
+    let wanted = lease(108, &[&public]);
+    let spool = || Spool::open(&folder.with_extension("spool"), 7, 1 << 20).expect("a spool");
+    let agent = || {
+        let secret = AgentKey::from_secret(&[1; 32]);
+        let orders = folder.with_extension("orders");
+        Agent::new(7, secret, machine.0.clone(), orders, spool()).expect("it begins")
+    };
+    let begun = agent();
+    begun.take(vec![wanted.clone()]).expect("it is kept");
+    let mut meter = Meter::default();
+    let look = |agent: &Agent, meter: &mut Meter, seconds: i64| {
+        let at = now() + SignedDuration::from_secs(seconds);
+        agent.look(meter, || at).expect("it goes on");
+    };
+    // Prepared before its start; then two minutes, the way in being shut in the second.
+    for second in [-30, -10] {
+        look(&begun, &mut meter, second);
+    }
+    let prepared = begun.spool(|spool| spool.states(9));
+    assert_eq!(prepared.len(), 1, "said once");
+    assert_eq!(
+        (prepared[0].state.stage, prepared[0].state.reason),
+        (Stage::Prepared, Reason::Asked)
+    );
+    let access: Access =
+        serde_json::from_value(prepared[0].state.evidence.clone()).expect("a way in");
+    let_in(&access, &key, "echo mine > file");
+    for second in (0..=70).step_by(10) {
+        look(&begun, &mut meter, second);
+    }
+    shut(&machine.0, 108);
+    soon("it is shut", || machine.0.units(&wanted) == 0);
+    for second in (80..=180).step_by(10) {
+        look(&begun, &mut meter, second);
+    }
+    drop(begun);
+
+    // Started again without its network, it knows what it was asked, and when it ends.
+    let again = agent();
+    let mut meter = Meter::default();
+    for second in (3_480..=3_610).step_by(10) {
+        look(&again, &mut meter, second);
+    }
+    let readings = again.spool(|spool| spool.readings(99));
+    let told: Vec<(u64, u8, u32)> = readings
+        .iter()
+        .map(|one| {
+            (
+                one.reading.sequence,
+                one.reading.minute.of_hour(),
+                one.reading.units,
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [(1, 0, 8), (2, 1, 0), (3, 2, 8), (4, 58, 8), (5, 59, 8)]
+    );
+    let mut before = Digest::beginning(7, 108);
+    for one in &readings {
+        assert_eq!(one.reading.before, before);
+        before = one.reading.hash();
+    }
+    assert_eq!(
+        ssh(&access, &key, "true").status.code(),
+        Some(255),
+        "out at the hour"
+    );
+    assert!(fs::metadata("/home/sluice-l108/file").is_ok_and(|file| file.size() == 5));
+    look(&again, &mut meter, 7_200);
+    assert!(!Path::new("/home/sluice-l108").exists());
+    let stages = again.spool(|spool| spool.states(9));
+    let stages: Vec<_> = stages
+        .iter()
+        .map(|one| (one.state.stage, one.state.reason))
+        .collect();
+    assert_eq!(
+        stages,
+        [
+            (Stage::Prepared, Reason::Asked),
+            (Stage::Prepared, Reason::Restored),
+            (Stage::Prepared, Reason::Asked),
+            (Stage::Closed, Reason::Ended),
+            (Stage::Wiped, Reason::Ended),
+        ]
+    );
+
+    // What the exchange has is forgotten once it names the lease no more.
+    drop(again);
+    let mut spool = spool();
+    spool.states_taken(99).expect("room");
+    spool.taken(108, 99).expect("room");
+    let (folder, done) = (folder.clone(), spool.waiting());
+    assert_eq!(done, 0);
+    drop(spool);
+    let last = agent();
+    let mut meter = Meter::default();
+    look(&last, &mut meter, 7_210);
+    assert_eq!(
+        last.spool(Spool::waiting),
+        1,
+        "said once more after a start"
+    );
+    last.forget(&BTreeSet::new()).expect("it goes on");
+    assert!(folder.join("l108").exists(), "not while something waits");
+}
