@@ -179,6 +179,23 @@ impl Tally {
             .map_or(0, |(_, one)| one.units)
     }
 
+    /// Whether nothing can come any more that counts for a minute: a reading that counts is about
+    /// it, or two that follow each other lie around it, or nothing of its chain counts any more.
+    pub fn is_told(&self, minute: Minute) -> bool {
+        let mut last = self.sequence;
+        for (sequence, one) in self.sound() {
+            if one.minute == minute {
+                return true;
+            }
+            if one.minute > minute {
+                // Without one before it, the first number says that nothing was before it.
+                return last.checked_add(1) == Some(sequence);
+            }
+            last = sequence;
+        }
+        self.first_break().is_some()
+    }
+
     /// The unit-minutes of an hour that is not sealed, as readings that count say.
     pub fn unit_minutes(&self, hour: Hour) -> u64 {
         let within = self.sound().filter(|(_, one)| one.minute.hour() == hour);

@@ -238,6 +238,24 @@ fn what_a_reading_was_is_said() {
 
 /// Two agents that together say more than the lease has are paid for what it has.
 #[test]
+fn a_minute_is_told_once_nothing_can_come_between() {
+    // Minute 1 was never seen: the numbers around it follow each other.
+    let all = chain(&[(0, 8), (1, 8), (0, 8)]);
+    let hour = Minute(FIRST).hour();
+    let minute = |number| hour.minutes().nth(number).expect("of the hour");
+    let told = |of: &[&Reading]| {
+        let tally = tally(of.iter().copied());
+        [0, 1, 2, 3, 4].map(|number| tally.is_told(minute(number)))
+    };
+    assert_eq!(told(&[]), [false; 5]);
+    assert_eq!(told(&[&all[0]]), [true, false, false, false, false]);
+    // The second is still on its way: it may be about minute 1.
+    assert_eq!(told(&[&all[0], &all[2]]), [true, false, false, true, false]);
+    assert_eq!(told(&[&all[0], &all[1]]), [true, true, true, false, false]);
+    assert_eq!(told(&[&all[1]]), [false, false, true, false, false]);
+}
+
+#[test]
 fn several_agents_of_one_lease_come_to_no_more_than_it_has() {
     let hour = Minute(FIRST).hour();
     let own = tally(&chain(&[(0, 8); 60]));
