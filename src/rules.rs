@@ -140,6 +140,10 @@ struct Decimal(#[serde(deserialize_with = "decimal_text")] Money);
 struct LevelInFile {
     availability_bps: i64,
     penalty_bps: i64,
+    grace_minutes: i64,
+    default_minutes: i64,
+    maintenance_bps: i64,
+    maintenance_notice_hours: i64,
     credits: Vec<CreditStep>,
 }
 
@@ -148,6 +152,10 @@ impl From<LevelInFile> for ServiceLevel {
         Self {
             availability_bps: level.availability_bps,
             penalty_bps: level.penalty_bps,
+            grace_minutes: level.grace_minutes,
+            default_minutes: level.default_minutes,
+            maintenance_bps: level.maintenance_bps,
+            maintenance_notice_hours: level.maintenance_notice_hours,
             credits: level.credits,
         }
     }
@@ -225,7 +233,7 @@ mod tests {
         let rules = load(None).unwrap();
         // The simulator has them again, since it has no files.
         assert_eq!(rules, simulator::rule_sets::RuleSet::Standard.rules());
-        assert_eq!(rules.version, 2);
+        assert_eq!(rules.version, 3);
         assert_eq!(rules.seller_fee.maker_bps, 200);
         assert_eq!(rules.bond_bps, 1000);
         // Of 10,000 unit-minutes 9,899 are below 99 % and not below 95 %.
@@ -263,6 +271,17 @@ mod tests {
                 "gate_minutes must not be negative",
             ),
             ("position_unit_hours = 0", "", "position_unit_hours"),
+            ("default_minutes = 60", "", "default_minutes"),
+            (
+                "grace_minutes = 15",
+                "grace_minutes = -1",
+                "grace_minutes must not be negative",
+            ),
+            (
+                "maintenance_bps = 50",
+                "maintenance_bps = 10001",
+                "service_levels.SILVER.maintenance_bps",
+            ),
             ("mode = \"continuous\"", "mode = \"auction\"", "auction"),
             (
                 "line_hours = 24",
@@ -274,7 +293,7 @@ mod tests {
                 "line_hours = -1",
                 "reading_deadline_hours",
             ),
-            ("version = 2", "version = 0", "version must be 1 or more"),
+            ("version = 3", "version = 0", "version must be 1 or more"),
             (
                 "credit_bps = 1000",
                 "credit_bps = 10001",

@@ -45,7 +45,7 @@ const AREA_FILES: [&str; 8] = [
 ];
 
 /// Tables that only the sequencer writes.
-const MARKET_TABLES: [&str; 17] = [
+const MARKET_TABLES: [&str; 18] = [
     "engine",
     "epochs",
     "commands",
@@ -56,6 +56,7 @@ const MARKET_TABLES: [&str; 17] = [
     "leases",
     "disputes",
     "settlements",
+    "corrections",
     "journal_entries",
     "postings",
     "balances",

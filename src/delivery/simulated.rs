@@ -53,6 +53,7 @@ pub fn report(seed: u64, lease: LeaseId, hour: Hour) -> Command {
         lease,
         hour: hour.begins(),
         delivered,
+        excused: 0,
     }
 }
 
@@ -66,6 +67,7 @@ fn report_of_hosts(seed: u64, hosts: &[Host], overdue: &Overdue) -> Command {
         lease: overdue.lease.id,
         hour: overdue.hour.begins(),
         delivered: Delivered::UnitMinutes(got),
+        excused: 0,
     }
 }
 

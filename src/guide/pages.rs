@@ -3,7 +3,7 @@
 use askama::Template;
 use askama_web::WebTemplate;
 use axum::extract::State;
-use market::{Fees, Mode, Money, Rules, Timestamp};
+use market::{Fees, Mode, Money, Rules, ServiceLevel, Timestamp};
 
 use crate::app::App;
 use crate::web::symbol::level;
@@ -94,10 +94,13 @@ struct Chapter {
     clauses: Vec<String>,
 }
 
-/// What a service level promises, and what it credits below which availability.
+/// What a service level promises, when its provider is in default, what maintenance it allows, and
+/// what it credits below which availability.
 struct Level {
     name: String,
     availability: String,
+    defaults: Vec<String>,
+    maintenance: String,
     credits: Vec<(String, String)>,
 }
 
@@ -156,6 +159,8 @@ fn levels(locale: Locale, rules: &Rules) -> Vec<Level> {
     let drawn = levels.into_iter().map(|(name, terms)| Level {
         name: level(locale, name),
         availability: format::percent(terms.availability_bps),
+        defaults: defaults(locale, terms),
+        maintenance: maintenance(locale, terms),
         credits: terms
             .credits
             .iter()
@@ -168,6 +173,31 @@ fn levels(locale: Locale, rules: &Rules) -> Vec<Level> {
             .collect(),
     });
     drawn.collect()
+}
+
+/// When the provider of a lease of a service level is in default, and what that costs.
+fn defaults(locale: Locale, terms: &ServiceLevel) -> Vec<String> {
+    let minutes =
+        |key: &'static str, n: i64| (n > 0).then(|| locale.tr(key, [("n", &*format::count(n))]));
+    let penalty = [("penalty", &*format::percent(terms.penalty_bps))];
+    let said = [
+        minutes("guide.grace", terms.grace_minutes),
+        minutes("guide.missing", terms.default_minutes),
+        Some(locale.tr("guide.penalty", penalty)),
+    ];
+    said.into_iter().flatten().collect()
+}
+
+/// What declared maintenance a service level excuses.
+fn maintenance(locale: Locale, terms: &ServiceLevel) -> String {
+    if terms.maintenance_bps == 0 {
+        return locale.t("guide.no_maintenance").into_owned();
+    }
+    let words = [
+        ("share", format::percent(terms.maintenance_bps)),
+        ("n", format::count(terms.maintenance_notice_hours)),
+    ];
+    locale.tr("guide.maintenance", words)
 }
 
 /// The rule sets that are to come, each against the one before it.
@@ -275,7 +305,7 @@ fn fees(locale: Locale, fees: Fees) -> String {
     locale.tr(key, words)
 }
 
-/// What each service level promises, credits and costs on default.
+/// What each service level promises, excuses, credits and costs on default.
 fn figures_of_levels(locale: Locale, rules: &Rules) -> Figures {
     let each = rules.service_levels.iter().map(|(name, terms)| {
         let steps = terms.credits.iter().map(|step| {
@@ -286,10 +316,12 @@ fn figures_of_levels(locale: Locale, rules: &Rules) -> Figures {
             locale.tr("guide.step", words)
         });
         let steps: Vec<String> = steps.collect();
+        let comma = locale.t("desk.list_comma");
         let words = [
             ("availability", format::percent(terms.availability_bps)),
-            ("penalty", format::percent(terms.penalty_bps)),
-            ("credits", steps.join(&locale.t("desk.list_comma"))),
+            ("defaults", defaults(locale, terms).join(&comma)),
+            ("maintenance", maintenance(locale, terms)),
+            ("credits", steps.join(&comma)),
         ];
         (level(locale, name), locale.tr("rules.level", words))
     });

@@ -364,6 +364,7 @@ impl Course {
                 lease: lease.lease,
                 hour: hour.begins(),
                 delivered: reading(seed, lease.at, place, lease.units, failure),
+                excused: 0,
             });
         }
         for command in readings {

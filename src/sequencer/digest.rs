@@ -104,6 +104,9 @@ impl Digest {
         ];
         numbers.extend(&lease.held);
         numbers.extend(lease.settled.iter().map(|settled| i64::from(*settled)));
+        // Nothing of a lease that has none, so that what was stored before there was any holds.
+        let maintenance = lease.maintenance.iter();
+        numbers.extend(maintenance.flat_map(|(hour, minutes)| [hour.0, *minutes]));
         let LeaseId(number) = lease.id;
         let part = part(b'l', &numbers, "");
         put(&mut self.sum, numbered(&mut self.leases, number), part);

@@ -272,7 +272,7 @@ async fn leases(tables: &Transaction<'_>) -> Result<Vec<Lease>, StartError> {
         .map(lease)
         .collect::<Result<_, _>>()?;
     for row in tables
-        .query("SELECT lease, hour_at FROM settlements", &[])
+        .query("SELECT lease, hour_at, excused FROM settlements", &[])
         .await?
     {
         let lease = usize::try_from(row.get::<_, i64>(0) - 1)
@@ -285,6 +285,10 @@ async fn leases(tables: &Transaction<'_>) -> Result<Vec<Lease>, StartError> {
             .and_then(|at| lease.settled.get_mut(at))
             .map(|settled| *settled = true)
             .ok_or_else(|| contradiction("a settled hour is not its lease's"))?;
+        let excused: i64 = row.get(2);
+        if excused > 0 {
+            lease.maintenance.insert(hour, excused);
+        }
     }
     Ok(leases)
 }
@@ -333,6 +337,7 @@ fn lease(row: &Row) -> Result<Lease, StartError> {
         escrow: Money(row.get(14)),
         bond: Money(row.get(15)),
         delivered: row.get(16),
+        maintenance: BTreeMap::new(),
         earned: Money(row.get(17)),
         fee: Money(row.get(18)),
         buyer_fee: Money(row.get(25)),

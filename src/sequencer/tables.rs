@@ -59,25 +59,26 @@ pub(super) const SQL: [&str; 18] = [
                           $13::boolean[])",
     "INSERT INTO leases (id, holder, provider, fee_bps, fee_flat, acceptance, escrow, bond,
             delivered, earned, fee, credited, ended, parent, held, late_minutes, buyer_fee_bps,
-            buyer_fee_flat, buyer_fee, fee_escrow, left_by, failed_from)
+            buyer_fee_flat, buyer_fee, fee_escrow, left_by, failed_from, excused)
      SELECT id, holder, provider, fee_bps, fee_flat, acceptance, escrow, bond,
             delivered, earned, fee, credited, ended, parent, held::bigint[], late_minutes,
-            buyer_fee_bps, buyer_fee_flat, buyer_fee, fee_escrow, left_by::jsonb, failed_from
+            buyer_fee_bps, buyer_fee_flat, buyer_fee, fee_escrow, left_by::jsonb, failed_from,
+            excused
        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
                    $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[],
                    $11::bigint[], $12::bigint[], $13::boolean[], $14::bigint[], $15::text[],
                    $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[],
-                   $21::text[], $22::timestamptz[])
+                   $21::text[], $22::timestamptz[], $23::bigint[])
          AS t (id, holder, provider, fee_bps, fee_flat, acceptance, escrow, bond,
                delivered, earned, fee, credited, ended, parent, held, late_minutes,
                buyer_fee_bps, buyer_fee_flat, buyer_fee, fee_escrow, left_by,
-               failed_from)
+               failed_from, excused)
          ON CONFLICT (id) DO UPDATE
         SET escrow = EXCLUDED.escrow, bond = EXCLUDED.bond, delivered = EXCLUDED.delivered,
             earned = EXCLUDED.earned, fee = EXCLUDED.fee, credited = EXCLUDED.credited,
             ended = EXCLUDED.ended, held = EXCLUDED.held, buyer_fee = EXCLUDED.buyer_fee,
             fee_escrow = EXCLUDED.fee_escrow, left_by = EXCLUDED.left_by,
-            failed_from = EXCLUDED.failed_from",
+            failed_from = EXCLUDED.failed_from, excused = EXCLUDED.excused",
     // First those that are ruled: a lease has one open dispute at a time.
     "UPDATE disputes d
         SET frozen = t.frozen, parts = t.parts::jsonb, awarded = t.awarded,
@@ -96,14 +97,14 @@ pub(super) const SQL: [&str; 18] = [
          AS t (id, command, lease, claimant, provider, claimed, opened_at, frozen, parts,
                awarded, unfunded, ruled_at, ruling)",
     "INSERT INTO settlements (lease, hour_at, command, at, unit_minutes, paid, refunded, fee,
-            payable_until, entry, units, resellers, buyer_fee)
+            payable_until, entry, units, resellers, buyer_fee, excused)
      SELECT lease, hour_at, command, at, unit_minutes, paid, refunded, fee, payable_until, entry,
-            units, resellers::jsonb, buyer_fee
+            units, resellers::jsonb, buyer_fee, excused
        FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[], $4::timestamptz[],
                    $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::timestamptz[],
-                   $10::bigint[], $11::bigint[], $12::text[], $13::bigint[])
+                   $10::bigint[], $11::bigint[], $12::text[], $13::bigint[], $14::bigint[])
          AS t (lease, hour_at, command, at, unit_minutes, paid, refunded, fee, payable_until,
-               entry, units, resellers, buyer_fee)",
+               entry, units, resellers, buyer_fee, excused)",
     "INSERT INTO journal_entries (id, command, at, reason, subject, hash)
      SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::text[],
                           $5::bigint[], $6::bytea[])",
@@ -334,6 +335,7 @@ fn leases(market: &Market, rows: &Rows) -> Columns {
             column(leases, |lease| {
                 lease.failed_from.map(|hour| Instant(hour.begins()))
             }),
+            column(leases, |lease| lease.maintenance.values().sum::<i64>()),
         ]
     })
 }
@@ -423,6 +425,7 @@ fn settlements(rows: &Rows) -> Columns {
             column(settled, |made| made.what.units),
             column(settled, |made| amounts(made.what.resellers.iter().copied())),
             column(settled, |made| made.what.buyer_fee.0),
+            column(settled, |made| made.what.excused),
         ]
     })
 }

@@ -54,6 +54,7 @@ pub(super) enum Verb {
         lease: String,
         hour: Timestamp,
         delivered: Delivered,
+        excused: i64,
     },
     Dispute {
         org: String,
@@ -148,6 +149,7 @@ pub(super) fn read(text: &str) -> Result<Line, Flaw> {
             lease: fields.text("lease")?,
             hour: fields.instant("hour")?,
             delivered: delivered(&mut fields)?,
+            excused: fields.whole_or_none("excused")?.unwrap_or(0),
         },
         "dispute" => Verb::Dispute {
             org: fields.text("org")?,

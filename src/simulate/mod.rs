@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read as _, Write};
 
 use market::{
-    ClientId, Command, Delivered, ListInstrument, Market, Money, OpenPool, ParticipantId, Period,
-    Rejection, Rules, Timestamp,
+    ClientId, Command, ListInstrument, Market, Money, OpenPool, ParticipantId, Period, Rejection,
+    Rules, Timestamp,
 };
 
 use self::line::{Line, Verb};
@@ -184,7 +184,16 @@ impl<W: Write> Simulation<W> {
                 lease,
                 hour,
                 delivered,
-            } => self.deliver(at, lease, hour, delivered),
+                excused,
+            } => {
+                let command = Command::Deliver {
+                    lease: lease_number(&lease),
+                    hour,
+                    delivered,
+                    excused,
+                };
+                self.apply(at, &command, Some(lease))
+            }
             Verb::Dispute { org, lease, amount } => self.dispute(at, &org, lease, amount),
             Verb::HandBack {
                 org,
@@ -279,21 +288,6 @@ impl<W: Write> Simulation<W> {
             }
             None => self.refuse(at, Some(id), Rejection::UnknownOrder),
         }
-    }
-
-    fn deliver(
-        &mut self,
-        at: Timestamp,
-        lease: String,
-        hour: Timestamp,
-        delivered: Delivered,
-    ) -> io::Result<()> {
-        let command = Command::Deliver {
-            lease: lease_number(&lease),
-            hour,
-            delivered,
-        };
-        self.apply(at, &command, Some(lease))
     }
 
     fn dispute(

@@ -229,7 +229,7 @@ async fn a_trade_has_a_note_for_its_parties_alone() {
         "黔云算力",
         "Buyer and holderada",
         "10.00 × 8 units × 4 h = ¥320.0000",
-        "Rule setv2",
+        "Rule setv3",
         "The provider pays the marketplace 2%",
         "Availability promised: 99%",
         "until 72 hours after the end",

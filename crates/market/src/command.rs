@@ -58,6 +58,9 @@ pub enum Command {
         hour: Timestamp,
         /// What the units got in it.
         delivered: Delivered,
+        /// What of the rest was maintenance declared in time, in unit-minutes.
+        #[serde(default, skip_serializing_if = "is_none")]
+        excused: i64,
     },
     /// Claims money from the provider of a lease; as much as there is of it is frozen.
     OpenDispute {
@@ -268,6 +271,10 @@ pub struct Flexible {
 
 fn one() -> i64 {
     1
+}
+
+fn is_none(minutes: &i64) -> bool {
+    *minutes == 0
 }
 
 /// What a bid can be filled from.

@@ -7,6 +7,7 @@ use crate::id::{InstrumentId, LeaseId, OrderId, ParticipantId};
 use crate::lease::Lease;
 use crate::ledger::{Account, AccountKind, Reason};
 use crate::money::Money;
+use crate::settlement::Minutes;
 use crate::state::{Market, index};
 use crate::time::{Hour, Timestamp};
 
@@ -147,7 +148,7 @@ impl Market {
                     let hour = self.leases[index(lease.0)]
                         .first_unsettled()
                         .expect("an ended lease has no deadline");
-                    self.settle(lease, hour, 0, out);
+                    self.settle(lease, hour, Minutes::default(), out);
                 }
                 Due::BondRelease(lease) => {
                     self.due.pop_first();

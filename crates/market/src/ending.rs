@@ -8,6 +8,7 @@ use crate::ledger::{Account, AccountKind, Reason};
 use crate::money::{Money, WHOLE_BPS, floor_div};
 use crate::plan::Look;
 use crate::rejection::Rejection;
+use crate::settlement::Minutes;
 use crate::state::{Market, index};
 use crate::time::{Hour, Period, Timestamp};
 
@@ -171,7 +172,7 @@ impl Market {
         self.withdraw_resales(id, out);
         self.leases[index(id.0)].failed_from = Some(from);
         for (hour, _) in &hours {
-            self.settle(id, *hour, 0, out);
+            self.settle(id, *hour, Minutes::default(), out);
         }
         let rests = stretches(&hours);
         let mut left: i64 = rests.iter().map(Rest::unit_hours).sum();
@@ -210,10 +211,9 @@ impl Market {
     /// The penalty for hours that cost so much.
     fn penalty(&self, id: LeaseId, price: i128) -> Money {
         let lease = &self.leases[index(id.0)];
-        let instrument = self.pools[&lease.pool].instrument;
-        let level = self.instruments[&instrument].service_level();
         let levels = &self.rules_of(lease.rules).service_levels;
-        let bps = levels.get(level).map_or(0, |level| level.penalty_bps);
+        let level = levels.get(self.level_of(lease));
+        let bps = level.map_or(0, |level| level.penalty_bps);
         floor_div(price * i128::from(bps), WHOLE_BPS.into())
     }
 

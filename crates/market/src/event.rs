@@ -169,6 +169,8 @@ pub struct Settled {
     pub units: i64,
     /// What its units got, in unit-minutes.
     pub unit_minutes: i64,
+    /// What of the rest was declared maintenance, in unit-minutes.
+    pub excused: i64,
     /// To the provider and to resellers, after the fee; what of the provider's an open dispute had
     /// frozen stays so.
     pub paid: Money,

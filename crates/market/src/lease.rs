@@ -1,5 +1,7 @@
 //! Leases: what a trade obliges, and how much of it has been settled.
 
+use std::collections::BTreeMap;
+
 use crate::id::{LeaseId, OrderId, ParticipantId, PoolId, TradeId};
 use crate::money::{Money, WHOLE_BPS, floor_div};
 use crate::time::{HOUR_MINUTES, Hour, Period, Timestamp};
@@ -56,6 +58,11 @@ pub struct Lease {
     pub bond: Money,
     /// Delivered so far, in unit-minutes.
     pub delivered: i64,
+    /// What of the rest was declared maintenance, in unit-minutes, in the hours that had some. How
+    /// much of it is excused depends on all that is owed: see [`Market::excused`].
+    ///
+    /// [`Market::excused`]: crate::Market::excused
+    pub maintenance: BTreeMap<Hour, i64>,
     /// Earned so far by the seller of its trade, before the fee.
     pub earned: Money,
     /// The seller's fee taken so far.

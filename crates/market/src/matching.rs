@@ -5,6 +5,8 @@
 //! `min_fill`, can't become able to trade by that (docs/MARKET_RULES.md, 3.4). Flexible bids can,
 //! where an own ask stood in the way that is gone: after a trade the pass begins again.
 
+use std::collections::BTreeMap;
+
 use crate::book::{Hit, Rank};
 use crate::command::TimeInForce;
 use crate::due::Due;
@@ -391,6 +393,7 @@ impl Market {
             escrow: Money::ZERO,
             bond,
             delivered: 0,
+            maintenance: BTreeMap::new(),
             earned: Money::ZERO,
             fee: Money::ZERO,
             buyer_fee: Money::ZERO,

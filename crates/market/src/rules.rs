@@ -162,7 +162,7 @@ impl Fees {
     }
 }
 
-/// What a service level promises, and what a broken promise credits.
+/// What a service level promises, and what a broken promise costs.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceLevel {
@@ -171,6 +171,22 @@ pub struct ServiceLevel {
     /// What a provider who defaults pays, as a share of the price of what is left and not bought in.
     #[serde(default)]
     pub penalty_bps: i64,
+    /// How many minutes after its start a lease may be without a first probe that it passed before
+    /// its provider is in default; 0 for never. Who watches leases keeps to it: the market itself
+    /// only ends those of which it is told.
+    #[serde(default)]
+    pub grace_minutes: i64,
+    /// So many minutes in a row that a lease which had begun lacks put its provider in default; 0
+    /// for never. As `grace_minutes` it is kept outside the market.
+    #[serde(default)]
+    pub default_minutes: i64,
+    /// The share of the unit-minutes owed that declared maintenance may excuse.
+    #[serde(default)]
+    pub maintenance_bps: i64,
+    /// How many hours before its first minute maintenance has to be declared: kept outside the
+    /// market too.
+    #[serde(default)]
+    pub maintenance_notice_hours: i64,
     /// What is credited below which availability.
     pub credits: Vec<CreditStep>,
 }
@@ -257,6 +273,16 @@ impl Rules {
         if self.bands.references.values().any(|price| price.0 < 0) {
             return Err(BadRules::Negative("bands.references"));
         }
+        for level in self.service_levels.values() {
+            let times = [
+                ("grace_minutes", level.grace_minutes),
+                ("default_minutes", level.default_minutes),
+                ("maintenance_notice_hours", level.maintenance_notice_hours),
+            ];
+            if let Some((name, _)) = times.iter().find(|(_, time)| *time < 0) {
+                return Err(BadRules::Negative(name));
+            }
+        }
         let in_time = self
             .reading_deadline_hours
             .is_some_and(|hours| hours <= self.claim_window_hours);
@@ -285,6 +311,7 @@ impl Rules {
             let of_level = |key: &str| format!("service_levels.{name}.{key}");
             share(&of_level("availability_bps"), level.availability_bps)?;
             share(&of_level("penalty_bps"), level.penalty_bps)?;
+            share(&of_level("maintenance_bps"), level.maintenance_bps)?;
             for step in &level.credits {
                 share(&of_level("below_bps"), step.below_bps)?;
                 share(&of_level("credit_bps"), step.credit_bps)?;
@@ -310,8 +337,18 @@ impl Rules {
         self.limits.position_unit_hours > 0
     }
 
+    /// How many of the unit-minutes that a lease of the named service level owes declared
+    /// maintenance may excuse: rounded down.
+    pub fn excusable(&self, level: &str, promised: i64) -> i64 {
+        let level = self.service_levels.get(level);
+        let bps = level.map_or(0, |level| level.maintenance_bps);
+        let excusable = i128::from(promised) * i128::from(bps);
+        i64::try_from(excusable.div_euclid(WHOLE_BPS.into())).expect("no more than what is owed")
+    }
+
     /// The credit, in basis points of the lease's price, for this many of this many unit-minutes
-    /// under the named service level: that of the lowest step that applies.
+    /// under the named service level: that of the lowest step that applies. What is excused is not
+    /// among those promised.
     pub fn credit_bps(&self, level: &str, delivered: i64, promised: i64) -> i64 {
         let Some(level) = self.service_levels.get(level) else {
             return 0;

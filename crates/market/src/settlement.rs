@@ -11,6 +11,15 @@ use crate::rejection::Rejection;
 use crate::state::{Market, index};
 use crate::time::{HOUR_MINUTES, Hour, Timestamp};
 
+/// What an hour of a lease got, in unit-minutes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Minutes {
+    /// Delivered.
+    pub(crate) delivered: i64,
+    /// What of the rest was maintenance declared in time.
+    pub(crate) excused: i64,
+}
+
 /// The fees of an hour.
 struct Taken {
     seller: Money,
@@ -23,7 +32,7 @@ struct Taken {
 struct Settlement {
     id: LeaseId,
     hour: Hour,
-    unit_minutes: i64,
+    minutes: Minutes,
     /// What of its price no ruling has awarded.
     of_price: Money,
     frozen: Money,
@@ -37,7 +46,7 @@ impl Market {
         &mut self,
         id: LeaseId,
         hour: Timestamp,
-        delivered: Delivered,
+        reading: (Delivered, i64),
         out: &mut Vec<Event>,
     ) -> Result<(), Rejection> {
         let lease = self.lease(id).ok_or(Rejection::UnknownLease)?;
@@ -51,14 +60,8 @@ impl Market {
         if lease.is_settled(hour) {
             return Err(Rejection::AlreadySettled);
         }
-        let unit_minutes = match delivered {
-            Delivered::Minutes(minutes) => minutes.checked_mul(lease.held_in(hour)),
-            Delivered::UnitMinutes(unit_minutes) => Some(unit_minutes),
-        };
-        let unit_minutes = unit_minutes
-            .filter(|minutes| (0..=lease.hour_minutes(hour)).contains(minutes))
-            .ok_or(Rejection::BadMinutes)?;
-        self.settle(id, hour, unit_minutes, out);
+        let minutes = lease.read(hour, reading).ok_or(Rejection::BadMinutes)?;
+        self.settle(id, hour, minutes, out);
         Ok(())
     }
 
@@ -67,22 +70,22 @@ impl Market {
         &mut self,
         id: LeaseId,
         hour: Hour,
-        unit_minutes: i64,
+        minutes: Minutes,
         out: &mut Vec<Event>,
     ) {
         self.clear_deadline(id);
         let (frozen, awarded) = self.out_of_escrow(id, hour);
         let lease = &mut self.leases[index(id.0)];
-        let mut shares = lease.share_out(hour, unit_minutes, awarded);
+        let mut shares = lease.share_out(hour, minutes.delivered, awarded);
         let of_price = lease.hour_price(hour) - awarded;
-        let taken = lease.count(hour, unit_minutes, &mut shares);
+        let taken = lease.count(hour, minutes, &mut shares);
         lease.escrow -= of_price - frozen;
         let units = lease.held_in(hour);
         self.count_lease(id, -units);
         let settlement = Settlement {
             id,
             hour,
-            unit_minutes,
+            minutes,
             of_price,
             frozen,
             shares,
@@ -98,7 +101,7 @@ impl Market {
         let Settlement {
             id,
             hour,
-            unit_minutes,
+            minutes,
             of_price,
             frozen,
             shares,
@@ -151,7 +154,8 @@ impl Market {
             lease: id,
             hour,
             units,
-            unit_minutes,
+            unit_minutes: minutes.delivered,
+            excused: minutes.excused,
             paid: shares.provider + gains.into_iter().sum(),
             refunded: refunded + backs.into_iter().sum(),
             fee,
@@ -184,11 +188,10 @@ impl Market {
             lease.escrow == Money::ZERO && lease.fee_held() == Money::ZERO,
             "an ended lease {id} has no escrow"
         );
-        let instrument = self.pools[&lease.pool].instrument;
-        let level = self.instruments[&instrument].service_level();
-        let bps = self
-            .rules_of(lease.rules)
-            .credit_bps(level, lease.delivered, lease.promised());
+        let owed = lease.promised() - self.excused(lease);
+        let level = self.level_of(lease);
+        let rules = self.rules_of(lease.rules);
+        let bps = rules.credit_bps(level, lease.delivered, owed);
         let due = floor_div(
             i128::from(lease.total().0) * i128::from(bps),
             WHOLE_BPS.into(),
@@ -216,6 +219,20 @@ impl Market {
         self.post(out, Reason::Credit(id), &lines);
     }
 
+    /// What of a lease's declared maintenance excuses its provider, in unit-minutes: no more than
+    /// the share that its service level allows of all that it owes.
+    pub fn excused(&self, lease: &Lease) -> i64 {
+        let rules = self.rules_of(lease.rules);
+        let excusable = rules.excusable(self.level_of(lease), lease.promised());
+        excusable.min(lease.maintenance.values().sum())
+    }
+
+    /// The service level of a lease's units.
+    pub(crate) fn level_of(&self, lease: &Lease) -> &str {
+        let instrument = self.pools[&lease.pool].instrument;
+        self.instruments[&instrument].service_level()
+    }
+
     /// Takes as much as there is of what is due out of a lease's bond, and where that is not enough
     /// out of what a dispute has frozen of it: that is the lease's still, whatever is ruled. Gives
     /// the lines of it, and how much it is.
@@ -241,9 +258,21 @@ impl Market {
 }
 
 impl Lease {
+    /// What an hour of it got, as it was read; `None` when that is less than nothing or more than
+    /// the hour owes.
+    fn read(&self, hour: Hour, (delivered, excused): (Delivered, i64)) -> Option<Minutes> {
+        let delivered = match delivered {
+            Delivered::Minutes(minutes) => minutes.checked_mul(self.held_in(hour))?,
+            Delivered::UnitMinutes(unit_minutes) => unit_minutes,
+        };
+        let all = delivered.checked_add(excused)?;
+        let minutes = Minutes { delivered, excused };
+        (delivered >= 0 && excused >= 0 && all <= self.hour_minutes(hour)).then_some(minutes)
+    }
+
     /// Counts an hour as settled and takes the fees out of its shares: each rounded down once on
     /// the total of the lease, so that rounding never adds up.
-    fn count(&mut self, hour: Hour, unit_minutes: i64, shares: &mut Shares) -> Taken {
+    fn count(&mut self, hour: Hour, minutes: Minutes, shares: &mut Shares) -> Taken {
         let held = self.fee_held();
         let place = self.index(hour).expect("an hour of the lease");
         assert!(
@@ -252,7 +281,10 @@ impl Lease {
             self.id
         );
         self.settled[place] = true;
-        self.delivered += unit_minutes;
+        self.delivered += minutes.delivered;
+        if minutes.excused > 0 {
+            self.maintenance.insert(hour, minutes.excused);
+        }
         let earned = match shares.resellers.last_mut() {
             Some((_, gain, _)) => gain,
             None => &mut shares.provider,

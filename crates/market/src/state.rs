@@ -181,7 +181,8 @@ impl Market {
                 lease,
                 hour,
                 delivered,
-            } => self.deliver(*lease, *hour, *delivered, out),
+                excused,
+            } => self.deliver(*lease, *hour, (*delivered, *excused), out),
             Command::OpenDispute {
                 participant,
                 lease,

@@ -88,6 +88,7 @@ fn deliver(market: &mut Market, minutes: i64) -> (Money, Money, Money) {
         lease: LeaseId(1),
         hour: Hour(1).begins(),
         delivered: Delivered::Minutes(minutes),
+        excused: 0,
     };
     let events = market.apply(Hour(2).begins(), &command);
     for event in events {

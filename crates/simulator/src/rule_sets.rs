@@ -53,8 +53,11 @@ impl RuleSet {
     }
 }
 
-/// A service level of this availability and penalty, with credits as (below, credit).
-fn level(availability_bps: i64, penalty_bps: i64, steps: &[(i64, i64)]) -> ServiceLevel {
+/// A service level of this availability, penalty and maintenance, with credits as (below, credit).
+fn level(
+    [availability_bps, penalty_bps, maintenance_bps]: [i64; 3],
+    steps: &[(i64, i64)],
+) -> ServiceLevel {
     let credits = steps.iter().map(|&(below_bps, credit_bps)| CreditStep {
         below_bps,
         credit_bps,
@@ -62,13 +65,17 @@ fn level(availability_bps: i64, penalty_bps: i64, steps: &[(i64, i64)]) -> Servi
     ServiceLevel {
         availability_bps,
         penalty_bps,
+        grace_minutes: 0,
+        default_minutes: 0,
+        maintenance_bps,
+        maintenance_notice_hours: 0,
         credits: credits.collect(),
     }
 }
 
 fn standard() -> Rules {
     Rules {
-        version: 2,
+        version: 3,
         seller_fee: Fees {
             flat: Money(0),
             maker_bps: 200,
@@ -100,15 +107,30 @@ fn standard() -> Rules {
         service_levels: BTreeMap::from([
             (
                 "BRONZE".to_owned(),
-                level(9500, 1000, &[(9500, 200), (9000, 500)]),
+                ServiceLevel {
+                    grace_minutes: 60,
+                    default_minutes: 240,
+                    maintenance_notice_hours: 24,
+                    ..level([9500, 1000, 200], &[(9500, 200), (9000, 500)])
+                },
             ),
             (
                 "SILVER".to_owned(),
-                level(9900, 1000, &[(9900, 300), (9500, 600), (9000, 1000)]),
+                ServiceLevel {
+                    grace_minutes: 30,
+                    default_minutes: 120,
+                    maintenance_notice_hours: 48,
+                    ..level([9900, 1000, 50], &[(9900, 300), (9500, 600), (9000, 1000)])
+                },
             ),
             (
                 "GOLD".to_owned(),
-                level(9990, 1000, &[(9990, 500), (9900, 800), (9500, 1000)]),
+                ServiceLevel {
+                    grace_minutes: 15,
+                    default_minutes: 60,
+                    maintenance_notice_hours: 72,
+                    ..level([9990, 1000, 0], &[(9990, 500), (9900, 800), (9500, 1000)])
+                },
             ),
         ]),
     }
@@ -204,11 +226,11 @@ fn odd() -> Rules {
         service_levels: BTreeMap::from([
             (
                 "SILVER".to_owned(),
-                level(9900, 1234, &[(9000, 4000), (9900, 1717)]),
+                level([9900, 1234, 1111], &[(9000, 4000), (9900, 1717)]),
             ),
             (
                 "GOLD".to_owned(),
-                level(9999, 4321, &[(9999, 333), (5000, 9999)]),
+                level([9999, 4321, 5000], &[(9999, 333), (5000, 9999)]),
             ),
         ]),
     }

@@ -141,5 +141,6 @@ pub(crate) fn deliver(lease: i64, after: i64, minutes: i64) -> Command {
         lease: LeaseId(lease),
         hour: hour(after),
         delivered,
+        excused: 0,
     }
 }

@@ -80,7 +80,8 @@ impl Model {
                 lease,
                 hour,
                 delivered,
-            } => self.deliver(*lease, *hour, *delivered, out),
+                excused,
+            } => self.deliver(*lease, *hour, (*delivered, *excused), out),
             Command::OpenDispute {
                 participant,
                 lease,

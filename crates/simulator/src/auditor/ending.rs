@@ -126,7 +126,7 @@ impl Model {
         }
         self.leases[place].failed = true;
         for (hour, _) in &hours {
-            self.settle(place, *hour, 0, out);
+            self.settle(place, *hour, (0, 0), out);
         }
         let lease = self.leases[place].clone();
         let bid = self.orders[lease.bid].clone();

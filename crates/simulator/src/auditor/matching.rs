@@ -345,6 +345,7 @@ impl Model {
             escrow: BTreeMap::new(),
             late: b.late,
             delivered: 0,
+            maintenance: 0,
             earned: 0,
             fee: 0,
             buyer_fee: 0,

@@ -182,6 +182,8 @@ pub(super) struct Lease {
     /// What is in escrow for each hour that is not settled.
     pub(super) escrow: BTreeMap<Hour, Amount>,
     pub(super) delivered: i64,
+    /// What of the rest was declared maintenance.
+    pub(super) maintenance: i64,
     pub(super) earned: Amount,
     pub(super) fee: Amount,
     pub(super) buyer_fee: Amount,

@@ -31,7 +31,7 @@ impl Model {
                 }
                 Due::HaltOver(instrument) => self.resume(instrument, out),
                 Due::Expiry(order) => self.finish(order, DoneWhy::Expired, out),
-                Due::Deadline(lease, hour) => self.settle(lease, hour, 0, out),
+                Due::Deadline(lease, hour) => self.settle(lease, hour, (0, 0), out),
                 Due::BondRelease(lease) => {
                     let (provider, bond) = (self.leases[lease].provider, self.leases[lease].bond);
                     self.leases[lease].bond = 0;
@@ -98,7 +98,7 @@ impl Model {
         &mut self,
         id: LeaseId,
         hour: Timestamp,
-        delivered: Delivered,
+        (delivered, excused): (Delivered, i64),
         out: &mut Out,
     ) -> Result<(), Rejection> {
         let place = self.leases.iter().position(|lease| lease.id == id);
@@ -123,14 +123,20 @@ impl Model {
             Delivered::Minutes(minutes) => minutes * units,
             Delivered::UnitMinutes(unit_minutes) => unit_minutes,
         };
-        if unit_minutes < 0 || unit_minutes > lease.owed(hour) {
+        if unit_minutes < 0 || excused < 0 || unit_minutes + excused > lease.owed(hour) {
             return Err(Rejection::BadMinutes);
         }
-        self.settle(place, hour, unit_minutes, out);
+        self.settle(place, hour, (unit_minutes, excused), out);
         Ok(())
     }
 
-    pub(super) fn settle(&mut self, place: usize, hour: Hour, unit_minutes: i64, out: &mut Out) {
+    pub(super) fn settle(
+        &mut self,
+        place: usize,
+        hour: Hour,
+        (unit_minutes, excused): (i64, i64),
+        out: &mut Out,
+    ) {
         let now = self.now;
         let frozen = self.thaw_hour(place, hour);
         let lease = &mut self.leases[place];
@@ -155,6 +161,7 @@ impl Model {
         let refund = all - provider - theirs;
         lease.unsettled.remove(&hour);
         lease.delivered += unit_minutes;
+        lease.maintenance += excused;
         let earned = match resellers.last_mut() {
             Some((.., gain)) => gain,
             None => &mut provider,
@@ -208,6 +215,7 @@ impl Model {
             hour: market::Hour(hour),
             units,
             unit_minutes,
+            excused,
             paid: money(earners.iter().map(|(_, amount)| amount).sum()),
             refunded: money(refund + fee_back + backs),
             fee: money(fee + buyer_fee),
@@ -237,9 +245,10 @@ impl Model {
             return;
         };
         let promised: i64 = lease.held.keys().map(|hour| lease.owed(*hour)).sum();
-        let promised = Amount::from(promised);
-        let below =
-            |bps: i64| Amount::from(lease.delivered) * 10_000 < Amount::from(bps) * promised;
+        // Declared maintenance is taken off what was promised, up to its share of that.
+        let most = Amount::from(promised) * Amount::from(level.maintenance_bps) / 10_000;
+        let owed = Amount::from(promised) - most.min(Amount::from(lease.maintenance));
+        let below = |bps: i64| Amount::from(lease.delivered) * 10_000 < Amount::from(bps) * owed;
         let mut steps = level.credits.clone();
         steps.sort_by_key(|step| step.below_bps);
         let Some(step) = steps.into_iter().find(|step| below(step.below_bps)) else {

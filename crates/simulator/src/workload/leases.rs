@@ -86,6 +86,16 @@ impl Workload {
             lease,
             hour: Timestamp(hour + if self.chance(1) { 1 } else { 0 }),
             delivered,
+            excused: self.excused(units),
+        }
+    }
+
+    /// Declared maintenance of an hour of so many units, at times more than the hour lacks.
+    fn excused(&mut self, units: i64) -> i64 {
+        if self.chance(75) {
+            0
+        } else {
+            self.below(units * 20) - if self.chance(5) { 1 } else { 0 }
         }
     }
 
