@@ -91,6 +91,7 @@ CREATE TABLE stays (
     failing_since timestamptz,
     PRIMARY KEY (stay, host)
 );
+CREATE INDEX stays_unaccepted ON stays (stay) WHERE accepted_at IS NULL;
 CREATE INDEX stays_failing ON stays (failing_since) WHERE failing_since IS NOT NULL;
 
 -- Probes that came to the same, one after the other, are one row.
@@ -123,6 +124,23 @@ CREATE TABLE readings (
     PRIMARY KEY (stay, agent, sequence, minute, hash)
 ) PARTITION BY RANGE (minute);
 
+-- Names of tables can't be parameters: these two make and drop a partition by its hour since 1970.
+CREATE FUNCTION keep_readings_of(hour integer) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('CREATE TABLE IF NOT EXISTS readings_%s PARTITION OF readings
+                    FOR VALUES FROM (%s) TO (%s)', hour, hour * 60, hour * 60 + 60);
+END $$;
+CREATE FUNCTION drop_readings_before(before integer) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    one text;
+BEGIN
+    FOR one IN SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+               WHERE i.inhparent = 'readings'::regclass
+                 AND substr(c.relname, 10)::integer < before LOOP
+        EXECUTE format('DROP TABLE %I', one);
+    END LOOP;
+END $$;
+
 -- What an hour of readings comes to: minutes as runs, and how far the chain had come.
 CREATE TABLE reading_hours (
     stay    bigint NOT NULL,
@@ -136,6 +154,8 @@ CREATE TABLE reading_hours (
 CREATE TABLE late_hours (
     stay    bigint NOT NULL,
     hour_at timestamptz NOT NULL,
+    -- How often something came since it was looked at.
+    news    bigint NOT NULL DEFAULT 1,
     PRIMARY KEY (stay, hour_at)
 );
 
@@ -144,7 +164,7 @@ CREATE TABLE delivery_cases (
     id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     agent     bigint NOT NULL REFERENCES agents,
     stay      bigint,
-    kind      text NOT NULL CHECK (kind IN ('wrong_signature', 'broken_chain', 'denied_minutes')),
+    kind      text NOT NULL CHECK (kind IN ('wrong_signature', 'untrue', 'broken_chain', 'denied_minutes')),
     opened_at timestamptz NOT NULL,
     evidence  jsonb NOT NULL,
     closed_at timestamptz,

@@ -28,6 +28,7 @@ pub mod router;
 pub mod web;
 
 // The areas: what people see and do. None knows another.
+pub mod agents;
 pub mod certification;
 pub mod claims;
 pub mod control;

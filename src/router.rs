@@ -15,7 +15,8 @@ use tower_http::trace::TraceLayer;
 
 use crate::app::App;
 use crate::web::Access::{
-    self, Active, Anyone, Entering, Member, Participant, ParticipantOr, Platform, SignedIn, Token,
+    self, Active, Agent, Anyone, Entering, Member, Participant, ParticipantOr, Platform, SignedIn,
+    Token,
 };
 use crate::web::Role::{
     self, Approver, Arbiter, Auditor, Buyer, Finance, Operations, Operator, Owner, Surveillance,
@@ -23,12 +24,12 @@ use crate::web::Role::{
 use crate::web::Scope::{self, Cancel, Place, Read};
 use crate::web::shell::REQUEST_ID;
 use crate::web::{
-    access, assets, body, error, headers, kept, metrics, preferences, problem, session, to_the_end,
-    token,
+    access, assets, body, error, headers, kept, metrics, preferences, problem, session, signed,
+    to_the_end, token,
 };
 use crate::{
-    certification, claims, control, disputes, funds, guide, identity, instruments, leases, ledger,
-    lookup, market_data, members, orders, oversight, pools, supply, tokens,
+    agents, certification, claims, control, disputes, funds, guide, identity, instruments, leases,
+    ledger, lookup, market_data, members, orders, oversight, pools, supply, tokens,
 };
 
 /// The marketplace's own people, whatever their role: each reads everything.
@@ -186,6 +187,17 @@ fn programs() -> Table {
         .post("/api/v1/session", Token(&[Place]), orders::api::attend)
 }
 
+/// Every URL of providers' machines: each request is signed, and neither cookies nor tokens say
+/// anything to it.
+#[rustfmt::skip]
+fn signed_programs() -> Table {
+    Table::default()
+        .post("/api/agent/v1/enrol", Anyone, agents::api::enrol)
+        .post("/api/agent/v1/heartbeat", Agent, agents::api::heartbeat)
+        .post("/api/agent/v1/states", Agent, agents::api::states)
+        .post("/api/agent/v1/readings", Agent, agents::api::readings)
+}
+
 /// A URL and who may call it.
 #[derive(Clone, Debug)]
 pub struct Route {
@@ -205,6 +217,11 @@ pub fn routes() -> Vec<Route> {
 /// The same of the API.
 pub fn program_routes() -> Vec<Route> {
     programs().routes
+}
+
+/// The same of machines.
+pub fn signed_routes() -> Vec<Route> {
+    signed_programs().routes
 }
 
 #[derive(Default)]
@@ -315,6 +332,7 @@ pub fn router(app: App) -> Router {
         .fallback(|| async { StatusCode::NOT_FOUND })
         .layer(layers)
         .merge(api(&app))
+        .merge(signed_api(&app))
         .merge(machines(&app))
         .with_state(app)
 }
@@ -337,6 +355,23 @@ fn api(app: &App) -> Router<App> {
         .router
         .route("/api/{*rest}", any(|| async { StatusCode::NOT_FOUND }))
         .layer(layers)
+}
+
+/// What machines ask.
+fn signed_api(app: &App) -> Router<App> {
+    let layers = ServiceBuilder::new()
+        .layer(map_request(unnumbered))
+        .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
+        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+        .layer(TraceLayer::new_for_http().make_span_with(span))
+        .layer(from_fn(metrics::count))
+        .layer(from_fn_with_state(app.clone(), headers::add))
+        .layer(from_fn(problem::answers))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(app.clone(), body::read_of_program))
+        .layer(from_fn_with_state(app.clone(), signed::load))
+        .layer(from_fn(to_the_end));
+    signed_programs().router.layer(layers)
 }
 
 /// Static files, and what operators' machines ask.

@@ -8,7 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What a person sees together; none uses another.
-const AREAS: [&str; 18] = [
+const AREAS: [&str; 19] = [
+    "agents",
     "certification",
     "claims",
     "control",

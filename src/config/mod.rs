@@ -67,6 +67,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Market seconds per real second.
     pub clock_speed: u32,
+    /// How many hours a holder's files stay after a lease's end.
+    pub data_hours: u32,
     /// Yuan for one dollar, in ten-thousandths.
     pub usd_cny: i64,
     /// The market's rules; none means the documented defaults.
@@ -116,6 +118,7 @@ impl Settings {
             database_url: from.optional("database_url"),
             data_dir: from.text("data_dir").into(),
             clock_speed: from.parse("clock_speed")?,
+            data_hours: from.parse("data_hours")?,
             usd_cny: from.rate("usd_cny")?,
             rules: from.optional("rules").map(PathBuf::from),
             log_json: from.text("log_format") == "json",

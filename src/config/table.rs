@@ -61,6 +61,12 @@ pub const SETTINGS: &[Setting] = &[
         doc: "Market seconds per real second; 1 in earnest, more to try things out",
     },
     Setting {
+        name: "data_hours",
+        default: "24",
+        kind: Kind::Count(0, 8_760),
+        doc: "Market hours for which a holder's files stay on a machine after a lease's end",
+    },
+    Setting {
         name: "usd_cny",
         default: "7.1",
         kind: Kind::Rate,

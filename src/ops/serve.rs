@@ -18,6 +18,7 @@ use crate::clock::{self, MarketClock};
 use crate::config::{Flags, Settings};
 use crate::db::purpose::{self, Purpose};
 use crate::db::{self, Database, Sharing};
+use crate::delivery::keeper::Keeper;
 use crate::delivery::simulated;
 use crate::demo::{self, Demonstration, Login};
 use crate::replay::decimal::Decimal;
@@ -334,6 +335,13 @@ fn start_tasks(
         stopping.clone(),
     );
     tasks.spawn(ticks);
+    let keeper = Keeper {
+        db: db.clone(),
+        sequencer: sequencer.clone(),
+        feed: feed.clone(),
+        clock: clock.clone(),
+    };
+    tasks.spawn(keeper.run(stopping.clone()));
     if demo {
         tasks.spawn(simulated::run(
             db.clone(),

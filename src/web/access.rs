@@ -6,6 +6,7 @@ use axum::response::Response;
 
 use super::error::Error;
 use super::session::{Entering, Role, Session};
+use super::signed::{Signed, Signer};
 use super::token::{Bearer, Scope};
 
 /// Who may call a URL.
@@ -31,6 +32,10 @@ pub enum Access {
     /// Programs with a token for one of these, whose participant is not suspended. Whoever has
     /// signed in is nobody here.
     Token(&'static [Scope]),
+    /// Agents, whose requests are signed.
+    Agent,
+    /// Vantages, whose requests are signed.
+    Vantage,
 }
 
 /// Lets through whom the rule lets through.
@@ -43,6 +48,7 @@ pub async fn gate(access: Access, request: Request, next: Next) -> Result<Respon
     let extensions = request.extensions();
     match access {
         Access::Token(scopes) => decide_token(scopes, extensions.get())?,
+        Access::Agent | Access::Vantage => decide_signed(access, extensions.get())?,
         _ => decide(
             access,
             extensions.get::<Session>(),
@@ -63,6 +69,14 @@ fn decide_token(scopes: &[Scope], bearer: Option<&Bearer>) -> Result<(), Error> 
     Ok(())
 }
 
+fn decide_signed(access: Access, signed: Option<&Signed>) -> Result<(), Error> {
+    match (access, signed) {
+        (Access::Agent, Some(Signed(Signer::Agent(_))))
+        | (Access::Vantage, Some(Signed(Signer::Vantage(_)))) => Ok(()),
+        _ => Err(Error::SignIn),
+    }
+}
+
 fn decide(access: Access, session: Option<&Session>, is_entering: bool) -> Result<(), Error> {
     if access == Access::Anyone || access == Access::Entering && is_entering {
         return Ok(());
@@ -80,7 +94,11 @@ fn decide(access: Access, session: Option<&Session>, is_entering: bool) -> Resul
         Access::Anyone | Access::Entering | Access::SignedIn => Ok(()),
         Access::Platform(roles) if member.roles.have(roles) => Ok(()),
         Access::ParticipantOr(roles) if trades || member.roles.have(roles) => Ok(()),
-        Access::Platform(_) | Access::ParticipantOr(_) | Access::Token(_) => Err(Error::NotFound),
+        Access::Platform(_)
+        | Access::ParticipantOr(_)
+        | Access::Token(_)
+        | Access::Agent
+        | Access::Vantage => Err(Error::NotFound),
         _ if !trades => Err(Error::NotFound),
         Access::Participant => Ok(()),
         Access::Member(roles) | Access::Active(roles) if !member.roles.have(roles) => {

@@ -38,6 +38,7 @@ pub mod server;
 pub mod session;
 pub mod shelf;
 pub mod shell;
+pub mod signed;
 #[cfg(debug_assertions)]
 pub mod styleguide;
 pub mod symbol;
@@ -64,6 +65,7 @@ pub use i18n::Locale;
 pub use kept::Kept;
 pub use session::{Member, Role, Session};
 pub use shell::Shell;
+pub use signed::{SigningAgent, SigningVantage};
 pub use token::{Bearer, Scope};
 
 /// How the web side is set up.
@@ -83,6 +85,8 @@ pub struct Options {
     pub password_queue: usize,
     /// How many live streams may be open.
     pub streams: usize,
+    /// How many hours of the market's clock a holder's files stay on a machine after a lease's end.
+    pub data_hours: i64,
     /// Whether people may credit themselves test money: never where money is real.
     pub test_money: bool,
 }
@@ -97,6 +101,7 @@ impl Default for Options {
             password_permits: 2,
             password_queue: 16,
             streams: 2048,
+            data_hours: 24,
             test_money: false,
         }
     }
@@ -110,6 +115,7 @@ impl From<&Settings> for Options {
             body_timeout: settings.body_timeout,
             password_permits: settings.argon2_permits,
             password_queue: settings.argon2_queue,
+            data_hours: settings.data_hours.into(),
             ..Self::default()
         }
     }

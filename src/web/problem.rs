@@ -46,6 +46,9 @@ pub struct Problem {
     lowest: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     highest: Option<String>,
+    /// Our clock, where a machine's is too far from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock: Option<String>,
     /// The request's number, to be told to us.
     #[serde(skip_serializing_if = "Option::is_none")]
     request: Option<String>,
@@ -65,6 +68,7 @@ impl Problem {
             missing: None,
             lowest: None,
             highest: None,
+            clock: None,
             request: None,
         }
     }
@@ -134,6 +138,12 @@ impl Problem {
     pub fn about(self, id: &str) -> Self {
         let id = Some(id.to_owned());
         Self { id, ..self }
+    }
+
+    /// The same, saying what our clock shows.
+    pub fn with_clock(self, clock: jiff::Timestamp) -> Self {
+        let clock = Some(clock.to_string());
+        Self { clock, ..self }
     }
 
     /// The client id of the order that it is about.

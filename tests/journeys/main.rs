@@ -8,6 +8,7 @@ mod certification;
 mod containers;
 mod control;
 mod database;
+mod delivery;
 mod demonstration;
 mod deposits;
 mod dispute_rooms;

@@ -5,7 +5,7 @@
 //! [`crate::world`] whatever object it needs.
 
 use axum::http::{Method, StatusCode};
-use sluice::router::{Route, program_routes, routes};
+use sluice::router::{Route, program_routes, routes, signed_routes};
 use sluice::web::{Access, Role};
 
 use crate::support::visitor::Page;
@@ -33,10 +33,13 @@ fn has(caller: &Caller, any: &[Role]) -> bool {
 /// What the declared rule means for a caller, worked out here a second time.
 fn door(access: Access, caller: &Caller) -> Door {
     use Access::{
-        Active, Anyone, Entering, Member, Participant, ParticipantOr, Platform, SignedIn, Token,
+        Active, Agent, Anyone, Entering, Member, Participant, ParticipantOr, Platform, SignedIn,
+        Token, Vantage,
     };
     let trades = match caller.place {
         _ if access == Anyone => return Door::Open,
+        // Whoever has no key that signs is nobody there.
+        _ if matches!(access, Agent | Vantage) => return Door::NoToken,
         Place::Program(_, has) => {
             return match access {
                 Token(_) if caller.is_suspended => Door::Forbidden,
@@ -56,7 +59,7 @@ fn door(access: Access, caller: &Caller) -> Door {
     let opens = |is_open: bool, otherwise: Door| if is_open { Door::Open } else { otherwise };
     match access {
         Anyone | Entering | SignedIn => Door::Open,
-        Token(_) => Door::NoToken,
+        Token(_) | Agent | Vantage => Door::NoToken,
         Participant => opens(trades, Door::NotFound),
         Platform(roles) => opens(!trades && has(caller, roles), Door::NotFound),
         ParticipantOr(roles) => opens(trades || has(caller, roles), Door::NotFound),
@@ -87,9 +90,11 @@ fn rows_of_all() -> Vec<(Route, Row)> {
     let mut routes = routes();
     assert!(routes.len() > 20, "the router names its URLs");
     routes.extend(program_routes());
+    routes.extend(signed_routes());
 
     let mut rows = rows::rows();
     rows.extend(rows::of_programs());
+    rows.extend(rows::of_machines());
     let mut missing = Vec::new();
     let mut found = Vec::new();
     for route in &routes {

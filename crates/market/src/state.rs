@@ -19,7 +19,7 @@ use crate::order::Order;
 use crate::pool::Pool;
 use crate::position::Positions;
 use crate::rejection::Rejection;
-use crate::rules::Rules;
+use crate::rules::{Rules, ServiceLevel};
 use crate::time::{Period, Timestamp};
 
 /// The most money that the ledger counts in all: 15 trillion yuan. No sum of it can wrap, and no
@@ -399,6 +399,14 @@ impl Market {
     /// The rule set of this version: one that is or was in force.
     pub fn rules_of(&self, version: i64) -> &Rules {
         &self.rule_sets[&version]
+    }
+
+    /// The service level that a lease was sold under, where its rules have one.
+    pub fn service_level(&self, lease: &Lease) -> Option<&ServiceLevel> {
+        let pool = self.pools.get(&lease.pool)?;
+        let instrument = self.instruments.get(&pool.instrument)?;
+        let levels = &self.rules_of(lease.rules).service_levels;
+        levels.get(instrument.service_level())
     }
 
     /// Whether this rule set is, was or will be in force.

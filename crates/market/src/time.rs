@@ -56,7 +56,7 @@ impl Timestamp {
     }
 
     /// The instant `minutes` later.
-    pub(crate) fn plus_minutes(self, minutes: i64) -> Self {
+    pub fn plus_minutes(self, minutes: i64) -> Self {
         Self(self.0.saturating_add(minutes.saturating_mul(MINUTE_MICROS)))
     }
 

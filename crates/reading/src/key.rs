@@ -55,8 +55,15 @@ impl PublicKey {
     /// # Errors
     /// They are no key, or a weak one.
     pub fn from_hex(text: &str) -> Result<Self, BadKey> {
-        let bytes = from_hex(text).ok_or(BadKey::NoKey)?;
-        let key = VerifyingKey::from_bytes(&bytes).map_err(|_| BadKey::NoKey)?;
+        Self::from_bytes(&from_hex(text).ok_or(BadKey::NoKey)?)
+    }
+
+    /// Reads 32 bytes.
+    ///
+    /// # Errors
+    /// They are no key, or a weak one.
+    pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, BadKey> {
+        let key = VerifyingKey::from_bytes(bytes).map_err(|_| BadKey::NoKey)?;
         if key.is_weak() {
             return Err(BadKey::Weak);
         }
@@ -66,6 +73,11 @@ impl PublicKey {
     /// As 64 lower-case hexadecimal digits.
     pub fn to_hex(&self) -> String {
         to_hex(self.0.as_bytes())
+    }
+
+    /// As 32 bytes.
+    pub fn to_bytes(&self) -> [u8; 32] {
+        self.0.to_bytes()
     }
 
     /// Whether the key signed these bytes. Strict: one signature in one form is taken (RFC 8032
@@ -80,6 +92,11 @@ impl Signature {
     /// Reads 128 lower-case hexadecimal digits; `None` when it is anything else.
     pub fn from_hex(text: &str) -> Option<Self> {
         from_hex(text).map(Self)
+    }
+
+    /// As 64 bytes.
+    pub fn to_bytes(&self) -> [u8; 64] {
+        self.0
     }
 
     /// As 128 lower-case hexadecimal digits.

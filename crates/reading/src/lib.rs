@@ -29,5 +29,5 @@ pub use minute::{Hour, Minute};
 pub use one::{Reading, SignedReading, Terms, Untrue};
 pub use request::{BadHeader, Nonces, Proof, Refused, Request};
 pub use rest::{BadRow, Run, SealedHour};
-pub use tally::{Added, Gap, OtherChain, Tally, unit_minutes};
+pub use tally::{Added, Gap, OtherChain, Tally, Told, unit_minutes};
 pub use wire::{BadBody, MOST_READINGS, from_json, to_json};

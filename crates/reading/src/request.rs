@@ -97,6 +97,11 @@ impl Proof {
         self.agent
     }
 
+    /// What makes it one of its kind.
+    pub fn nonce(&self) -> [u8; 16] {
+        self.nonce
+    }
+
     /// Names and values of the headers.
     pub fn headers(&self) -> [(&'static str, String); 4] {
         let at = Timestamp::from_second(self.seconds).unwrap_or(Timestamp::UNIX_EPOCH);

@@ -20,7 +20,7 @@ use crate::digest::Digest;
 use crate::minute::{Hour, Minute};
 
 const VERSION: u8 = 1;
-const HOUR_MINUTES: u8 = 60;
+pub(crate) const HOUR_MINUTES: u8 = 60;
 
 /// One hour of one lease as one agent delivered it, when no more can come of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::digest::Digest;
 use crate::minute::{Hour, Minute};
 use crate::one::Reading;
-use crate::rest::{SealedHour, runs};
+use crate::rest::{HOUR_MINUTES, SealedHour, runs};
 
 /// The readings of one agent about one lease, as far as their hours are not sealed.
 ///
@@ -55,6 +55,17 @@ pub enum Added {
     TooLate,
     /// An hour was sealed with a break at its number or a lower one: nothing is different.
     Broken,
+}
+
+/// What is told of a minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// So many units ran all of it.
+    Units(u32),
+    /// Nothing, and nothing can come any more that counts.
+    Never,
+    /// Nothing so far.
+    NotYet,
 }
 
 /// Numbers from the first to the last, both included, that are missing.
@@ -179,21 +190,40 @@ impl Tally {
             .map_or(0, |(_, one)| one.units)
     }
 
-    /// Whether nothing can come any more that counts for a minute: a reading that counts is about
-    /// it, or two that follow each other lie around it, or nothing of its chain counts any more.
-    pub fn is_told(&self, minute: Minute) -> bool {
+    /// The hour up to which everything is sealed.
+    pub fn sealed_hour(&self) -> Option<Hour> {
+        self.sealed
+    }
+
+    /// What is told of each minute of an hour that is not sealed, in order. A minute of which two
+    /// readings that follow each other lie around it never comes; nor does one after a break.
+    pub fn told(&self, hour: Hour) -> Vec<Told> {
+        let first = hour.begins().0;
+        let mut told = vec![Told::NotYet; usize::from(HOUR_MINUTES)];
+        // Of minutes of this hour from the one's place to before the other's.
+        let place =
+            |minute: Minute| usize::try_from(minute.0.saturating_sub(first)).unwrap_or(usize::MAX);
         let mut last = self.sequence;
+        let mut open = 0;
         for (sequence, one) in self.sound() {
-            if one.minute == minute {
-                return true;
+            let at = place(one.minute).min(told.len());
+            if last.checked_add(1) == Some(sequence) && open < at {
+                told[open..at].fill(Told::Never);
             }
-            if one.minute > minute {
-                // Without one before it, the first number says that nothing was before it.
-                return last.checked_add(1) == Some(sequence);
+            let is_before = one.minute.0 < first;
+            if !is_before && at < told.len() {
+                told[at] = Told::Units(one.units);
             }
+            open = if is_before { 0 } else { at.saturating_add(1) };
             last = sequence;
+            if at == told.len() {
+                return told;
+            }
         }
-        self.first_break().is_some()
+        if self.first_break().is_some() && open < told.len() {
+            told[open..].fill(Told::Never);
+        }
+        told
     }
 
     /// The unit-minutes of an hour that is not sealed, as readings that count say.

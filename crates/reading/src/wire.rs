@@ -19,8 +19,8 @@ use crate::one::{Reading, SignedReading};
 
 const VERSION: u64 = 1;
 
-/// The most readings of one body: a little over 1.5 MB.
-pub const MOST_READINGS: usize = 5_000;
+/// The most readings of one body: a little under 1 MB.
+pub const MOST_READINGS: usize = 3_000;
 
 /// Why a body is not read. Nothing of it counts then.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

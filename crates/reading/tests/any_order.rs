@@ -238,21 +238,41 @@ fn what_a_reading_was_is_said() {
 
 /// Two agents that together say more than the lease has are paid for what it has.
 #[test]
-fn a_minute_is_told_once_nothing_can_come_between() {
+fn a_minute_never_comes_once_nothing_can_come_between() {
+    use reading::Told::{Never, NotYet, Units};
     // Minute 1 was never seen: the numbers around it follow each other.
-    let all = chain(&[(0, 8), (1, 8), (0, 8)]);
+    let all = chain(&[(0, 8), (1, 0), (0, 8)]);
     let hour = Minute(FIRST).hour();
-    let minute = |number| hour.minutes().nth(number).expect("of the hour");
     let told = |of: &[&Reading]| {
-        let tally = tally(of.iter().copied());
-        [0, 1, 2, 3, 4].map(|number| tally.is_told(minute(number)))
+        let told = tally(of.iter().copied()).told(hour);
+        assert_eq!(told.len(), 60);
+        assert!(told[5..].iter().all(|one| *one == NotYet));
+        [told[0], told[1], told[2], told[3], told[4]]
     };
-    assert_eq!(told(&[]), [false; 5]);
-    assert_eq!(told(&[&all[0]]), [true, false, false, false, false]);
+    let none = NotYet;
+    assert_eq!(told(&[]), [none; 5]);
+    assert_eq!(told(&[&all[0]]), [Units(8), none, none, none, none]);
     // The second is still on its way: it may be about minute 1.
-    assert_eq!(told(&[&all[0], &all[2]]), [true, false, false, true, false]);
-    assert_eq!(told(&[&all[0], &all[1]]), [true, true, true, false, false]);
-    assert_eq!(told(&[&all[1]]), [false, false, true, false, false]);
+    assert_eq!(
+        told(&[&all[0], &all[2]]),
+        [Units(8), none, none, Units(8), none]
+    );
+    assert_eq!(
+        told(&[&all[1], &all[0]]),
+        [Units(8), Never, Units(0), none, none]
+    );
+    assert_eq!(told(&[&all[1]]), [none, none, Units(0), none, none]);
+    // The next hour: from the first number on it is told that nothing was before.
+    let late = chain(&[(62, 8)]);
+    let next = tally(&late).told(Hour(hour.0 + 1));
+    assert_eq!(next[..4], [Never, Never, Units(8), NotYet]);
+    assert_eq!(tally(&late).told(hour), [Never; 60]);
+    // What comes after a break counts for nothing.
+    let mut other = all[2].clone();
+    other.units = 7;
+    let broken = tally(all.iter().chain([&other])).told(hour);
+    assert_eq!(broken[..3], [Units(8), Never, Units(0)]);
+    assert!(broken[3..].iter().all(|one| *one == Never));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What the journeys stand on.
 
 pub(crate) mod app;
+pub(crate) mod machine;
 pub(crate) mod market;
 pub(crate) mod people;
 pub(crate) mod postgres;

@@ -413,3 +413,15 @@ impl fmt::Display for Row {
         write!(to, "{} {}", self.method, self.path)
     }
 }
+
+/// The rows of what machines ask: nobody here has a key that signs.
+pub(crate) fn of_machines() -> Vec<Row> {
+    vec![
+        post("/api/agent/v1/enrol", &[])
+            .answers(&[401])
+            .changes_nothing(),
+        post("/api/agent/v1/heartbeat", &[]).changes_nothing(),
+        post("/api/agent/v1/states", &[]).changes_nothing(),
+        post("/api/agent/v1/readings", &[]).changes_nothing(),
+    ]
+}

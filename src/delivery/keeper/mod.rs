@@ -1,0 +1,358 @@
+//! The keeper: places leases on machines, turns what is proven of each hour into one settlement,
+//! corrects it by what comes later, and ends leases whose provider is in default. It holds no money
+//! and no capacity: all that it does is a command, or a row of what is known.
+//!
+//! Everything is worked out from the tables and the market, and every command does no more than once
+//! (an hour is settled once, a lease fails once), so that it can end anywhere and begin again.
+
+mod store;
+mod ways;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use market::{Command, Delivered, Hour, Lease, LeaseId, Market, PoolId, Rejection, Timestamp};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use super::agents;
+use super::evidence::Evidence;
+use super::inbox;
+use super::placing;
+use super::watch::{Overdue, Watch};
+use crate::clock::{self, MarketClock};
+use crate::feed::Feed;
+use crate::sequencer::{Actor, Receipt, Sequencer};
+
+/// Who sends the keeper's commands.
+pub const ACTOR: Actor = Actor::System("delivery");
+
+/// How often it looks, in real time.
+const GLANCE: Duration = Duration::from_millis(250);
+
+/// How many minutes after an hour what may still be told of it is waited for. What comes later
+/// corrects what was settled.
+const WAIT_MINUTES: i64 = 10;
+
+/// How many hours of leases are worked out together.
+const AT_ONCE: usize = 1_000;
+
+/// How many hours at most are looked at in one glance.
+const AT_A_GLANCE: usize = 20_000;
+
+/// How many hours beyond the rules' deadline readings are kept, and how many before they are needed
+/// there is a place for them.
+const SPARE_HOURS: i64 = 2;
+
+/// How old, in real seconds, a request is forgotten.
+const REQUESTS_KEPT: i64 = 600;
+
+/// What the keeper reaches.
+#[derive(Clone, Debug)]
+pub struct Keeper {
+    /// The tables.
+    pub db: PgPool,
+    /// The way to ask the market.
+    pub sequencer: Sequencer,
+    /// What the market has acknowledged.
+    pub feed: Feed,
+    /// Market time.
+    pub clock: MarketClock,
+}
+
+/// How many hours readings are kept where the rules have no deadline for them.
+const KEPT_WITHOUT_DEADLINE: i64 = 72;
+
+/// The first hour since 1970 of which readings still count: the rules' deadline ago.
+pub fn first_open(market: &Market, now: Timestamp) -> i64 {
+    let deadline = market.rules().reading_deadline_hours;
+    let deadline = deadline.unwrap_or(KEPT_WITHOUT_DEADLINE);
+    now.hour()
+        .0
+        .saturating_sub(deadline)
+        .saturating_sub(SPARE_HOURS)
+}
+
+impl Keeper {
+    /// Keeps until it is told to stop. What goes wrong is tried again.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut batches = self.feed.subscribe();
+        let mut watch = Watch::all(&self.feed.market());
+        let mut touched: BTreeSet<LeaseId> = self
+            .feed
+            .market()
+            .open_leases()
+            .map(|lease| lease.id)
+            .collect();
+        let mut minute = i64::MIN;
+        while !stop.is_cancelled() {
+            touched.extend(watch.follow(&mut batches, &self.feed));
+            let now = self.clock.now();
+            let this_minute = now.0.div_euclid(60_000_000);
+            let is_new = this_minute != std::mem::replace(&mut minute, this_minute);
+            if let Err(error) = self.glance(&mut watch, &mut touched, now, is_new).await {
+                tracing::warn!(error = format!("{error:#}"), "delivery could not be kept");
+                minute = i64::MIN;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(GLANCE) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    /// Does what is due once.
+    async fn glance(
+        &self,
+        watch: &mut Watch,
+        touched: &mut BTreeSet<LeaseId>,
+        now: Timestamp,
+        is_new_minute: bool,
+    ) -> anyhow::Result<()> {
+        if is_new_minute {
+            self.keep_house(now).await?;
+        }
+        let pools: BTreeSet<PoolId> = placing::pools(&self.db).await?.into_iter().collect();
+        if pools.is_empty() {
+            return Ok(());
+        }
+        let placed = self.place(&pools, touched, now).await?;
+        self.settle(&pools, watch, now).await?;
+        self.correct(now).await?;
+        self.fail(now).await?;
+        if is_new_minute {
+            self.go_ways(now, None).await?;
+        } else if !placed.is_empty() {
+            self.go_ways(now, Some(placed)).await?;
+        }
+        Ok(())
+    }
+
+    async fn keep_house(&self, now: Timestamp) -> anyhow::Result<()> {
+        let first = first_open(&self.feed.market(), now);
+        let last = now.hour().0.saturating_add(SPARE_HOURS);
+        let hour = |hour: i64| i32::try_from(hour.max(0)).unwrap_or(i32::MAX);
+        store::keep_readings(&self.db, hour(first), hour(last)).await?;
+        let old = clock::wall().saturating_sub(jiff::SignedDuration::from_secs(REQUESTS_KEPT))?;
+        agents::forget_requests(&self.db, old).await?;
+        Ok(())
+    }
+
+    /// Places the leases that something happened to, and gives them.
+    async fn place(
+        &self,
+        pools: &BTreeSet<PoolId>,
+        touched: &mut BTreeSet<LeaseId>,
+        now: Timestamp,
+    ) -> anyhow::Result<Vec<i64>> {
+        // What lost units makes room for what has got them, so it comes first; leases that were made
+        // later follow.
+        let of_machines: Vec<(Lease, i64)> = {
+            let market = self.feed.market();
+            let leases = touched.iter().filter_map(|id| market.lease(*id));
+            let ours = leases.filter(|lease| pools.contains(&lease.pool));
+            ours.map(|lease| (lease.clone(), placing::lot_of(&market, lease)))
+                .collect()
+        };
+        for (lease, lot) in &of_machines {
+            placing::place(&self.db, lease, *lot, now).await?;
+        }
+        touched.clear();
+        Ok(of_machines.iter().map(|(lease, _)| lease.id.0).collect())
+    }
+
+    /// Settles the hours of which all is known, or has been waited for.
+    async fn settle(
+        &self,
+        pools: &BTreeSet<PoolId>,
+        watch: &mut Watch,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
+        let overdue = {
+            let market = self.feed.market();
+            watch.overdue(&market, now, |pool| pools.contains(&pool), AT_A_GLANCE)
+        };
+        let mut by_hour: BTreeMap<Hour, Vec<Overdue>> = BTreeMap::new();
+        for one in overdue {
+            by_hour.entry(one.hour).or_default().push(one);
+        }
+        for (hour, due) in by_hour {
+            let is_waited_for = hour.ends().plus_minutes(WAIT_MINUTES) > now;
+            for some in due.chunks(AT_ONCE) {
+                let leases: Vec<Lease> = some.iter().map(|one| one.lease.clone()).collect();
+                let told = self
+                    .told(hour, &leases, is_waited_for, Asked::First)
+                    .await?;
+                for (lease, rejection) in told {
+                    tracing::debug!(%lease, %rejection, "an hour was not settled");
+                    watch.forget(lease);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Corrects the hours of which something new has come.
+    async fn correct(&self, now: Timestamp) -> anyhow::Result<()> {
+        let late: Vec<(i64, jiff_sqlx::Timestamp, i64)> = sqlx::query_as(
+            "SELECT stay, hour_at, news FROM late_hours ORDER BY hour_at, stay LIMIT $1",
+        )
+        .bind(i64::try_from(AT_A_GLANCE).unwrap_or(i64::MAX))
+        .fetch_all(&self.db)
+        .await?;
+        let mut by_hour: BTreeMap<Hour, Vec<(i64, i64)>> = BTreeMap::new();
+        for (stay, hour, news) in late {
+            let hour = clock::stamp(hour.to_jiff()).hour();
+            by_hour.entry(hour).or_default().push((stay, news));
+        }
+        for (hour, news) in by_hour {
+            for some in news.chunks(AT_ONCE) {
+                let stays: Vec<i64> = some.iter().map(|(stay, _)| *stay).collect();
+                let ids: Vec<i64> = sqlx::query_scalar(
+                    "SELECT DISTINCT lease FROM placements
+                     WHERE stay = ANY($1) AND start_at <= $2 AND end_at > $2 ORDER BY lease",
+                )
+                .bind(stays)
+                .bind(jiff_sqlx::Timestamp::from(placing::calendar(hour)))
+                .fetch_all(&self.db)
+                .await?;
+                let leases: Vec<Lease> = {
+                    let market = self.feed.market();
+                    let leases = ids.iter().filter_map(|id| market.lease(LeaseId(*id)));
+                    let settled = leases.filter(|lease| lease.is_settled(hour));
+                    settled.cloned().collect()
+                };
+                let told = self.told(hour, &leases, false, Asked::Again).await?;
+                for (lease, rejection) in told {
+                    tracing::debug!(%lease, %rejection, "an hour was not corrected");
+                }
+                // What is not settled yet is looked at when it is.
+                store::looked_at(&self.db, hour, some).await?;
+            }
+        }
+        let _ = now;
+        Ok(())
+    }
+
+    /// Works an hour of some leases out and tells the market; gives what it did not take.
+    ///
+    /// # Arguments
+    /// `is_waited_for` says whether what may still be told is waited for.
+    async fn told(
+        &self,
+        hour: Hour,
+        leases: &[Lease],
+        is_waited_for: bool,
+        asked: Asked,
+    ) -> anyhow::Result<Vec<(LeaseId, Rejection)>> {
+        if leases.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<LeaseId> = leases.iter().map(|lease| lease.id).collect();
+        let evidence = Evidence::read(&self.db, hour, &ids).await?;
+        let mut commands = Vec::new();
+        for lease in leases {
+            let notice = self.notice_hours(lease);
+            let proof = evidence.proof(lease, notice);
+            if is_waited_for && proof.open > 0 {
+                continue;
+            }
+            let delivered = Delivered::UnitMinutes(proof.proven);
+            let (hour, excused) = (hour.begins(), proof.excused);
+            let command = match asked {
+                Asked::First => Command::Deliver {
+                    lease: lease.id,
+                    hour,
+                    delivered,
+                    excused,
+                },
+                // What comes late is not corrected yet.
+                Asked::Again => Command::Tick,
+            };
+            commands.push((lease.id, command));
+        }
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        // What an hour comes to is kept before it is paid: a second look finds the same.
+        let (rows, broken) = evidence.sealed();
+        store::seal(&self.db, hour, &rows).await?;
+        for (stay, agent, number) in broken {
+            let evidence = serde_json::json!({ "number": number, "hour": placing::calendar(hour) });
+            let now = clock::instant(self.clock.now());
+            inbox::open_case(&self.db, agent, stay, "broken_chain", &evidence, now).await?;
+        }
+        let mut answers = Vec::new();
+        for (lease, command) in commands {
+            let at = self.clock.now();
+            answers.push((lease, self.sequencer.enqueue(at, ACTOR, command).await?));
+        }
+        let (leases, answers): (Vec<LeaseId>, Vec<_>) = answers.into_iter().unzip();
+        let mut refused = Vec::new();
+        for (lease, answer) in leases.into_iter().zip(join_all(answers).await) {
+            let receipt: Receipt = answer?;
+            refused.extend(receipt.rejection().map(|rejection| (lease, rejection)));
+        }
+        Ok(refused)
+    }
+
+    fn notice_hours(&self, lease: &Lease) -> i64 {
+        let market = self.feed.market();
+        market
+            .service_level(lease)
+            .map_or(0, |level| level.maintenance_notice_hours)
+    }
+
+    /// Ends the leases whose provider has failed them for as long as the service level allows.
+    async fn fail(&self, now: Timestamp) -> anyhow::Result<()> {
+        for lease in self.in_default(now).await? {
+            let answer = self
+                .sequencer
+                .submit(ACTOR, Command::Default { lease })
+                .await?;
+            if let Some(rejection) = answer.rejection() {
+                tracing::debug!(%lease, %rejection, "a lease was not failed");
+            }
+        }
+        Ok(())
+    }
+
+    /// The leases whose provider is in default by now.
+    async fn in_default(&self, now: Timestamp) -> anyhow::Result<Vec<LeaseId>> {
+        let rows: Vec<(i64, Option<jiff_sqlx::Timestamp>)> = sqlx::query_as(
+            "SELECT p.lease, min(CASE WHEN s.accepted_at IS NULL THEN NULL ELSE s.failing_since END)
+             FROM stays s JOIN placements p ON p.stay = s.stay AND p.host = s.host
+             WHERE (s.failing_since IS NOT NULL OR s.accepted_at IS NULL)
+               AND p.start_at <= $1 AND p.end_at > $1
+             GROUP BY p.lease",
+        )
+        .bind(jiff_sqlx::Timestamp::from(clock::instant(now)))
+        .fetch_all(&self.db)
+        .await?;
+        let market = self.feed.market();
+        let failed = rows.into_iter().filter_map(|(id, failing_since)| {
+            let lease = market.lease(LeaseId(id))?;
+            let level = market.service_level(lease)?;
+            let begins = lease.period.start.begins().max(lease.traded_at);
+            let (since, allowed) = match failing_since {
+                Some(since) => (
+                    clock::stamp(since.to_jiff()).max(begins),
+                    level.default_minutes,
+                ),
+                None => (begins, level.grace_minutes),
+            };
+            let is_over = allowed > 0 && since.plus_minutes(allowed) <= now;
+            let can_fail = lease.failed_from.is_none() && lease.open_in(now.next_hour()) > 0;
+            (is_over && can_fail).then_some(lease.id)
+        });
+        Ok(failed.collect())
+    }
+}
+
+/// Whether an hour is settled or corrected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    First,
+    Again,
+}

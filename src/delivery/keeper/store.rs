@@ -1,0 +1,95 @@
+//! What the keeper writes.
+
+use jiff::Timestamp;
+use sqlx::PgPool;
+
+use crate::delivery::course::{Step, say};
+use crate::delivery::evidence::Sealed;
+use crate::delivery::placing::calendar;
+
+/// Keeps what an hour's chains come to, in place of what they came to before. Where a chain is
+/// broken elsewhere than it was, later hours are looked at again.
+pub(super) async fn seal(
+    db: &PgPool,
+    hour: market::Hour,
+    rows: &[Sealed],
+) -> Result<(), sqlx::Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let stays: Vec<i64> = rows.iter().map(|sealed| sealed.stay).collect();
+    let agents: Vec<i64> = rows.iter().map(|sealed| sealed.agent).collect();
+    let bytes: Vec<Vec<u8>> = rows.iter().map(|sealed| sealed.row.to_bytes()).collect();
+    let at = jiff_sqlx::Timestamp::from(calendar(hour));
+    sqlx::query(
+        "WITH given AS (
+             SELECT * FROM unnest($2::bigint[], $3::bigint[], $4::bytea[]) g (stay, agent, sealed)),
+         changed AS (
+             SELECT g.stay FROM given g JOIN reading_hours r
+                 ON r.stay = g.stay AND r.agent = g.agent AND r.hour_at = $1
+             WHERE r.sealed <> g.sealed),
+         later AS (
+             INSERT INTO late_hours (stay, hour_at)
+             SELECT DISTINCT r.stay, r.hour_at FROM reading_hours r
+             WHERE r.stay IN (SELECT stay FROM changed) AND r.hour_at > $1
+             ON CONFLICT (stay, hour_at) DO UPDATE SET news = late_hours.news + 1)
+         INSERT INTO reading_hours (stay, hour_at, agent, sealed)
+         SELECT stay, $1, agent, sealed FROM given
+         ON CONFLICT (stay, hour_at, agent) DO UPDATE SET sealed = EXCLUDED.sealed
+         WHERE reading_hours.sealed <> EXCLUDED.sealed",
+    )
+    .bind(at)
+    .bind(stays)
+    .bind(agents)
+    .bind(bytes)
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// Takes an hour of these stays off the list of those with something new, unless more has come
+/// since it was read how much there was.
+pub(super) async fn looked_at(
+    db: &PgPool,
+    hour: market::Hour,
+    stays: &[(i64, i64)],
+) -> Result<(), sqlx::Error> {
+    let (stays, news): (Vec<i64>, Vec<i64>) = stays.iter().copied().unzip();
+    sqlx::query(
+        "DELETE FROM late_hours l USING unnest($2::bigint[], $3::bigint[]) g (stay, news)
+         WHERE l.hour_at = $1 AND l.stay = g.stay AND l.news = g.news",
+    )
+    .bind(jiff_sqlx::Timestamp::from(calendar(hour)))
+    .bind(stays)
+    .bind(news)
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// Makes the partitions of readings for these hours, and drops those before the first.
+pub(super) async fn keep_readings(db: &PgPool, first: i32, last: i32) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT keep_readings_of(hour) FROM generate_series($1, $2) hour")
+        .bind(first)
+        .bind(last)
+        .execute(db)
+        .await?;
+    sqlx::query("SELECT drop_readings_before($1)")
+        .bind(first)
+        .execute(db)
+        .await
+        .map(|_| ())
+}
+
+/// Notes steps of leases.
+pub(super) async fn take_steps(
+    db: &PgPool,
+    steps: &[(i64, Step)],
+    at: Timestamp,
+) -> Result<(), sqlx::Error> {
+    let mut transaction = db.begin().await?;
+    for (lease, step) in steps {
+        say(&mut transaction, *lease, step, at).await?;
+    }
+    transaction.commit().await
+}

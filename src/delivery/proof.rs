@@ -1,0 +1,128 @@
+//! What an hour of a lease comes to: of each minute and unit, whether it is proven, and if not why.
+//!
+//! A minute of a unit is proven when its agent has signed that it ran, after the first passed probe
+//! of its machine, and while no quorum of probes denied it. The agent's word alone never pays
+//! beyond what probes leave standing, and probes alone never pay.
+
+use market::{HOUR_MINUTES, Lease};
+use reading::{Hour, Minute};
+
+/// What an agent said of a minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// So many units ran all of it.
+    Units(i64),
+    /// Nothing, and it never will.
+    Never,
+    /// Nothing so far.
+    NotYet,
+}
+
+/// What is known of some units of a lease on one machine in an hour.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// How many.
+    pub units: i64,
+    /// The first passed probe, as the first minute that is paid for; none before one has passed.
+    pub accepted: Option<Minute>,
+    /// What its agent said, minute by minute of the hour.
+    pub said: Vec<Said>,
+    /// Whether a quorum of probes denies it, minute by minute of the hour.
+    pub denied: Vec<bool>,
+}
+
+/// An hour in unit-minutes: what it owes is the sum of all but `excused`, which is among what is
+/// missing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Proof {
+    /// Signed, probed and denied by nobody: this is paid.
+    pub proven: i64,
+    /// Before the first passed probe.
+    pub unaccepted: i64,
+    /// Signed, and a quorum of probes has found otherwise.
+    pub denied: i64,
+    /// The agent itself says that it did not run.
+    pub stopped: i64,
+    /// No reading came.
+    pub unseen: i64,
+    /// No machine had room for it.
+    pub unplaced: i64,
+    /// Of all that is missing, what fell into maintenance that was declared in time.
+    pub excused: i64,
+    /// How much may still be told.
+    pub open: i64,
+}
+
+impl Proof {
+    /// What an hour comes to.
+    ///
+    /// # Arguments
+    /// `owed` are the minutes of the hour that the lease owes (those that were gone when it was
+    /// traded are not), `is_maintained` whether a minute of the hour is declared maintenance.
+    pub fn of(
+        lease: &Lease,
+        hour: market::Hour,
+        parts: &[Part],
+        is_maintained: impl Fn(usize) -> bool,
+    ) -> Self {
+        let held = lease.held_in(hour);
+        let units = held.max(1);
+        let owed = lease.hour_minutes(hour) / units;
+        let gone = usize::try_from(HOUR_MINUTES - owed).unwrap_or(0);
+        let first = Hour(u32::try_from(hour.0).unwrap_or(0)).begins().0;
+        let mut proof = Self::default();
+        for place in gone..60 {
+            let number = u32::try_from(place).unwrap_or(0);
+            let minute = Minute(first.saturating_add(number));
+            let mut of_minute = Self::default();
+            let mut left = held;
+            for part in parts {
+                let units = part.units.min(left);
+                left -= units;
+                of_minute.add(part, units, minute, place);
+            }
+            of_minute.unplaced = left;
+            if is_maintained(place) {
+                of_minute.excused = held - of_minute.proven;
+            }
+            proof.sum(&of_minute);
+        }
+        proof
+    }
+
+    fn add(&mut self, part: &Part, units: i64, minute: Minute, place: usize) {
+        let said = part.said.get(place).copied().unwrap_or(Said::NotYet);
+        let is_denied = part.denied.get(place).copied().unwrap_or(false);
+        let is_accepted = part.accepted.is_some_and(|accepted| accepted <= minute);
+        match said {
+            _ if !is_accepted => self.unaccepted += units,
+            Said::Units(ran) => {
+                let ran = ran.clamp(0, units);
+                self.stopped += units - ran;
+                if is_denied {
+                    self.denied += ran;
+                } else {
+                    self.proven += ran;
+                }
+            }
+            Said::Never => self.unseen += units,
+            Said::NotYet => {
+                self.unseen += units;
+                if !is_denied {
+                    self.open += units;
+                }
+            }
+        }
+    }
+
+    fn sum(&mut self, other: &Self) {
+        self.proven += other.proven;
+        self.unaccepted += other.unaccepted;
+        self.denied += other.denied;
+        self.stopped += other.stopped;
+        self.unseen += other.unseen;
+        self.unplaced += other.unplaced;
+        self.excused += other.excused;
+        self.open += other.open;
+    }
+}

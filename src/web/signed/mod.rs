@@ -1,0 +1,205 @@
+//! Who is asking where a machine asks: each request signed with a key that never left it
+//! (docs/PROTOCOL.md, "The agent"). Who sees a request can't send it again.
+
+mod store;
+
+use anyhow::Context;
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt;
+use reading::{Proof, PublicKey, Refused};
+use sqlx::PgPool;
+
+use super::error::Error;
+use super::i18n::Locale;
+use super::problem::Problem;
+use crate::app::App;
+use crate::clock;
+
+/// How many seconds a machine's clock may be from ours for what it asks to be answered. Its agent
+/// learns ours by asking, so a clock that is further off costs it one more request.
+pub const SKEW_SECONDS: u32 = 120;
+
+/// What vantages' URLs begin with; all others that are signed are agents'.
+const VANTAGES: &str = "/api/vantage/";
+
+/// Which machine asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signer {
+    /// An agent, by its number.
+    Agent(i64),
+    /// A vantage, by its number.
+    Vantage(i64),
+}
+
+impl Signer {
+    /// Under which name its nonces are kept.
+    fn code(self) -> String {
+        match self {
+            Self::Agent(id) => format!("agent:{id}"),
+            Self::Vantage(id) => format!("vantage:{id}"),
+        }
+    }
+}
+
+/// A request that its signer has sent, now and for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signed(pub Signer);
+
+/// An agent whose request this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SigningAgent(pub i64);
+
+impl FromRequestParts<App> for SigningAgent {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Error> {
+        match parts.extensions.get() {
+            Some(Signed(Signer::Agent(id))) => Ok(Self(*id)),
+            _ => Err(Error::SignIn),
+        }
+    }
+}
+
+/// A vantage whose request this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SigningVantage(pub i64);
+
+impl FromRequestParts<App> for SigningVantage {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Error> {
+        match parts.extensions.get() {
+            Some(Signed(Signer::Vantage(id))) => Ok(Self(*id)),
+            _ => Err(Error::SignIn),
+        }
+    }
+}
+
+/// A request by somebody who has no number yet: it is signed with the key that its body names.
+#[derive(Clone, Debug)]
+pub struct Enrolling {
+    method: String,
+    path: String,
+    proof: Proof,
+}
+
+impl FromRequestParts<App> for Enrolling {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Error> {
+        let enrolling = parts.extensions.get::<Self>().cloned();
+        enrolling.ok_or(Error::SignIn)
+    }
+}
+
+impl Enrolling {
+    /// Whether this key has signed it, about now.
+    ///
+    /// # Errors
+    /// The problem to answer with.
+    pub fn check(&self, key: &PublicKey, body: &[u8], locale: Locale) -> Result<(), Problem> {
+        let request = reading::Request {
+            method: &self.method,
+            path: &self.path,
+            body,
+        };
+        let checked = self.proof.check(&request, key, clock::wall(), SKEW_SECONDS);
+        checked.map_err(|refused| problem(locale, refused))
+    }
+}
+
+/// Finds which machine has signed a request. Without the headers of a proof it is nobody's.
+///
+/// # Errors
+/// When the database can't be asked.
+pub async fn load(State(app): State<App>, request: Request, next: Next) -> Result<Response, Error> {
+    let locale = Locale::of(request.headers());
+    let (mut head, body) = request.into_parts();
+    // It is in memory already: it has been read whole.
+    let body = body.collect().await.context("reading a body")?.to_bytes();
+    match signer(&app.db, &head, &body).await? {
+        Found::Nobody => {}
+        Found::New(enrolling) => {
+            head.extensions.insert(enrolling);
+        }
+        Found::Signed(signer) => {
+            head.extensions.insert(Signed(signer));
+        }
+        Found::Refused(refused) => return Ok(problem(locale, refused).into_response()),
+        Found::Unknown => {
+            let unknown = Problem::named(locale, StatusCode::UNAUTHORIZED, "unknown_signer");
+            return Ok(unknown.into_response());
+        }
+    }
+    let request = Request::from_parts(head, Body::from(body));
+    Ok(next.run(request).await)
+}
+
+enum Found {
+    Nobody,
+    New(Enrolling),
+    Signed(Signer),
+    Refused(Refused),
+    /// A number that nobody has, or whose key was revoked.
+    Unknown,
+}
+
+async fn signer(db: &PgPool, head: &Parts, body: &Bytes) -> Result<Found, Error> {
+    let Ok(proof) = Proof::from_headers(header_of(&head.headers)) else {
+        return Ok(Found::Nobody);
+    };
+    let path = head.uri.path_and_query();
+    let path = path.map_or(head.uri.path(), |path| path.as_str());
+    let Ok(id) = i64::try_from(proof.agent()) else {
+        return Ok(Found::Unknown);
+    };
+    let is_vantage = path.starts_with(VANTAGES);
+    let signer = match is_vantage {
+        true => Signer::Vantage(id),
+        false if id == 0 => {
+            return Ok(Found::New(Enrolling {
+                method: head.method.as_str().to_owned(),
+                path: path.to_owned(),
+                proof,
+            }));
+        }
+        false => Signer::Agent(id),
+    };
+    let Some(key) = store::key(db, signer).await? else {
+        return Ok(Found::Unknown);
+    };
+    let request = reading::Request {
+        method: head.method.as_str(),
+        path,
+        body,
+    };
+    let now = clock::wall();
+    if let Err(refused) = proof.check(&request, &key, now, SKEW_SECONDS) {
+        return Ok(Found::Refused(refused));
+    }
+    if !store::admit(db, &signer.code(), proof.nonce(), now).await? {
+        return Ok(Found::Refused(Refused::Replayed));
+    }
+    Ok(Found::Signed(signer))
+}
+
+fn header_of<'a>(headers: &'a HeaderMap) -> impl Fn(&'static str) -> Option<&'a str> {
+    |name| headers.get(name)?.to_str().ok()
+}
+
+/// Why a proof proves nothing. Of clocks that are too far apart ours is told.
+fn problem(locale: Locale, refused: Refused) -> Problem {
+    let unauthorized = StatusCode::UNAUTHORIZED;
+    match refused {
+        Refused::WrongSignature => Problem::named(locale, unauthorized, "wrong_signature"),
+        Refused::Skewed { .. } => {
+            Problem::named(locale, unauthorized, "skewed").with_clock(clock::wall())
+        }
+        Refused::Replayed => Problem::named(locale, StatusCode::CONFLICT, "replayed"),
+    }
+}
