@@ -174,6 +174,7 @@ mod tests {
             lease: LeaseId(2),
             hour: Hour(hour).begins(),
             delivered: market::Delivered::Minutes(60),
+            excused: 0,
         };
         let mut watch = Watch::all(&market);
         let over = |watch: &Watch, market: &Market, hour: i64| {

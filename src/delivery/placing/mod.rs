@@ -64,8 +64,8 @@ impl Row {
 /// Where a lease can be, and where it was.
 struct Place<'a> {
     machines: &'a [Machine],
-    /// What others have there.
-    others: Vec<Placement>,
+    /// What others have on each.
+    others: BTreeMap<i64, Vec<Placement>>,
     /// What the lease has.
     own: Vec<Placement>,
     /// What the lease has that it goes on from.
@@ -167,47 +167,58 @@ impl Place<'_> {
     fn hour(&self, hour: Hour, wanted: i64, last: &BTreeMap<i64, i64>) -> BTreeMap<i64, i64> {
         let mut here: BTreeMap<i64, i64> = BTreeMap::new();
         let mut missing = wanted;
-        let free = |machine: &Machine| {
-            let taken = self
-                .others
-                .iter()
-                .filter(|one| one.host == machine.id && one.start <= hour && hour < one.end);
-            machine.units - taken.map(|one| one.units).sum::<i64>()
+        if missing == 0 {
+            return here;
+        }
+        // A machine with what is free on it: less with each lot that is taken here.
+        let mut room: Vec<(&Machine, i64)> = self
+            .machines
+            .iter()
+            .map(|machine| (machine, self.free(machine, hour)))
+            .collect();
+        let mut take = |(machine, free): &mut (&Machine, i64), units: i64| {
+            *here.entry(machine.id).or_default() += units;
+            *free -= units;
+            missing -= units;
+            missing
         };
-        for machine in self.machines {
-            let was = last.get(&machine.id).copied().unwrap_or(0);
-            let some = was.min(missing).min(free(machine)).max(0);
+        let mut left = wanted;
+        for one in &mut room {
+            let was = last.get(&one.0.id).copied().unwrap_or(0);
+            let some = was.min(left).min(one.1);
             if some > 0 {
-                here.insert(machine.id, some);
-                missing -= some;
+                left = take(one, some);
             }
         }
-        let room = |here: &BTreeMap<i64, i64>, machine: &Machine| {
-            free(machine) - here.get(&machine.id).copied().unwrap_or(0)
-        };
-        while missing > 0 {
-            let enough = self
-                .machines
-                .iter()
-                .filter(|one| room(&here, one) >= missing);
-            let whole = enough.min_by_key(|one| (!one.has_agent, room(&here, one), one.id));
-            let some = self
-                .machines
-                .iter()
-                .filter(|one| room(&here, one) >= self.lot);
-            let part = some.min_by_key(|one| (!one.has_agent, -room(&here, one), one.id));
-            let Some(machine) = whole.or(part) else {
-                break;
+        while left > 0 {
+            let enough = room.iter_mut().filter(|(_, free)| *free >= left);
+            let whole = enough.min_by_key(|(one, free)| (!one.has_agent, *free, one.id));
+            let machine = match whole {
+                Some(machine) => machine,
+                None => {
+                    let some = room.iter_mut().filter(|(_, free)| *free >= self.lot);
+                    let part = some.min_by_key(|(one, free)| (!one.has_agent, -*free, one.id));
+                    match part {
+                        Some(machine) => machine,
+                        None => break,
+                    }
+                }
             };
-            let fits = room(&here, machine).min(missing);
+            let fits = machine.1.min(left);
             let taken = fits - fits.rem_euclid(self.lot);
             if taken <= 0 {
                 break;
             }
-            *here.entry(machine.id).or_default() += taken;
-            missing -= taken;
+            left = take(machine, taken);
         }
         here
+    }
+
+    /// What nobody else has of a machine in an hour.
+    fn free(&self, machine: &Machine, hour: Hour) -> i64 {
+        let others = self.others.get(&machine.id).into_iter().flatten();
+        let taken = others.filter(|one| one.start <= hour && hour < one.end);
+        (machine.units - taken.map(|one| one.units).sum::<i64>()).max(0)
     }
 }
 
@@ -262,7 +273,7 @@ async fn others(
     machines: &[i64],
     lease: LeaseId,
     from: Hour,
-) -> Result<Vec<Placement>, sqlx::Error> {
+) -> Result<BTreeMap<i64, Vec<Placement>>, sqlx::Error> {
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT lease, host, start_at, end_at, stay, units FROM placements
          WHERE host = ANY($1) AND end_at > $2 AND lease <> $3",
@@ -272,7 +283,11 @@ async fn others(
     .bind(lease.0)
     .fetch_all(pool)
     .await?;
-    Ok(rows.iter().map(Row::placement).collect())
+    let mut others: BTreeMap<i64, Vec<Placement>> = BTreeMap::new();
+    for row in &rows {
+        others.entry(row.host).or_default().push(row.placement());
+    }
+    Ok(others)
 }
 
 /// What a lease goes on from: the placements of one other lease of its holder on the same machines
@@ -309,4 +324,159 @@ fn instant(hour: Hour) -> jiff_sqlx::Timestamp {
 /// An hour of the market as an instant of the calendar.
 pub(super) fn calendar(hour: Hour) -> Timestamp {
     clock::instant(hour.begins())
+}
+
+#[cfg(test)]
+mod tests {
+    use market::{
+        Access, ClientId, Command, InstrumentId, ListInstrument, Money, OpenPool, ParticipantId,
+        PlaceOrder, Rules, Side, Target, TimeInForce,
+    };
+
+    use super::*;
+
+    /// A lease of so many units for hours 1 to 4.
+    fn lease(units: i64) -> Lease {
+        let mut market = Market::new(Rules::none());
+        let order = |participant, side, hours: (i64, i64)| {
+            Command::PlaceOrder(PlaceOrder {
+                participant: ParticipantId(participant),
+                client_id: ClientId(format!("o{participant}")),
+                side,
+                units,
+                price: Money(1),
+                start: Hour(hours.0).begins(),
+                end: Hour(hours.1).begins(),
+                tif: TimeInForce::Gtc,
+                post_only: false,
+            })
+        };
+        let sell = Side::Sell {
+            pool: PoolId(1),
+            min_hours: 1,
+            weekly: None,
+        };
+        let buy = Side::Buy {
+            target: Target::Pool(PoolId(1)),
+            min_fill: None,
+            flexible: None,
+            buy_in: false,
+        };
+        for command in [
+            Command::ListInstrument(ListInstrument {
+                instrument: InstrumentId(1),
+                symbol: "A.B.C".to_owned(),
+                lot: 1,
+                tick: Money(1),
+            }),
+            Command::Deposit {
+                participant: ParticipantId(2),
+                amount: Money(1_000_000),
+            },
+            Command::OpenPool(OpenPool {
+                pool: PoolId(1),
+                participant: ParticipantId(1),
+                instrument: InstrumentId(1),
+                units,
+                start: Hour(0).begins(),
+                end: Hour(100).begins(),
+                access: Access::Instant,
+            }),
+            order(1, sell, (0, 100)),
+            order(2, buy, (1, 4)),
+        ] {
+            market.apply(market::Timestamp(0), &command);
+        }
+        market.lease(LeaseId(1)).expect("it trades").clone()
+    }
+
+    fn machine(id: i64, units: i64) -> Machine {
+        Machine {
+            id,
+            units,
+            has_agent: true,
+        }
+    }
+
+    fn at(host: i64, hours: (i64, i64), stay: i64, units: i64) -> Placement {
+        Placement {
+            host,
+            start: Hour(hours.0),
+            end: Hour(hours.1),
+            stay,
+            units,
+        }
+    }
+
+    fn plan(
+        lease: &Lease,
+        machines: &[Machine],
+        others: &[Placement],
+        before: &[Placement],
+        lot: i64,
+    ) -> Vec<Placement> {
+        let mut of_each: BTreeMap<i64, Vec<Placement>> = BTreeMap::new();
+        for one in others {
+            of_each.entry(one.host).or_default().push(*one);
+        }
+        let place = Place {
+            machines,
+            others: of_each,
+            own: Vec::new(),
+            before: before.to_vec(),
+            lot,
+        };
+        place.plan(lease, lease.period.start)
+    }
+
+    #[test]
+    fn a_lease_is_whole_where_it_fits_and_the_emptiest_machine_is_spared() {
+        let machines = [machine(1, 16), machine(2, 8), machine(3, 8)];
+        let lease = lease(8);
+        assert_eq!(
+            plan(&lease, &machines, &[], &[], 8),
+            [at(2, (1, 4), 1, 8)],
+            "where the least is left over"
+        );
+        let full = [at(2, (0, 9), 7, 8)];
+        assert_eq!(
+            plan(&lease, &machines, &full, &[], 8),
+            [at(3, (1, 4), 1, 8)]
+        );
+    }
+
+    #[test]
+    fn what_does_not_fit_is_parted_in_lots_and_what_has_no_room_is_nowhere() {
+        let machines = [machine(1, 8), machine(2, 8)];
+        let others = [at(1, (0, 9), 7, 3), at(2, (0, 9), 8, 5)];
+        assert_eq!(
+            plan(&lease(8), &machines, &others, &[], 1),
+            [at(1, (1, 4), 1, 5), at(2, (1, 4), 1, 3)]
+        );
+        assert_eq!(
+            plan(&lease(8), &machines, &others, &[], 4),
+            [at(1, (1, 4), 1, 4)],
+            "two free lots would be needed"
+        );
+        assert_eq!(
+            plan(
+                &lease(8),
+                &machines,
+                &[at(1, (2, 3), 7, 8), at(2, (2, 3), 7, 8)],
+                &[],
+                8
+            ),
+            [at(1, (1, 2), 1, 8), at(1, (3, 4), 1, 8)]
+        );
+    }
+
+    #[test]
+    fn an_extension_stays_in_place_under_the_same_number() {
+        let machines = [machine(1, 8), machine(2, 8)];
+        let before = [at(2, (0, 1), 5, 4)];
+        assert_eq!(
+            plan(&lease(4), &machines, &[], &before, 1),
+            [at(2, (1, 4), 5, 4)]
+        );
+    }
 }
