@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use market::{Lease, LeaseId};
+use market::LeaseId;
 use reading::{Digest, Hour, Minute, Reading, SealedHour, Tally, Told};
-use sqlx::PgPool;
+use sqlx::PgConnection;
 
 use super::placing::calendar;
-use super::proof::{Part, Proof, Said};
+use super::proof::{Owed, Part, Proof, Said};
 use crate::clock;
 
 /// How many minutes after an hour its chain is read on, to know what can't come any more.
@@ -36,6 +36,7 @@ struct PlacementRow {
     lease: i64,
     host: i64,
     stay: i64,
+    pool: i64,
     units: i64,
     accepted_at: Option<jiff_sqlx::Timestamp>,
 }
@@ -90,20 +91,21 @@ impl Evidence {
     /// # Errors
     /// When the database can't be read.
     pub async fn read(
-        db: &PgPool,
+        db: &mut PgConnection,
         hour: market::Hour,
         leases: &[LeaseId],
     ) -> Result<Self, sqlx::Error> {
         let ids: Vec<i64> = leases.iter().map(|lease| lease.0).collect();
         let rows: Vec<PlacementRow> = sqlx::query_as(
-            "SELECT p.lease, p.host, p.stay, p.units, s.accepted_at
+            "SELECT p.lease, p.host, p.stay, h.pool, p.units, s.accepted_at
              FROM placements p JOIN stays s ON s.stay = p.stay AND s.host = p.host
+             JOIN hosts h ON h.id = p.host
              WHERE p.lease = ANY($1) AND p.start_at <= $2 AND p.end_at > $2
              ORDER BY p.lease, p.host",
         )
         .bind(ids)
         .bind(at(hour))
-        .fetch_all(db)
+        .fetch_all(&mut *db)
         .await?;
         let stays: Vec<i64> = rows.iter().map(|row| row.stay).collect();
         let mut hosts: Vec<i64> = rows.iter().map(|row| row.host).collect();
@@ -131,17 +133,18 @@ impl Evidence {
     ///
     /// # Arguments
     /// `notice_hours` is how long before its first minute maintenance had to be declared.
-    pub fn proof(&self, lease: &Lease, notice_hours: i64) -> Proof {
-        let rows = self.placements.get(&lease.id.0);
+    pub fn proof(&self, lease: LeaseId, owed: Owed, notice_hours: i64) -> Proof {
+        let rows = self.placements.get(&lease.0);
         let parts = rows.into_iter().flatten().map(|row| self.part(row));
         let parts: Vec<Part> = parts.collect();
-        let declared = self.maintenances.get(&lease.pool.0);
+        let pool = rows.and_then(|rows| rows.first()).map(|row| row.pool);
+        let declared = pool.and_then(|pool| self.maintenances.get(&pool));
         let is_maintained = |place: usize| {
             let minute = minute_of(self.hour, place).begins();
             let mut all = declared.into_iter().flatten();
             all.any(|one| one.covers(minute, notice_hours))
         };
-        Proof::of(lease, self.hour, &parts, is_maintained)
+        Proof::of(owed, self.hour, &parts, is_maintained)
     }
 
     fn part(&self, row: &PlacementRow) -> Part {
@@ -244,12 +247,15 @@ fn at(hour: market::Hour) -> jiff_sqlx::Timestamp {
     jiff_sqlx::Timestamp::from(calendar(hour))
 }
 
-async fn agents_of(db: &PgPool, hosts: &[i64]) -> Result<BTreeMap<i64, Vec<Speaker>>, sqlx::Error> {
+async fn agents_of(
+    db: &mut PgConnection,
+    hosts: &[i64],
+) -> Result<BTreeMap<i64, Vec<Speaker>>, sqlx::Error> {
     let rows: Vec<(i64, i64, bool)> = sqlx::query_as(
         "SELECT host, id, revoked_at IS NOT NULL FROM agents WHERE host = ANY($1) ORDER BY id",
     )
     .bind(hosts)
-    .fetch_all(db)
+    .fetch_all(&mut *db)
     .await?;
     let mut agents: BTreeMap<i64, Vec<Speaker>> = BTreeMap::new();
     for (host, id, is_revoked) in rows {
@@ -263,7 +269,7 @@ async fn agents_of(db: &PgPool, hosts: &[i64]) -> Result<BTreeMap<i64, Vec<Speak
 
 /// What was sealed of this hour.
 async fn sealed_of(
-    db: &PgPool,
+    db: &mut PgConnection,
     hour: market::Hour,
     stays: &[i64],
 ) -> Result<BTreeMap<ChainId, SealedHour>, sqlx::Error> {
@@ -273,7 +279,7 @@ async fn sealed_of(
     )
     .bind(stays)
     .bind(at(hour))
-    .fetch_all(db)
+    .fetch_all(&mut *db)
     .await?;
     let read = rows
         .iter()
@@ -284,7 +290,7 @@ async fn sealed_of(
 /// The chains about these stays: as they stood when an hour before this one was sealed, with all
 /// that came since about hours up to a while after it.
 async fn tallies(
-    db: &PgPool,
+    db: &mut PgConnection,
     hour: market::Hour,
     stays: &[i64],
 ) -> Result<BTreeMap<ChainId, Tally>, sqlx::Error> {
@@ -297,7 +303,7 @@ async fn tallies(
     )
     .bind(stays)
     .bind(at(hour))
-    .fetch_all(db)
+    .fetch_all(&mut *db)
     .await?;
     let mut tallies = BTreeMap::new();
     for row in sealed {
@@ -313,7 +319,7 @@ async fn tallies(
     .bind(stays)
     .bind(last.saturating_add(60 + BEYOND))
     .bind(first_open(&tallies, stays, hour))
-    .fetch_all(db)
+    .fetch_all(&mut *db)
     .await?;
     for row in rows {
         let reading = row.reading();
@@ -371,7 +377,7 @@ impl ReadingRow {
 }
 
 async fn maintenances(
-    db: &PgPool,
+    db: &mut PgConnection,
     hour: market::Hour,
     hosts: &[i64],
 ) -> Result<BTreeMap<i64, Vec<Maintenance>>, sqlx::Error> {
@@ -388,7 +394,7 @@ async fn maintenances(
     .bind(at(hour))
     .bind(at(market::Hour(hour.0 + 1)))
     .bind(hosts)
-    .fetch_all(db)
+    .fetch_all(&mut *db)
     .await?;
     let mut maintenances: BTreeMap<i64, Vec<Maintenance>> = BTreeMap::new();
     for (pool, start, end, declared_at) in rows {

@@ -4,8 +4,28 @@
 //! of its machine, and while no quorum of probes denied it. The agent's word alone never pays
 //! beyond what probes leave standing, and probes alone never pay.
 
-use market::{HOUR_MINUTES, Lease};
+use market::Lease;
 use reading::{Hour, Minute};
+
+/// What a lease is owed in an hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owed {
+    /// How many units.
+    pub units: i64,
+    /// How many minutes of it were gone when it was traded: nobody owes these.
+    pub gone: i64,
+}
+
+impl Owed {
+    /// What this lease is owed in this hour.
+    pub fn to(lease: &Lease, hour: market::Hour) -> Self {
+        let is_first = hour == lease.period.start;
+        Self {
+            units: lease.held_in(hour),
+            gone: if is_first { lease.late_minutes } else { 0 },
+        }
+    }
+}
 
 /// What an agent said of a minute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,18 +77,15 @@ impl Proof {
     /// What an hour comes to.
     ///
     /// # Arguments
-    /// `owed` are the minutes of the hour that the lease owes (those that were gone when it was
-    /// traded are not), `is_maintained` whether a minute of the hour is declared maintenance.
+    /// `is_maintained` says whether a minute of the hour, 0 to 59, is declared maintenance.
     pub fn of(
-        lease: &Lease,
+        owed: Owed,
         hour: market::Hour,
         parts: &[Part],
         is_maintained: impl Fn(usize) -> bool,
     ) -> Self {
-        let held = lease.held_in(hour);
-        let units = held.max(1);
-        let owed = lease.hour_minutes(hour) / units;
-        let gone = usize::try_from(HOUR_MINUTES - owed).unwrap_or(0);
+        let held = owed.units;
+        let gone = usize::try_from(owed.gone).unwrap_or(0);
         let first = Hour(u32::try_from(hour.0).unwrap_or(0)).begins().0;
         let mut proof = Self::default();
         for place in gone..60 {

@@ -20,6 +20,7 @@ use super::agents;
 use super::evidence::Evidence;
 use super::inbox;
 use super::placing;
+use super::proof::Owed;
 use super::watch::{Overdue, Watch};
 use crate::clock::{self, MarketClock};
 use crate::feed::Feed;
@@ -250,11 +251,13 @@ impl Keeper {
             return Ok(Vec::new());
         }
         let ids: Vec<LeaseId> = leases.iter().map(|lease| lease.id).collect();
-        let evidence = Evidence::read(&self.db, hour, &ids).await?;
+        let mut connection = self.db.acquire().await?;
+        let evidence = Evidence::read(&mut connection, hour, &ids).await?;
+        drop(connection);
         let mut commands = Vec::new();
         for lease in leases {
             let notice = self.notice_hours(lease);
-            let proof = evidence.proof(lease, notice);
+            let proof = evidence.proof(lease.id, Owed::to(lease, hour), notice);
             if is_waited_for && proof.open > 0 {
                 continue;
             }
