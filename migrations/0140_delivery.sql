@@ -45,9 +45,18 @@ CREATE TABLE vantages (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name       text NOT NULL UNIQUE CHECK (char_length(name) BETWEEN 1 AND 60),
     public_key bytea NOT NULL UNIQUE CHECK (octet_length(public_key) = 32),
+    -- From when on it counts. In the market's time, as what it says is.
     added_at   timestamptz NOT NULL,
+    -- In real time. One that is retired counts no more, nor does what it said.
     seen_at    timestamptz,
     retired_at timestamptz
+);
+
+-- What a lease has to see from inside for each unit of a grade, as a file for `sluice-agent
+-- inventory --needs` has it. A grade without a row is not looked at: only whether it lets in.
+CREATE TABLE grade_needs (
+    grade text PRIMARY KEY,
+    needs jsonb NOT NULL
 );
 
 -- Requests that were answered, as long as they would be taken for new ones; in real time. What is

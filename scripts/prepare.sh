@@ -57,6 +57,8 @@ missing_packages() {
     have npm || echo npm
     [ "$1" = test ] || return 0
     [ "$(id -u)" -ne 0 ] || { have sshd && have ssh; } || echo openssh-server openssh-client
+    [ "$(id -u)" -ne 0 ] || { have slurmctld && have slurmd && have srun && have munged; } ||
+        echo slurmctld slurmd slurm-client munge
     have chromium || have chromium-browser || have google-chrome || echo chromium
     have chromedriver || echo chromium-driver
     { have fc-list && [ -n "$(fc-list :lang=zh-cn 2>/dev/null | head -n 1)" ]; } ||
@@ -72,7 +74,8 @@ find_root() {
 
 install_packages() {
     say "installing: $*"
-    local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq
+    # Without systemd, services are started by their runlevel: none is wanted in the first.
+    local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq
         -o DPkg::Lock::Timeout=300 -y)
     case " $* " in
         *" openssh-server "*)
@@ -88,6 +91,14 @@ install_packages() {
             "${as_root[@]}" mkdir -p /etc/postgresql-common/createcluster.d
             echo 'create_main_cluster = false' |
                 "${as_root[@]}" tee /etc/postgresql-common/createcluster.d/sluice.conf >/dev/null
+            ;;
+    esac
+    case " $* " in
+        *" slurmctld "*)
+            # Slurm's daemons wait for settings; munge's is not to run either until there are some.
+            "${as_root[@]}" mkdir -p /etc/systemd/system/munge.service.d
+            printf '[Unit]\nConditionPathExists=/etc/slurm/slurm.conf\n' |
+                "${as_root[@]}" tee /etc/systemd/system/munge.service.d/sluice.conf >/dev/null
             ;;
     esac
     "${apt[@]}" update >&2 || say "the package lists could not be renewed; trying the old ones"

@@ -94,6 +94,23 @@ impl MarketClock {
     }
 }
 
+/// Market time now, beside a server that keeps it: as its clock runs, or real time where none has
+/// run.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn market_now(db: impl sqlx::PgExecutor<'_>) -> Result<jiff::Timestamp, sqlx::Error> {
+    let row: Option<(jiff_sqlx::Timestamp, jiff_sqlx::Timestamp, i64)> =
+        sqlx::query_as("SELECT wall_at, market_at, speed FROM market_clock")
+            .fetch_optional(db)
+            .await?;
+    let Some((at, market, speed)) = row else {
+        return Ok(wall());
+    };
+    let clock = MarketClock::running(stamp(at.to_jiff()), stamp(market.to_jiff()), speed);
+    Ok(instant(clock.now()))
+}
+
 /// The market's clock as it is stored, going on from the last command.
 ///
 /// At speed 1 it is real time. At any other it stood still while nobody served: what was to be

@@ -18,6 +18,7 @@ pub mod replay;
 pub mod rules;
 pub mod sequencer;
 pub mod simulate;
+pub mod vantage;
 
 // The shell: what the machine and the pages stand on.
 pub mod app;
@@ -47,5 +48,6 @@ pub mod oversight;
 pub mod pools;
 pub mod supply;
 pub mod tokens;
+pub mod vantages;
 
 rust_i18n::i18n!("locales");

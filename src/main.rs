@@ -28,6 +28,8 @@ enum Command {
     Audit(ops::audit::Arguments),
     /// Manage the marketplace's own people, and what must work when the web does not
     Admin(ops::admin::Arguments),
+    /// Try leases' doors for an exchange, from where this runs
+    Vantage(ops::vantage::Arguments),
     /// Drive the API of a running marketplace at a rate, and print its latencies
     Load(ops::load::Arguments),
     /// Print the settings in force and where each came from
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Command::Simulate(arguments) => ops::simulate::run(arguments),
         Command::Audit(arguments) => ops::audit::run(arguments),
         Command::Admin(arguments) => ops::admin::run(arguments),
+        Command::Vantage(arguments) => ops::vantage::run(arguments),
         Command::Load(arguments) => ops::load::run(arguments),
         Command::Config(arguments) => ops::config::run(arguments),
     };

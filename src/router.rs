@@ -16,7 +16,7 @@ use tower_http::trace::TraceLayer;
 use crate::app::App;
 use crate::web::Access::{
     self, Active, Agent, Anyone, Entering, Member, Participant, ParticipantOr, Platform, SignedIn,
-    Token,
+    Token, Vantage,
 };
 use crate::web::Role::{
     self, Approver, Arbiter, Auditor, Buyer, Finance, Operations, Operator, Owner, Surveillance,
@@ -29,7 +29,7 @@ use crate::web::{
 };
 use crate::{
     agents, certification, claims, control, disputes, funds, guide, identity, instruments, leases,
-    ledger, lookup, market_data, members, orders, oversight, pools, supply, tokens,
+    ledger, lookup, market_data, members, orders, oversight, pools, supply, tokens, vantages,
 };
 
 /// The marketplace's own people, whatever their role: each reads everything.
@@ -196,6 +196,8 @@ fn signed_programs() -> Table {
         .post("/api/agent/v1/heartbeat", Agent, agents::api::heartbeat)
         .post("/api/agent/v1/states", Agent, agents::api::states)
         .post("/api/agent/v1/readings", Agent, agents::api::readings)
+        .post("/api/vantage/v1/work", Vantage, vantages::api::work)
+        .post("/api/vantage/v1/results", Vantage, vantages::api::results)
 }
 
 /// A URL and who may call it.

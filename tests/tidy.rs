@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What a person sees together; none uses another.
-const AREAS: [&str; 19] = [
+const AREAS: [&str; 20] = [
     "agents",
     "certification",
     "claims",
@@ -28,10 +28,18 @@ const AREAS: [&str; 19] = [
     "pools",
     "supply",
     "tokens",
+    "vantages",
 ];
 
 /// What moves money and capacity; uses no area and nothing of the shell but the database.
-const MACHINE: [&str; 5] = ["audit", "delivery", "feed", "replay", "sequencer"];
+const MACHINE: [&str; 6] = [
+    "audit",
+    "delivery",
+    "feed",
+    "replay",
+    "sequencer",
+    "vantage",
+];
 
 /// The file names that an area may have.
 const AREA_FILES: [&str; 8] = [

@@ -9,6 +9,7 @@ pub mod replay;
 pub mod serve;
 mod signals;
 pub mod simulate;
+pub mod vantage;
 
 pub use logging::start_logging;
 pub use signals::asked_to_stop;

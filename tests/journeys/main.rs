@@ -40,6 +40,7 @@ mod sign_in;
 mod supply;
 mod support;
 mod ticket;
+mod vantages;
 mod wallet;
 mod why_not;
 mod world;

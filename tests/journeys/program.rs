@@ -275,10 +275,19 @@ fn every_command_shows_an_example() {
         assert!(done.status.success());
         assert!(help.contains("Example:\n  "), "{name}: {help}");
     }
-    for name in ["create", "reset-second-factor", "suspend", "restore"] {
-        let (done, help, _) = output(sluice(&folder).args(["admin", name, "--help"]));
+    for words in [
+        "admin create",
+        "admin reset-second-factor",
+        "admin suspend",
+        "admin restore",
+        "admin vantage add",
+        "admin vantage retire",
+        "admin grade-needs",
+        "vantage key",
+    ] {
+        let (done, help, _) = output(sluice(&folder).args(words.split(' ')).arg("--help"));
         assert!(done.status.success());
-        assert!(help.contains("Example:\n  "), "admin {name}: {help}");
+        assert!(help.contains("Example:\n  "), "{words}: {help}");
     }
 }
 

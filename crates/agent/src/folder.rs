@@ -28,7 +28,7 @@ pub enum FolderError {
         user: u32,
     },
     /// Another agent has it.
-    #[error("another agent uses {0}")]
+    #[error("another one uses {0}")]
     Taken(PathBuf),
     /// The system said no.
     #[error("{path}: {error}")]

@@ -1,15 +1,20 @@
 //! What a machine has, and what it lacks for a grade.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::sys::statvfs::statvfs;
 use serde::{Deserialize, Serialize};
 
 use crate::host::Cgroups;
+
+/// How long an accelerator's program may take to say what is there. Where no daemon keeps the
+/// driver loaded, it takes seconds.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a machine has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -29,7 +34,7 @@ pub struct Inventory {
 }
 
 /// One accelerator.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accelerator {
     /// As its program names it.
     pub model: String,
@@ -42,7 +47,7 @@ pub struct Accelerator {
 }
 
 /// What a grade asks of a machine that delivers so many units of it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Needs {
     /// How many units: each is one accelerator, or one bundle of processors where `models` is
@@ -72,40 +77,13 @@ impl Inventory {
     /// # Errors
     /// The system does not say what memory or disk it has.
     pub fn take(homes: &Path) -> io::Result<Self> {
-        let mut problems = Vec::new();
-        let mut accelerators = Vec::new();
-        let query = [
-            "--query-gpu=name,uuid,memory.total",
-            "--format=csv,noheader,nounits",
-        ];
-        for (found, read) in [
-            (
-                ask("nvidia-smi", &query),
-                nvidia as fn(&str) -> Option<Vec<Accelerator>>,
-            ),
-            (ask("npu-smi", &["info"]), ascend),
-        ] {
-            match found {
-                Ok(None) => {}
-                Ok(Some(said)) => match read(&said) {
-                    Some(some) => accelerators.extend(some),
-                    None => problems.push(format!("this can't be read: {said}")),
-                },
-                Err(problem) => problems.push(problem),
-            }
-        }
-        let memory = fs::read_to_string("/proc/meminfo")?;
-        let memory = memory
-            .lines()
-            .find_map(|line| line.strip_prefix("MemTotal:"));
-        let memory = memory.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-        let memory = memory.ok_or_else(|| io::Error::other("/proc/meminfo has no MemTotal"))?;
+        let (accelerators, problems) = accelerators(PATIENCE);
         let disk = statvfs(homes)?;
         let cpus = thread::available_parallelism()?.get();
         Ok(Self {
             accelerators,
             cpus: u32::try_from(cpus).unwrap_or(u32::MAX),
-            memory_mib: memory / 1024,
+            memory_mib: memory_mib()?,
             disk_mib: (disk.blocks_available() * disk.fragment_size()) >> 20,
             cgroups: Cgroups::detect().map_or("none", |cgroups| cgroups.version()),
             problems,
@@ -114,41 +92,10 @@ impl Inventory {
 
     /// What the machine lacks for a grade, each in a sentence; nothing when it will do.
     pub fn lacks(&self, needs: &Needs) -> Vec<String> {
-        let mut lacks = Vec::new();
-        let mut at_least = |what: &str, has: u64, needed: u64| {
-            if has < needed {
-                lacks.push(format!("{needed} {what} are needed, there are {has}"));
-            }
-        };
+        let mut lacks = needs.lacking(&self.accelerators, self.cpus.into(), self.memory_mib);
         let units = u64::from(needs.units);
-        if !needs.models.is_empty() {
-            let fits = |one: &&Accelerator| {
-                let memory = one.memory_mib >= needs.accelerator_memory_mib;
-                one.healthy && memory && needs.models.contains(&one.model)
-            };
-            let some = self.accelerators.iter().filter(fits).count() as u64;
-            let what = format!(
-                "healthy {} with {} MiB each",
-                needs.models.join(" or "),
-                needs.accelerator_memory_mib
-            );
-            at_least(&what, some, units);
-        }
-        at_least(
-            "processors",
-            u64::from(self.cpus),
-            units * u64::from(needs.cpus),
-        );
-        at_least(
-            "MiB of memory",
-            self.memory_mib,
-            units.saturating_mul(needs.memory_mib),
-        );
-        at_least(
-            "MiB of free disk",
-            self.disk_mib,
-            units.saturating_mul(needs.disk_mib),
-        );
+        let disk = units.saturating_mul(needs.disk_mib);
+        lacks.extend(at_least("MiB of free disk", self.disk_mib, disk));
         if self.cgroups == "none" {
             lacks.push("limits can't be kept: no cgroups with cpu, memory and pids".to_owned());
         }
@@ -156,10 +103,83 @@ impl Inventory {
     }
 }
 
+impl Needs {
+    /// What is lacking of accelerators, processors and memory (in MiB), each in a sentence.
+    pub fn lacking(&self, accelerators: &[Accelerator], cpus: u64, memory_mib: u64) -> Vec<String> {
+        let mut lacking = Vec::new();
+        let units = u64::from(self.units);
+        if !self.models.is_empty() {
+            let fits = |one: &&Accelerator| {
+                let memory = one.memory_mib >= self.accelerator_memory_mib;
+                one.healthy && memory && self.models.contains(&one.model)
+            };
+            let some = accelerators.iter().filter(fits).count() as u64;
+            let what = format!(
+                "healthy {} with {} MiB each",
+                self.models.join(" or "),
+                self.accelerator_memory_mib
+            );
+            lacking.extend(at_least(&what, some, units));
+        }
+        let needed = units.saturating_mul(self.cpus.into());
+        lacking.extend(at_least("processors", cpus, needed));
+        let needed = units.saturating_mul(self.memory_mib);
+        lacking.extend(at_least("MiB of memory", memory_mib, needed));
+        lacking
+    }
+}
+
+fn at_least(what: &str, has: u64, needed: u64) -> Option<String> {
+    (has < needed).then(|| format!("{needed} {what} are needed, there are {has}"))
+}
+
+/// The machine's memory in MiB.
+pub(crate) fn memory_mib() -> io::Result<u64> {
+    let text = fs::read_to_string("/proc/meminfo")?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kib = line.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    let kib = kib.ok_or_else(|| io::Error::other("/proc/meminfo has no MemTotal"))?;
+    Ok(kib / 1024)
+}
+
+/// The accelerators, as their programs print them, and what could not be asked and why.
+pub(crate) fn accelerators(patience: Duration) -> (Vec<Accelerator>, Vec<String>) {
+    let mut problems = Vec::new();
+    let mut accelerators = Vec::new();
+    let query = [
+        "--query-gpu=name,uuid,memory.total",
+        "--format=csv,noheader,nounits",
+    ];
+    for (found, read) in [
+        (
+            ask("nvidia-smi", &query, patience),
+            nvidia as fn(&str) -> Option<Vec<Accelerator>>,
+        ),
+        (ask("npu-smi", &["info"], patience), ascend),
+    ] {
+        match found {
+            Ok(None) => {}
+            Ok(Some(said)) => match read(&said) {
+                Some(some) => accelerators.extend(some),
+                None => problems.push(format!("this can't be read: {said}")),
+            },
+            Err(problem) => problems.push(problem),
+        }
+    }
+    (accelerators, problems)
+}
+
 /// What a program prints; `None` where it is not there.
-fn ask(program: &str, arguments: &[&str]) -> Result<Option<String>, String> {
-    let said = match Command::new(program).args(arguments).output() {
-        Ok(said) => said,
+fn ask(program: &str, arguments: &[&str], patience: Duration) -> Result<Option<String>, String> {
+    let mut command = Command::new(program);
+    let said = match within(command.args(arguments), patience) {
+        Ok(Some(said)) => said,
+        Ok(None) => {
+            return Err(format!(
+                "{program} said nothing in {} s",
+                patience.as_secs()
+            ));
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(format!("{program}: {error}")),
     };
@@ -172,6 +192,46 @@ fn ask(program: &str, arguments: &[&str]) -> Result<Option<String>, String> {
         ));
     }
     Ok(Some(String::from_utf8_lossy(&said.stdout).into_owned()))
+}
+
+/// What a program that ends in time came to; one that does not is ended, and it is `None`.
+fn within(command: &mut Command, patience: Duration) -> io::Result<Option<Output>> {
+    let began = Instant::now();
+    command.stdin(Stdio::null());
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
+    let read = |pipe: &mut dyn Read| {
+        let mut bytes = Vec::new();
+        pipe.read_to_end(&mut bytes).map(|_| bytes)
+    };
+    thread::scope(|scope| {
+        let stdout = scope.spawn(move || out.as_mut().map_or(Ok(Vec::new()), |pipe| read(pipe)));
+        let stderr = scope.spawn(move || err.as_mut().map_or(Ok(Vec::new()), |pipe| read(pipe)));
+        let status = loop {
+            let status = child.try_wait()?;
+            if status.is_some() {
+                break status;
+            }
+            if began.elapsed() > patience {
+                child.kill()?;
+                child.wait()?;
+                break None;
+            }
+            thread::sleep(Duration::from_millis(10));
+        };
+        let text = |bytes: thread::Result<io::Result<Vec<u8>>>| {
+            bytes.unwrap_or_else(|_| Err(io::Error::other("it can't be read")))
+        };
+        let (stdout, stderr) = (text(stdout.join())?, text(stderr.join())?);
+        Ok(status.map(|status| Output {
+            status,
+            stdout,
+            stderr,
+        }))
+    })
 }
 
 /// Reads what `nvidia-smi` prints of name, uuid and memory.
@@ -229,6 +289,21 @@ mod tests {
     fn this_machine_has_something() {
         let found = Inventory::take(Path::new("/")).expect("the system says");
         assert!(found.cpus > 0 && found.memory_mib > 0, "{found:?}");
+    }
+
+    #[test]
+    fn a_program_that_hangs_is_not_waited_for() {
+        let began = Instant::now();
+        let hangs = ask("sleep", &["60"], Duration::from_millis(50));
+        assert!(hangs.is_err_and(|why| why.contains("said nothing")));
+        assert!(began.elapsed() < Duration::from_secs(10));
+        let patience = Duration::from_secs(10);
+        assert_eq!(
+            ask("echo", &["one"], patience),
+            Ok(Some("one\n".to_owned()))
+        );
+        assert_eq!(ask("no-such-program", &[], patience), Ok(None));
+        assert!(ask("false", &[], patience).is_err());
     }
 
     #[test]

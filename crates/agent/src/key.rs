@@ -1,4 +1,5 @@
-//! The agent's key on its own disk: 64 hexadecimal digits, readable by its owner alone.
+//! A key on its own disk: 64 hexadecimal digits, readable by its owner alone. The exchange's
+//! vantages keep theirs the same way.
 
 use std::fs;
 use std::io;
@@ -19,7 +20,7 @@ pub enum KeyError {
     None(PathBuf),
     /// Others could read or change it, or could have.
     #[error(
-        "{path} {why}: whoever could read it can speak for this machine. Revoke the agent at the exchange, remove the folder and enrol anew"
+        "{path} {why}: whoever could read it can sign as this program does. Have it revoked at the exchange, remove the folder and begin anew"
     )]
     Unsafe {
         /// The file.
@@ -28,7 +29,7 @@ pub enum KeyError {
         why: &'static str,
     },
     /// What is in it is no key.
-    #[error("{0} is no key: revoke the agent at the exchange, remove the folder and enrol anew")]
+    #[error("{0} is no key: have it revoked at the exchange, remove the folder and begin anew")]
     NoKey(PathBuf),
     /// The system said no.
     #[error("{path}: {error}")]

@@ -4,7 +4,7 @@
 //! and gives the nouns below, by four acts that can be cut short anywhere and done again:
 //! `prepare` (the holder can get in), `units` (how many units run and let the holder in, now),
 //! `close` (nobody can get in, nothing of it runs, its files stay) and `wipe` (nothing of it is
-//! left). [`host`](crate::host) is the one that is there.
+//! left). [`Connector`](crate::connector::Connector) is the choice of one.
 
 use std::fmt;
 
@@ -27,10 +27,24 @@ pub struct Lease {
     pub end: Timestamp,
     /// When its files go.
     pub wipe: Timestamp,
-    /// The holder's SSH keys: these and no others let in.
+    /// The holder's SSH keys: these and no others let in, from its start on.
     pub keys: Vec<HolderKey>,
+    /// The keys of the exchange's probes. They let in from the preparation on, and do nothing but
+    /// look at what the lease sees from inside.
+    #[serde(default)]
+    pub probes: Vec<HolderKey>,
     /// What all of it together may use.
     pub limits: Limits,
+}
+
+impl Lease {
+    /// The same before its hour has come: ready, for probes to look at, and not yet its holder's.
+    pub fn before_its_start(&self) -> Self {
+        Self {
+            keys: Vec::new(),
+            ..self.clone()
+        }
+    }
 }
 
 /// What the exchange wants of a lease.
@@ -138,6 +152,22 @@ pub struct Closed {
     pub processes: u64,
     /// The names of those that had left the lease's group of processes.
     pub escaped: Vec<String>,
+    /// What a scheduler said of the lease's jobs, and what was found in its place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub jobs: Vec<EndedJob>,
+}
+
+/// A scheduler's job of a lease, once it was to have ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedJob {
+    /// Its number.
+    pub job: u32,
+    /// Where it stands by the scheduler's word, when that was waited for: `CANCELLED`, or what it
+    /// still said when it had been waited for long enough; `UNKNOWN` where it did not answer.
+    pub said: String,
+    /// The names of its processes that ran on all the same, and were ended by the agent. They are
+    /// among those that escaped.
+    pub alive: Vec<String>,
 }
 
 /// The wipe record: what was removed of a lease, and what could not be.

@@ -3,6 +3,7 @@
 //! and speaks to nobody but its exchange. docs/AGENT.md says what it can see and do.
 
 pub mod clock;
+pub mod connector;
 pub mod enrol;
 pub mod exchange;
 pub mod folder;
@@ -10,7 +11,9 @@ pub mod host;
 pub mod inventory;
 pub mod key;
 pub mod lease;
+pub mod look;
 pub mod messages;
 pub mod meter;
+pub mod slurm;
 pub mod spool;
 pub mod work;

@@ -8,11 +8,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use sluice_agent::connector::Connector;
 use sluice_agent::enrol;
 use sluice_agent::exchange::Exchange;
 use sluice_agent::folder::Folder;
 use sluice_agent::host::{self, Host};
 use sluice_agent::inventory::{Inventory, Needs};
+use sluice_agent::look::Look;
+use sluice_agent::slurm::{Silent, Slurm};
 use sluice_agent::spool::Spool;
 use sluice_agent::work::Agent;
 
@@ -43,7 +46,9 @@ enum Command {
         places: Places,
     },
     /// Work: hand leases out, take them back, sign what ran
-    #[command(after_help = "Example:\n  sluice-agent run --ports 22000-22999")]
+    #[command(
+        after_help = "Example:\n  sluice-agent run --ports 22000-22999\n\nOn a node of a Slurm cluster:\n  sluice-agent run --slurm-node gpu7 --slurm-partition leases --slurm-cpus 16 --slurm-gres gpu:a100"
+    )]
     Run {
         /// The ports of which each lease gets one, for SSH
         #[arg(long, env = "SLUICE_AGENT_PORTS", default_value = "22000-22999", value_parser = ports)]
@@ -51,6 +56,8 @@ enum Command {
         /// The most MiB of disk for what the exchange has not acknowledged
         #[arg(long, env = "SLUICE_AGENT_SPOOL_MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=65_536))]
         spool_mib: u64,
+        #[command(flatten)]
+        slurm: SlurmNode,
         #[command(flatten)]
         places: Places,
     },
@@ -74,9 +81,50 @@ enum Command {
         #[arg(last = true, required = true)]
         program: Vec<OsString>,
     },
+    /// What a lease sees from inside, for the exchange's probes
+    #[command(hide = true)]
+    Look,
     /// A lease's last process
     #[command(hide = true)]
     Strike { uid: u32, asker: i32 },
+}
+
+/// Named, it makes leases reservations and jobs of Slurm.
+#[derive(Args)]
+struct SlurmNode {
+    /// This machine's name in Slurm: leases become reservations and jobs of it
+    #[arg(long, env = "SLUICE_AGENT_SLURM_NODE", requires_all = ["slurm_partition", "slurm_cpus"])]
+    slurm_node: Option<String>,
+    /// The partition of Slurm that leases are in
+    #[arg(long, env = "SLUICE_AGENT_SLURM_PARTITION", requires = "slurm_node")]
+    slurm_partition: Option<String>,
+    /// How many processors a unit is, as Slurm counts them
+    #[arg(long, env = "SLUICE_AGENT_SLURM_CPUS", requires = "slurm_node", value_parser = clap::value_parser!(u32).range(1..))]
+    slurm_cpus: Option<u32>,
+    /// What else a unit has one of, as Slurm names it: gpu, or gpu:a100
+    #[arg(long, env = "SLUICE_AGENT_SLURM_GRES", requires = "slurm_node")]
+    slurm_gres: Option<String>,
+    /// Slurm's settings, where they are not in their usual place
+    #[arg(long, env = "SLURM_CONF")]
+    slurm_conf: Option<PathBuf>,
+}
+
+impl SlurmNode {
+    fn connector(self, host: Host) -> Connector {
+        let needed = self.slurm_partition.zip(self.slurm_cpus);
+        match self.slurm_node.zip(needed) {
+            None => Connector::Host(host),
+            Some((node, (partition, cpus))) => Connector::Slurm(Slurm {
+                host,
+                node,
+                partition,
+                cpus,
+                gres: self.slurm_gres,
+                conf: self.slurm_conf,
+                silent: Silent::default(),
+            }),
+        }
+    }
 }
 
 #[derive(Args)]
@@ -116,10 +164,12 @@ fn done(command: Command) -> Result<ExitCode, Box<dyn Error>> {
         Command::Run {
             ports,
             spool_mib,
+            slurm,
             places,
-        } => run(ports, spool_mib, &places)?,
+        } => run(ports, spool_mib, slurm, &places)?,
         Command::Inventory { needs, homes } => return inventory(needs.as_deref(), &homes),
         Command::Enter { group, program } => match host::enter(&group, &program)? {},
+        Command::Look => println!("{}", serde_json::to_string(&Look::take()?)?),
         Command::Strike { uid, asker } => host::strike(uid, asker)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -134,7 +184,12 @@ fn enrol(address: &str, token: &str, places: &Places) -> Result<(), Box<dyn Erro
     Ok(())
 }
 
-fn run(ports: RangeInclusive<u16>, spool_mib: u64, places: &Places) -> Result<(), Box<dyn Error>> {
+fn run(
+    ports: RangeInclusive<u16>,
+    spool_mib: u64,
+    slurm: SlurmNode,
+    places: &Places,
+) -> Result<(), Box<dyn Error>> {
     let folder = Folder::take(&places.state)?;
     let (identity, key) = enrol::known(&folder)?;
     if !nix::unistd::geteuid().is_root() {
@@ -151,7 +206,8 @@ fn run(ports: RangeInclusive<u16>, spool_mib: u64, places: &Places) -> Result<()
         program: std::env::current_exe()?,
     };
     let orders = folder.file("orders.json");
-    let agent = Agent::new(identity.agent, key, host, orders, spool)?;
+    let connector = slurm.connector(host);
+    let agent = Agent::new(identity.agent, key, connector, orders, spool)?;
     agent.run(&exchange)?;
     Ok(())
 }

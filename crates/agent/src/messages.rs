@@ -47,11 +47,22 @@ pub struct Heartbeat<'a> {
 /// Its answer.
 #[derive(Debug, Deserialize)]
 pub struct Orders {
-    /// The exchange's clock.
+    /// The exchange's clock: real time.
     pub clock: Timestamp,
+    /// Market time, in which leases begin and end; real time where it is not said.
+    pub market: Option<MarketTime>,
     /// Every lease that the machine is to have, or is to be rid of. One that is not named stays
     /// as it was last asked for, and ends at its end.
     pub leases: Vec<Lease>,
+}
+
+/// Market time at the moment of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct MarketTime {
+    /// When it is.
+    pub at: Timestamp,
+    /// How many seconds of it pass in a real one: 1 on a real market, 0 while it stands.
+    pub speed: u32,
 }
 
 /// The body of `POST /api/agent/v1/states`.
@@ -89,7 +100,7 @@ pub struct State {
     pub stage: Stage,
     /// Why: a code.
     pub reason: Reason,
-    /// When.
+    /// When, in market time.
     pub at: Timestamp,
     /// What shows it: of `prepared` the way in, of `closed` what ran, of `wiped` the wipe record,
     /// of `failed` what went wrong.

@@ -8,16 +8,16 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use reading::AgentKey;
 use serde::de::DeserializeOwned;
 
 use crate::clock::Clock;
+use crate::connector::Connector;
 use crate::exchange::{CallError, Exchange, timed};
 use crate::folder::write_whole;
-use crate::host::{Host, HostError};
+use crate::host::HostError;
 use crate::inventory::Inventory;
 use crate::lease::{Lease, Want};
 use crate::messages::{
@@ -26,10 +26,6 @@ use crate::messages::{
 use crate::meter::{self, Meter, Ran};
 use crate::spool::{MOST_TOGETHER, Spool, SpoolError};
 
-/// How often leases are looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
-/// How often the exchange is told that the agent is there.
-const TALK_EVERY: Duration = Duration::from_secs(20);
 /// The most readings of one request.
 const MOST_SENT: usize = 2_000;
 
@@ -42,7 +38,7 @@ pub struct Agent {
     /// Its clock.
     pub clock: Clock,
     /// What hands leases out.
-    pub host: Host,
+    pub connector: Connector,
     /// Where the orders are kept: they hold through a restart without the exchange.
     pub orders: PathBuf,
     shared: Mutex<Shared>,
@@ -82,7 +78,7 @@ impl Agent {
     pub fn new(
         agent: u64,
         key: AgentKey,
-        host: Host,
+        connector: Connector,
         orders: PathBuf,
         spool: Spool,
     ) -> Result<Self, WorkError> {
@@ -99,7 +95,7 @@ impl Agent {
             agent,
             key,
             clock: Clock::default(),
-            host,
+            connector,
             orders,
             shared: Mutex::new(Shared {
                 leases,
@@ -120,13 +116,13 @@ impl Agent {
                     if let Err(error) = self.talk(exchange) {
                         tell(&error);
                     }
-                    thread::sleep(TALK_EVERY);
+                    thread::sleep(self.clock.talk_pause());
                 }
             });
             let mut meter = Meter::default();
             while !talk.is_finished() {
-                self.look(&mut meter, || self.clock.now())?;
-                thread::sleep(LOOK_EVERY);
+                self.look(&mut meter, || self.clock.market_now())?;
+                thread::sleep(self.clock.look_pause());
             }
             Ok(())
         })
@@ -188,7 +184,7 @@ impl Agent {
         let number = lease.lease;
         if at >= lease.wipe {
             meter.forget(number);
-            let wiped = self.host.wipe(number, now);
+            let wiped = self.connector.wipe(number, now);
             let wiped = wiped.map(|record| serde_json::to_value(record).expect("JSON"));
             return self
                 .say(number, Stage::Wiped, why, at, wiped)
@@ -198,13 +194,13 @@ impl Agent {
             // A lease's last minute ends with it.
             let ran = meter.look(number, at, 0);
             meter.forget(number);
-            let closed = self.host.close(number);
+            let closed = self.connector.close(number);
             let closed = closed.map(|closed| serde_json::to_value(closed).expect("JSON"));
             return self
                 .say(number, Stage::Closed, why, at, closed)
                 .map(|()| ran);
         }
-        let units = self.host.units(lease);
+        let units = self.connector.units(lease, at);
         let known = self
             .shared()
             .said
@@ -215,10 +211,14 @@ impl Agent {
         } else {
             Reason::Asked
         };
-        let access = self.host.prepare(lease);
+        let begun = at >= lease.start;
+        let access = if begun {
+            self.connector.prepare(lease, at)
+        } else {
+            self.connector.prepare(&lease.before_its_start(), at)
+        };
         let access = access.map(|access| serde_json::to_value(access).expect("JSON"));
         self.say(number, Stage::Prepared, why, at, access)?;
-        let begun = at >= lease.start;
         Ok(begun.then(|| meter.look(number, at, units)).flatten())
     }
 
@@ -262,7 +262,7 @@ impl Agent {
     /// # Errors
     /// It was not reached, or said no: what waits goes on waiting.
     pub fn talk(&self, exchange: &Exchange) -> Result<(), TalkError> {
-        let inventory = Inventory::take(&self.host.homes).map_err(TalkError::Inventory)?;
+        let inventory = Inventory::take(self.connector.homes()).map_err(TalkError::Inventory)?;
         let heartbeat = Heartbeat {
             version: VERSION,
             program: env!("CARGO_PKG_VERSION"),
@@ -274,6 +274,9 @@ impl Agent {
         let (orders, took) = timed(|| self.post::<Orders>(exchange, "heartbeat", &body));
         let orders = orders?;
         self.clock.learn(orders.clock, took);
+        if let Some(market) = orders.market {
+            self.clock.learn_market(market, took);
+        }
         let named: BTreeSet<u64> = orders.leases.iter().map(|lease| lease.lease).collect();
         self.take(orders.leases)?;
         self.send_states(exchange)?;
@@ -336,7 +339,7 @@ impl Agent {
             return Ok(());
         }
         for lease in over {
-            self.host.forget(lease)?;
+            self.connector.forget(lease)?;
             shared.said.remove(&lease);
             shared.leases.remove(&lease);
         }

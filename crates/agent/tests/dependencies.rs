@@ -1,10 +1,8 @@
 //! What the agent is made of: nothing that listens, nothing that speaks to a database, nothing
 //! that schedules. Read from the lock file's graph, as cargo resolves it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::process::Command;
-
-use serde_json::Value;
 
 /// What is not to be there, by the beginnings of names.
 const NEVER: [&str; 22] = [
@@ -32,11 +30,13 @@ const NEVER: [&str; 22] = [
     "warp",
 ];
 
-/// The names of everything that the program is built of, on Linux; tests' own left out.
+/// The names of everything that the program is built of, on Linux; tests' own left out. The
+/// features are those of its own build, not what other members of the workspace ask for.
 fn built_of(root: &str) -> BTreeSet<String> {
     let said = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--locked"])
-        .args(["--filter-platform", "x86_64-unknown-linux-gnu"])
+        .args(["tree", "--locked", "--package", root])
+        .args(["--edges", "normal,build", "--prefix", "none"])
+        .args(["--target", "x86_64-unknown-linux-gnu"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo runs");
@@ -45,36 +45,12 @@ fn built_of(root: &str) -> BTreeSet<String> {
         "{}",
         String::from_utf8_lossy(&said.stderr)
     );
-    let graph: Value = serde_json::from_slice(&said.stdout).expect("it is JSON");
-    let text = |value: &Value| value.as_str().expect("a text").to_owned();
-    let list = |value: &Value| value.as_array().expect("a list").clone();
-    let names: BTreeMap<String, String> = list(&graph["packages"])
-        .iter()
-        .map(|one| (text(&one["id"]), text(&one["name"])))
-        .collect();
-    let uses: BTreeMap<String, Vec<Value>> = list(&graph["resolve"]["nodes"])
-        .iter()
-        .map(|node| (text(&node["id"]), list(&node["deps"])))
-        .collect();
-    let first = names
-        .iter()
-        .find(|(_, name)| *name == root)
-        .expect("it is a member")
-        .0;
-    let mut found = BTreeSet::new();
-    let mut waiting = vec![first.clone()];
-    while let Some(id) = waiting.pop() {
-        if !found.insert(id.clone()) {
-            continue;
-        }
-        for used in &uses[&id] {
-            let kinds = list(&used["dep_kinds"]);
-            if kinds.iter().any(|kind| kind["kind"] != "dev") {
-                waiting.push(text(&used["pkg"]));
-            }
-        }
-    }
-    found.iter().map(|id| names[id].clone()).collect()
+    let lines = String::from_utf8(said.stdout).expect("text");
+    let names = lines.lines().filter_map(|line| line.split(' ').next());
+    names
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]

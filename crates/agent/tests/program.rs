@@ -54,6 +54,9 @@ fn wrong_usage_is_exit_code_2() {
         &["run", "--ports", "0-10"],
         &["run", "--ports", "30-20"],
         &["run", "--spool-mib", "0"],
+        &["run", "--slurm-node", "n1", "--slurm-partition", "leases"],
+        &["run", "--slurm-node", "n1", "--slurm-cpus", "16"],
+        &["run", "--slurm-cpus", "16"],
         &["inventory", "--nonsense"],
     ] {
         let (code, _, why) = said(&agent(wrong));
@@ -168,5 +171,5 @@ fn one_agent_to_a_folder() {
     let _held = sluice_agent::folder::Folder::take(&state).expect("it is free");
     let (code, _, why) = enrol(&state, "https://market.example");
     assert_eq!(code, 1);
-    assert!(why.contains("another agent uses"), "{why}");
+    assert!(why.contains("another one uses"), "{why}");
 }

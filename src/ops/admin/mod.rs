@@ -6,15 +6,20 @@
 mod store;
 
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail, ensure};
 use clap::Subcommand;
+use reading::PublicKey;
 use serde_json::json;
+use sluice_agent::inventory::Needs;
 use sqlx::{PgConnection, PgPool};
 
+use crate::clock;
 use crate::config::{Flags, Settings};
 use crate::db::{self, Database, Sharing};
+use crate::delivery::probes;
 use crate::names;
 use crate::web::acts::{self, Act, Origin};
 use crate::web::{Locale, Role, passwords, second_factor, session};
@@ -72,6 +77,44 @@ enum What {
         #[arg(long)]
         participant: String,
     },
+    /// Say which programs try leases' doors for this exchange
+    Vantage {
+        #[command(subcommand)]
+        act: OfVantage,
+    },
+    /// Say what a lease of a grade has to see from inside, for probes
+    #[command(
+        after_help = "Example:\n  sluice admin grade-needs --grade A100-80GB --file a100.json\n\nThe file is one for `sluice-agent inventory --needs`, for one unit; what it asks of disk is not\nlooked at."
+    )]
+    GradeNeeds {
+        /// The grade, the first part of a symbol
+        #[arg(long)]
+        grade: String,
+        /// The file
+        #[arg(long)]
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum OfVantage {
+    /// Let one try doors from now on; prints its number
+    #[command(after_help = "Example:\n  sluice admin vantage add --name 贵安 --key HEX")]
+    Add {
+        /// Where it is, for people
+        #[arg(long)]
+        name: String,
+        /// What `sluice vantage key` prints there
+        #[arg(long)]
+        key: String,
+    },
+    /// Have one try no door any more; what it has said counts no more either
+    #[command(after_help = "Example:\n  sluice admin vantage retire --name 贵安")]
+    Retire {
+        /// Its name
+        #[arg(long)]
+        name: String,
+    },
 }
 
 /// Does it.
@@ -109,6 +152,8 @@ async fn act(what: &What, typed: Option<String>, url: &str) -> anyhow::Result<()
             reason,
         } => suspend(&db, participant, reason.trim()).await?,
         What::Restore { participant } => restore(&db, participant).await?,
+        What::Vantage { act } => vantage(&db, act).await?,
+        What::GradeNeeds { grade, file } => grade_needs(&db, grade, file).await?,
     };
     db.close().await;
     writeln!(io::stdout().lock(), "{said}")?;
@@ -230,6 +275,68 @@ async fn restore(db: &PgPool, participant: &str) -> anyhow::Result<String> {
     record(&mut tx, act).await?;
     tx.commit().await?;
     Ok(format!("{name} may begin new things again"))
+}
+
+async fn vantage(db: &PgPool, act: &OfVantage) -> anyhow::Result<String> {
+    let mut tx = db.begin().await?;
+    let (what, number, name, said) = match act {
+        OfVantage::Add { name, key } => {
+            let name = name.trim();
+            ensure!(
+                (1..=60).contains(&name.chars().count()) && names::is_visible(name),
+                "a name has 1 to 60 characters that can be seen"
+            );
+            let key = PublicKey::from_hex(key)?;
+            let now = clock::market_now(&mut *tx).await?;
+            let Some(number) = probes::add(&mut *tx, name, &key.to_bytes(), now).await? else {
+                bail!("there is a vantage of this name or with this key");
+            };
+            let said = format!(
+                "{name} is vantage {number}: start it there with --number {number}\n\
+                 Doors know its key within a minute; from now on it counts."
+            );
+            ("vantage_added", number, name, said)
+        }
+        OfVantage::Retire { name } => {
+            let now = clock::wall();
+            let Some(number) = probes::retire(&mut *tx, name, now).await? else {
+                bail!("no vantage that is not retired is called {name}");
+            };
+            let said = format!("{name} is retired: it counts no more, nor what it has said");
+            ("vantage_retired", number, name.as_str(), said)
+        }
+    };
+    let act = Act {
+        what,
+        subject: format!("vantage:{number}"),
+        detail: json!({ "name": name }),
+    };
+    record(&mut tx, act).await?;
+    tx.commit().await?;
+    Ok(said)
+}
+
+async fn grade_needs(db: &PgPool, grade: &str, file: &Path) -> anyhow::Result<String> {
+    ensure!(
+        market::catalogue::Grade::of(grade).is_some(),
+        "there is no grade {grade}"
+    );
+    let text = std::fs::read(file).with_context(|| format!("{} can't be read", file.display()))?;
+    let needs: Needs = serde_json::from_slice(&text)
+        .with_context(|| format!("{} says nothing of what a grade needs", file.display()))?;
+    ensure!(needs.units == 1, "the file has to be for one unit");
+    let mut tx = db.begin().await?;
+    probes::say_needs(&mut *tx, grade, &needs).await?;
+    let act = Act {
+        what: "grade_needs_said",
+        subject: format!("grade:{grade}"),
+        detail: json!({ "needs": needs }),
+    };
+    record(&mut tx, act).await?;
+    tx.commit().await?;
+    Ok(format!(
+        "probes of {grade} look for what the file says from now on"
+    ))
 }
 
 async fn named(db: &mut PgConnection, participant: &str) -> anyhow::Result<(i64, String)> {

@@ -423,5 +423,7 @@ pub(crate) fn of_machines() -> Vec<Row> {
         post("/api/agent/v1/heartbeat", &[]).changes_nothing(),
         post("/api/agent/v1/states", &[]).changes_nothing(),
         post("/api/agent/v1/readings", &[]).changes_nothing(),
+        post("/api/vantage/v1/work", &[]).changes_nothing(),
+        post("/api/vantage/v1/results", &[]).changes_nothing(),
     ]
 }

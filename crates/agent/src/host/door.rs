@@ -1,4 +1,5 @@
-//! A lease's own `sshd`: a port, a key of its own, and the holder's keys.
+//! A lease's own `sshd`: a port, a key of its own, the holder's keys, and those of probes, which
+//! start one program and nothing else.
 //!
 //! It runs inside the lease's group, and so does whatever is started through it. It asks no PAM:
 //! that would move sessions to groups of their own. Its keys lie outside the home, so the holder
@@ -16,9 +17,9 @@ use nix::unistd::Pid;
 
 use super::account::Account;
 use super::cgroups::Cgroups;
-use super::{HostError, at, read_if_there, run};
+use super::{HostError, Variable, at, read_if_there, run};
 use crate::folder::write_whole;
-use crate::lease::{Access, HolderKey};
+use crate::lease::{Access, Lease};
 
 pub(super) struct Door {
     pub(super) folder: PathBuf,
@@ -29,7 +30,15 @@ const SSHD: [&str; 3] = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/ssh
 
 impl Door {
     /// Writes what `sshd` reads. Keys hold from the next sign-in on; sessions that are open stay.
-    pub(super) fn make(&self, account: &Account, keys: &[HolderKey]) -> Result<(), HostError> {
+    /// So does what is to stand in their environment, which stands with each key: `sshd` reads
+    /// nothing else anew.
+    pub(super) fn make(
+        &self,
+        account: &Account,
+        lease: &Lease,
+        program: &Path,
+        environment: &[Variable],
+    ) -> Result<(), HostError> {
         let host_key = self.file("host_key");
         if !self.file("host_key.pub").exists() || !host_key.exists() {
             let _ = fs::remove_file(&host_key);
@@ -40,14 +49,29 @@ impl Door {
                 &["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", &path],
             )?;
         }
-        let lines: String = keys.iter().map(|key| format!("{key}\n")).collect();
+        let look = look_only(program);
+        if look.is_none() && !lease.probes.is_empty() {
+            let why = format!("{} has a name that it can't be told", program.display());
+            return Err(self.said(&why));
+        }
+        let look = look.unwrap_or_default();
+        let probes = lease.probes.iter().map(|key| format!("{look} {key}\n"));
+        let options: Vec<String> = environment.iter().map(option).collect();
+        let blank = if options.is_empty() { "" } else { " " };
+        let options = options.join(",") + blank;
+        let holders = lease.keys.iter().map(|key| format!("{options}{key}\n"));
+        // The first line of a key counts: one that is named as both only looks.
+        let lines: String = probes.chain(holders).collect();
         self.write("authorized_keys", 0o640, &lines)?;
         let keys = self.file("authorized_keys");
         chown(&keys, Some(0), Some(account.uid)).map_err(at(keys.display()))?;
-        self.write("sshd_config", 0o600, &self.config(account))
+        self.write("sshd_config", 0o600, &self.config(account, environment))
     }
 
-    fn config(&self, account: &Account) -> String {
+    fn config(&self, account: &Account, environment: &[Variable]) -> String {
+        let own = environment.iter().map(|(name, _)| *name);
+        let names: Vec<&str> = std::iter::once(OF_PROBES).chain(own).collect();
+        let names = names.join(",");
         let file = |name| self.file(name).display().to_string();
         let lines = [
             format!("Port {}", self.port),
@@ -62,7 +86,8 @@ impl Door {
             "PermitRootLogin no".to_owned(),
             "UsePAM no".to_owned(),
             "StrictModes yes".to_owned(),
-            "PermitUserEnvironment no".to_owned(),
+            // Set by the lines of the keys alone; the holder has no file to set any.
+            format!("PermitUserEnvironment {names}"),
             "PermitUserRC no".to_owned(),
             "PrintLastLog no".to_owned(),
             "X11Forwarding no".to_owned(),
@@ -167,7 +192,8 @@ impl Door {
 
     fn write(&self, name: &str, mode: u32, text: &str) -> Result<(), HostError> {
         let path = self.file(name);
-        if read_if_there(&path).is_ok_and(|there| there == text) {
+        // One without a line is not one that is missing.
+        if fs::read_to_string(&path).is_ok_and(|there| there == text) {
             return Ok(());
         }
         write_whole(&path, mode, text.as_bytes()).map_err(at(path.display()))
@@ -175,5 +201,53 @@ impl Door {
 
     fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
+    }
+}
+
+/// A variable as an option of a key.
+fn option((name, value): &Variable) -> String {
+    let value = value.replace('"', "\\\"");
+    format!("environment=\"{name}={value}\"")
+}
+
+/// The variable that stands with probes' keys.
+const OF_PROBES: &str = "SHLVL";
+
+/// The options of a probe's key: whoever signs in by it gets what `look` prints. `None` where the
+/// program's path has what a shell or `sshd` would read as something else.
+///
+/// The command is run by the account's shell. `bash` reads the holder's `.bashrc` when it is
+/// started by `sshd`, unless it is told that another shell started it: hence `SHLVL`.
+fn look_only(program: &Path) -> Option<String> {
+    let path = program.to_str().filter(|path| path.starts_with('/'))?;
+    let plain = |one: char| one.is_ascii_alphanumeric() || "/._-+@".contains(one);
+    path.chars()
+        .all(plain)
+        .then(|| format!("restrict,environment=\"SHLVL=1\",command=\"{path} look\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_would_be_read_as_something_else_is_not_written() {
+        let options = |path: &str| look_only(Path::new(path));
+        assert_eq!(
+            options("/usr/local/bin/sluice-agent").as_deref(),
+            Some(r#"restrict,environment="SHLVL=1",command="/usr/local/bin/sluice-agent look""#)
+        );
+        for wrong in [
+            "sluice-agent",
+            "/opt/my agent",
+            "/opt/a\"b",
+            "/opt/a'b",
+            "/opt/$HOME",
+            "/opt/a;b",
+            "/opt/a\nb",
+            "/opt/a\\b",
+        ] {
+            assert_eq!(options(wrong), None, "{wrong}");
+        }
     }
 }

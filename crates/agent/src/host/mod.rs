@@ -1,9 +1,9 @@
 //! The host connector: leases on one Linux machine.
 //!
 //! A lease is an account, a home, a group of processes with limits (cgroup v1 or v2), and an
-//! `sshd` of its own inside that group, which lets in the holder's keys and no others. Whatever
-//! the holder starts is in the group with it, so all of it is found and ended; what got out of it
-//! by another way (a job of `cron`, say) is found by its account.
+//! `sshd` of its own inside that group, which lets in the holder's keys, and those of probes to
+//! look. Whatever the holder starts is in the group with it, so all of it is found and ended; what
+//! got out of it by another way (a job of `cron`, say) is found by its account.
 //!
 //! Each act can be cut short at any point and done again. What it decided (the account's number,
 //! the port, what was counted before the wipe) is on disk before it is acted upon; everything else
@@ -13,7 +13,7 @@ mod account;
 mod cgroups;
 mod door;
 mod ipc;
-mod processes;
+pub(crate) mod processes;
 mod sweep;
 
 use std::fs::{self, File};
@@ -69,7 +69,8 @@ pub struct Host {
     pub ports: RangeInclusive<u16>,
     /// The name of the group of processes that holds those of all leases.
     pub group: String,
-    /// This program: it starts again as a lease's first process, and as its account's last.
+    /// This program: it starts again as a lease's first process, as its account's last, and as the
+    /// account where a probe signs in, which has to be able to start it.
     pub program: PathBuf,
 }
 
@@ -112,6 +113,14 @@ pub enum HostError {
     },
 }
 
+/// How a lease's account is named.
+pub(crate) fn account_name(number: u64) -> String {
+    format!("sluice-l{number}")
+}
+
+/// A name and a value in the environment of whoever signs in.
+pub(crate) type Variable = (&'static str, String);
+
 /// What is known of a lease on disk.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Record {
@@ -140,7 +149,7 @@ struct Found {
 }
 
 /// Says to which act the system said no.
-fn at<E: Into<io::Error>>(what: impl std::fmt::Display) -> impl FnOnce(E) -> HostError {
+pub(crate) fn at<E: Into<io::Error>>(what: impl std::fmt::Display) -> impl FnOnce(E) -> HostError {
     move |error| HostError::System {
         what: what.to_string(),
         error: error.into(),
@@ -179,6 +188,16 @@ impl Host {
     /// # Errors
     /// Something of it could not be done; what was done stays, and is gone after a wipe.
     pub fn prepare(&self, lease: &Lease) -> Result<Access, HostError> {
+        self.let_in(lease, |_| Ok(Vec::new()))
+    }
+
+    /// As [`Host::prepare`], with something done between the account and the way in, which gives
+    /// what stands in the environment of whoever signs in.
+    pub(crate) fn let_in(
+        &self,
+        lease: &Lease,
+        between: impl FnOnce(&str) -> Result<Vec<Variable>, HostError>,
+    ) -> Result<Access, HostError> {
         let number = lease.lease;
         let mut record = match self.load(number)? {
             Some(record) => record,
@@ -195,9 +214,10 @@ impl Host {
             record.stage = Stage::Open;
             self.save(number, &record)?;
         }
+        let environment = between(&account.name)?;
         cgroups.make(&self.group(number), &lease.limits)?;
         let door = self.door(number, record.port);
-        door.make(&account, &lease.keys)?;
+        door.make(&account, lease, &self.program, &environment)?;
         if !door.is_open(&cgroups, &self.group(number)) {
             let groups = cgroups.folders(&self.group(number));
             door.open(&self.program, &groups, || {
@@ -228,6 +248,17 @@ impl Host {
     /// # Errors
     /// Something still runs, or could not be looked for.
     pub fn close(&self, number: u64) -> Result<Closed, HostError> {
+        self.end(number, |_, _| Ok(()))
+    }
+
+    /// As [`Host::close`], with something done once the way in is shut and what came through it
+    /// has ended, by the name of the account and its number. What runs after that is ended whether
+    /// it could be done or not; the lease is closed only when it could.
+    pub(crate) fn end(
+        &self,
+        number: u64,
+        between: impl FnOnce(&str, u32) -> Result<(), HostError>,
+    ) -> Result<Closed, HostError> {
         let Some(mut record) = self.load(number)? else {
             return Ok(Closed::default());
         };
@@ -238,6 +269,17 @@ impl Host {
         account.expire()?;
         let cgroups = Cgroups::detect().ok_or(HostError::NoCgroups)?;
         let group = self.group(number);
+        let inside = cgroups.processes(&group)?;
+        record.closed.processes += inside.len() as u64;
+        self.save(number, &record)?;
+        cgroups.kill(&group)?;
+        for _ in 0..100 {
+            if cgroups.processes(&group)?.is_empty() {
+                break;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        let between = between(&account.name, record.uid);
         // What can start processes of the account from outside may do so once more while it is
         // ended; quiet is when twice in a row nothing is found.
         let mut quiet = 0;
@@ -271,6 +313,7 @@ impl Host {
             let names: Vec<_> = left.into_iter().map(|one| one.name).collect();
             return Err(HostError::Running(names.join(", ")));
         }
+        between?;
         record.stage = Stage::Closed;
         self.save(number, &record)?;
         Ok(record.closed)
@@ -324,6 +367,12 @@ impl Host {
         record.wiped = Some(wiped.clone());
         self.save(number, &record)?;
         Ok(Some(wiped))
+    }
+
+    /// Whether nothing of a lease is left but the record of its wipe, or nothing ever was.
+    pub(crate) fn is_gone(&self, number: u64) -> Result<bool, HostError> {
+        let record = self.load(number)?;
+        Ok(record.is_none_or(|record| record.wiped.is_some()))
     }
 
     /// Forgets a lease that is wiped, once its record has been told.
@@ -422,7 +471,7 @@ impl Host {
     }
 
     fn account(&self, number: u64, uid: u32) -> account::Account {
-        let name = format!("sluice-l{number}");
+        let name = account_name(number);
         account::Account {
             home: self.homes.join(&name),
             name,
@@ -441,7 +490,7 @@ impl Host {
         format!("{}/l{number}", self.group)
     }
 
-    fn folder(&self, number: u64) -> PathBuf {
+    pub(crate) fn folder(&self, number: u64) -> PathBuf {
         self.leases.join(format!("l{number}"))
     }
 
@@ -464,7 +513,7 @@ impl Host {
 }
 
 /// A file's content, or nothing where it is not there.
-fn read_if_there(path: &Path) -> io::Result<String> {
+pub(crate) fn read_if_there(path: &Path) -> io::Result<String> {
     match fs::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
         other => other,

@@ -12,14 +12,19 @@ use nix::unistd::{Gid, Pid, Uid, getppid, setgid, setgroups, setuid};
 
 use super::{HostError, run};
 
-pub(super) struct Process {
-    pub(super) pid: Pid,
-    pub(super) name: String,
+pub(crate) struct Process {
+    pub(crate) pid: Pid,
+    pub(crate) name: String,
 }
 
 /// The processes of which this account is the real, effective, saved or file system's user.
-/// Those that have ended and wait to be noticed are not.
-pub(super) fn of(uid: u32) -> io::Result<Vec<Process>> {
+pub(crate) fn of(uid: u32) -> io::Result<Vec<Process>> {
+    find(|_, uids| uids.contains(&uid))
+}
+
+/// The processes that are asked for by their folder in `/proc` and their four users. Those that
+/// have ended and wait to be noticed are none.
+pub(crate) fn find(wanted: impl Fn(&Path, &[u32]) -> bool) -> io::Result<Vec<Process>> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let entry = entry?;
@@ -42,10 +47,11 @@ pub(super) fn of(uid: u32) -> io::Result<Vec<Process>> {
                 .trim()
         };
         let dead = field("State:").starts_with(['Z', 'X']);
-        let own = field("Uid:")
+        let uids: Vec<u32> = field("Uid:")
             .split_whitespace()
-            .any(|one| one.parse() == Ok(uid));
-        if own && !dead {
+            .filter_map(|one| one.parse().ok())
+            .collect();
+        if !dead && wanted(&entry.path(), &uids) {
             found.push(Process {
                 pid: Pid::from_raw(pid),
                 name: field("Name:").to_owned(),

@@ -7,13 +7,14 @@ use std::path::Path;
 
 use jiff::SignedDuration;
 use reading::{AgentKey, Digest};
+use sluice_agent::connector::Connector;
 use sluice_agent::lease::Access;
 use sluice_agent::messages::{Reason, Stage};
 use sluice_agent::meter::Meter;
 use sluice_agent::spool::Spool;
 use sluice_agent::work::Agent;
 
-use crate::machine::{Cleared, holder, host, lease, let_in, now, shut, soon, ssh};
+use crate::machine::{Cleared, holder, host, lease, let_in, now, refused, shut, soon, ssh};
 
 /// A whole lease by the agent itself, its network gone: let in, metered, out at the hour, wiped.
 #[test]
@@ -27,7 +28,8 @@ fn as_root_an_agent_without_its_network_keeps_a_lease_to_its_end() {
     let agent = || {
         let secret = AgentKey::from_secret(&[1; 32]);
         let orders = folder.with_extension("orders");
-        Agent::new(7, secret, machine.0.clone(), orders, spool()).expect("it begins")
+        let connector = Connector::Host(machine.0.clone());
+        Agent::new(7, secret, connector, orders, spool()).expect("it begins")
     };
     let begun = agent();
     begun.take(vec![wanted.clone()]).expect("it is kept");
@@ -36,20 +38,26 @@ fn as_root_an_agent_without_its_network_keeps_a_lease_to_its_end() {
         let at = now() + SignedDuration::from_secs(seconds);
         agent.look(meter, || at).expect("it goes on");
     };
-    // Prepared before its start; then two minutes, the way in being shut in the second.
+    // Prepared before its start, and its holder's from then on; then two minutes, the way in being
+    // shut in the second.
     for second in [-30, -10] {
         look(&begun, &mut meter, second);
     }
     let prepared = begun.spool(|spool| spool.states(9));
-    assert_eq!(prepared.len(), 1, "said once");
+    assert_eq!(prepared.len(), 1, "said once: {prepared:?}");
     assert_eq!(
         (prepared[0].state.stage, prepared[0].state.reason),
-        (Stage::Prepared, Reason::Asked)
+        (Stage::Prepared, Reason::Asked),
+        "{prepared:?}"
     );
     let access: Access =
         serde_json::from_value(prepared[0].state.evidence.clone()).expect("a way in");
+    refused(&access, &key);
+    look(&begun, &mut meter, -1);
+    refused(&access, &key);
+    look(&begun, &mut meter, 0);
     let_in(&access, &key, "echo mine > file");
-    for second in (0..=70).step_by(10) {
+    for second in (10..=70).step_by(10) {
         look(&begun, &mut meter, second);
     }
     shut(&machine.0, 108);

@@ -31,7 +31,7 @@ pub(crate) fn own_machine() -> &'static Path {
             .recursive(true)
             .create(files)
             .expect("a folder");
-        namespace::mount(files, "size=200m,mode=711");
+        namespace::mount(files, "size=500m,mode=711");
         let copy = files.join("etc");
         run("cp", &["-a", "/etc", copy.to_str().expect("text")]);
         run("mount", &["--bind", copy.to_str().expect("text"), "/etc"]);
@@ -39,6 +39,14 @@ pub(crate) fn own_machine() -> &'static Path {
             namespace::mount(Path::new(folder), "size=500m,mode=1777");
         }
         run("chmod", &["755", "/home", "/run"]);
+        // Where it is built leases' accounts may not come.
+        run(
+            "cp",
+            &[
+                env!("CARGO_BIN_EXE_sluice-agent"),
+                "/var/lib/sluice-agent/sluice-agent",
+            ],
+        );
         fs::create_dir("/var/tmp/shared").expect("a folder");
         run("chmod", &["1777", "/var/tmp/shared"]);
         files.to_owned()
@@ -64,7 +72,7 @@ pub(crate) fn host(number: u16) -> Host {
         shared: vec!["/var/tmp".into(), "/dev/shm".into()],
         ports: 22_000 + 20 * number..=22_019 + 20 * number,
         group: format!("sluice-test-{}-{number}", std::process::id()),
-        program: env!("CARGO_BIN_EXE_sluice-agent").into(),
+        program: own_machine().join("sluice-agent"),
     }
 }
 
@@ -123,6 +131,7 @@ pub(crate) fn lease(number: u64, keys: &[&HolderKey]) -> Lease {
         end: now() + SignedDuration::from_hours(1),
         wipe: now() + SignedDuration::from_hours(2),
         keys: keys.iter().map(|key| (*key).clone()).collect(),
+        probes: Vec::new(),
         limits: Limits {
             cpu_millis: 1_000,
             memory_mib: 256,
@@ -133,6 +142,11 @@ pub(crate) fn lease(number: u64, keys: &[&HolderKey]) -> Lease {
 
 /// Signs in by a real client, knowing the machine by the key that it was said to have.
 pub(crate) fn ssh(access: &Access, key: &Path, command: &str) -> Output {
+    ssh_with(access, key, &[], command)
+}
+
+/// The same with options of its own.
+pub(crate) fn ssh_with(access: &Access, key: &Path, options: &[&str], command: &str) -> Output {
     let known = key.with_extension(format!("known-{}", access.port));
     let line = format!("[127.0.0.1]:{} {}\n", access.port, access.host_key);
     fs::write(&known, line).expect("it is written");
@@ -151,8 +165,9 @@ pub(crate) fn ssh(access: &Access, key: &Path, command: &str) -> Output {
         .arg("-i")
         .arg(key)
         .args(["-p", &access.port.to_string()])
+        .args(options)
         .arg(format!("{}@127.0.0.1", access.user))
-        .arg(command)
+        .args(Some(command).filter(|command| !command.is_empty()))
         .stdin(Stdio::null())
         .output()
         .expect("ssh runs")

@@ -8,3 +8,4 @@ mod leases;
 mod machine;
 #[path = "../namespace/mod.rs"]
 mod namespace;
+mod probes;

@@ -1,0 +1,8 @@
+//! Probes of leases' doors: what one finds at the other end, what many come to, and the program
+//! that makes them.
+
+mod counting;
+mod doors;
+mod program;
+mod real;
+mod ssh;
