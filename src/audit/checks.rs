@@ -8,7 +8,7 @@ use crate::sequencer::StartError;
 /// How many contradictions of one kind are reported.
 const SHOWN: usize = 10;
 
-const CHECKS: [(&str, &str); 20] = [
+const CHECKS: [(&str, &str); 22] = [
     (
         "the postings of each entry sum to zero, and each entry has some",
         "SELECT format('entry %s sums to %s', e.id, coalesce(sum(p.amount), -1))
@@ -62,13 +62,11 @@ const CHECKS: [(&str, &str); 20] = [
     ),
     (
         "what is payable is what was paid, is not cash yet, and is kept by no dispute",
-        "SELECT format('participant %s: payable %s, settlements say %s', participant, b.amount,
+        "SELECT format('participant %s: payable %s, hours say %s', participant, b.amount,
                        s.amount)
            FROM (SELECT participant, amount FROM balances WHERE kind = 'payable') b
            FULL JOIN (SELECT participant, sum(amount) AS amount
-                        FROM (SELECT e.participant, s.payable_until AS until, e.amount
-                                FROM settlement_earnings e
-                                JOIN settlements s USING (lease, hour_at)
+                        FROM (SELECT participant, until, amount FROM payables
                               UNION ALL
                               SELECT d.provider, to_timestamp(p.key::bigint / 1000000),
                                      -p.value::bigint
@@ -78,10 +76,11 @@ const CHECKS: [(&str, &str); 20] = [
           WHERE coalesce(b.amount, 0) <> coalesce(s.amount, 0)",
     ),
     (
-        "each settled hour shares out exactly its price, less what a ruling awarded of it",
+        "each settled hour, corrected or not, shares out exactly its price, less what a ruling \
+         awarded of it",
         "SELECT format('lease %s, hour %s: %s and %s awarded of %s', s.lease, s.hour_at,
                        s.paid + s.refunded + s.fee, e.amount, t.price * u.units)
-           FROM settlements s JOIN trades t ON t.id = s.lease JOIN leases l ON l.id = s.lease
+           FROM hours s JOIN trades t ON t.id = s.lease JOIN leases l ON l.id = s.lease
            CROSS JOIN LATERAL (SELECT coalesce(s.units, t.units) AS units) u
            LEFT JOIN (SELECT d.lease, to_timestamp(p.key::bigint * 3600) AS hour_at,
                              sum(p.value::bigint) AS amount
@@ -90,9 +89,11 @@ const CHECKS: [(&str, &str); 20] = [
           WHERE (s.paid + s.refunded + s.fee + coalesce(e.amount, 0) <> t.price * u.units
                  AND l.parent IS NULL AND l.buyer_fee_bps = 0 AND l.buyer_fee_flat = 0
                  AND l.late_minutes = 0)
-             OR (s.paid + s.refunded + s.fee + coalesce(e.amount, 0) < t.price * u.units
+             -- With each correction rounding may move 1/10,000 yuan of the buyer's fee into escrow.
+             OR (s.paid + s.refunded + s.fee + s.corrections + coalesce(e.amount, 0)
+                     < t.price * u.units
                  AND l.late_minutes = 0)
-             OR s.unit_minutes > 60 * u.units
+             OR s.unit_minutes + s.excused > 60 * u.units
              OR s.hour_at < t.start_at OR s.hour_at >= t.end_at
              OR date_trunc('hour', s.hour_at) <> s.hour_at",
     ),
@@ -108,13 +109,14 @@ const CHECKS: [(&str, &str); 20] = [
                                         60)) FILTER (WHERE s.lease IS NULL), 0) AS due,
                        count(*) FILTER (WHERE s.lease IS NULL AND u.held > 0) AS unsettled,
                        coalesce(sum(s.unit_minutes), 0) AS delivered,
+                       coalesce(sum(s.excused), 0) AS excused,
                        coalesce(sum(s.fee - s.buyer_fee), 0) AS fee,
                        coalesce(sum(s.buyer_fee), 0) AS buyer_fee,
                        coalesce(sum(s.paid + s.fee - s.buyer_fee), 0) AS earned
                   FROM unnest(coalesce(l.held, array_fill(t.units, ARRAY[
                            extract(epoch FROM t.end_at - t.start_at)::int / 3600])))
                        WITH ORDINALITY AS u (held, nth)
-                  LEFT JOIN settlements s
+                  LEFT JOIN hours s
                     ON s.lease = l.id AND s.hour_at = t.start_at + (u.nth - 1) * interval '1 hour') h
            LEFT JOIN (SELECT d.lease, sum(p.value::bigint) AS amount
                         FROM disputes d, jsonb_each_text(d.parts -> 'escrow') p
@@ -124,8 +126,38 @@ const CHECKS: [(&str, &str); 20] = [
                        GROUP BY 1) e ON e.lease = l.id
           WHERE l.escrow <> h.due - coalesce(e.amount, 0)
              OR l.ended <> (h.unsettled = 0)
-             OR l.delivered <> h.delivered OR l.fee <> h.fee OR l.buyer_fee <> h.buyer_fee
+             OR l.delivered <> h.delivered OR l.excused <> h.excused
+             OR l.fee <> h.fee OR l.buyer_fee <> h.buyer_fee
              OR (l.parent IS NULL AND l.earned <> h.earned)",
+    ),
+    (
+        "each hour of a lease is settled once, and corrected only after that, each time by an entry \
+         of its own",
+        "SELECT format('lease %s, hour %s: %s settlements', lease, hour_at, count(*))
+           FROM settlements GROUP BY lease, hour_at HAVING count(*) > 1
+         UNION ALL
+         SELECT format('lease %s, hour %s: corrected by command %s', c.lease, c.hour_at, c.command)
+           FROM corrections c LEFT JOIN settlements s USING (lease, hour_at)
+          WHERE s.lease IS NULL OR s.command >= c.command OR s.at > c.at
+         UNION ALL
+         SELECT format('entry %s is of %s settlements or corrections', e.id, count(m.lease))
+           FROM journal_entries e
+           LEFT JOIN (SELECT entry, lease, 'settlement' AS reason FROM settlements
+                      UNION ALL SELECT entry, lease, 'correction' FROM corrections) m
+             ON m.entry = e.id AND m.lease = e.subject AND m.reason = e.reason
+          WHERE e.reason IN ('settlement', 'correction')
+          GROUP BY e.id HAVING count(m.lease) <> 1",
+    ),
+    (
+        "each correction posts the fee and what is payable as its row says",
+        "SELECT format('lease %s, hour %s, command %s', c.lease, c.hour_at, c.command)
+           FROM corrections c
+           CROSS JOIN LATERAL (
+                SELECT coalesce(sum(amount) FILTER (WHERE kind = 'fees'), 0) AS fee,
+                       jsonb_object_agg(participant, amount) FILTER (WHERE kind = 'payable')
+                           AS payable
+                  FROM postings WHERE entry = c.entry) p
+          WHERE c.fee <> p.fee OR c.payable IS DISTINCT FROM p.payable",
     ),
     (
         "what is frozen by disputes is what open ones have frozen",
@@ -247,7 +279,9 @@ const CHECKS: [(&str, &str); 20] = [
                  UNION ALL SELECT 'the command of trade', id, command FROM trades
                  UNION ALL SELECT 'the command of entry', id, command FROM journal_entries
                  UNION ALL SELECT 'the command of a settlement of lease', lease, command
-                   FROM settlements) r
+                   FROM settlements
+                 UNION ALL SELECT 'the command of a correction of lease', lease, command
+                   FROM corrections) r
           WHERE NOT EXISTS (SELECT FROM commands c WHERE c.seq = r.command)
          UNION ALL
          SELECT format('the entry of postings %s', entry) FROM postings p

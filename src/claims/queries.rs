@@ -83,7 +83,7 @@ pub(super) async fn lease(
 /// The unit-minutes of a period that are not refunded: what can still be claimed of it.
 pub(super) async fn claimable(db: &PgPool, lease: &Lease, of: Period) -> Result<i64, Error> {
     let (hours, delivered): (i64, i64) = sqlx::query_as(
-        "SELECT count(*), coalesce(sum(unit_minutes), 0)::bigint FROM settlements
+        "SELECT count(*), coalesce(sum(unit_minutes), 0)::bigint FROM hours
          WHERE lease = $1 AND hour_at >= $2 AND hour_at < $3",
     )
     .bind(lease.id.0)

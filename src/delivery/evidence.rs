@@ -8,6 +8,7 @@ use reading::{Digest, Hour, Minute, Reading, SealedHour, Tally, Told};
 use sqlx::PgConnection;
 
 use super::placing::calendar;
+use super::probes::Found;
 use super::proof::{Owed, Part, Proof, Said};
 use crate::clock;
 
@@ -23,6 +24,7 @@ pub struct Evidence {
     hour: market::Hour,
     placements: BTreeMap<i64, Vec<PlacementRow>>,
     tallies: BTreeMap<ChainId, Tally>,
+    found: Found,
     /// What was sealed of the hour itself: what stands once its readings are gone.
     sealed: BTreeMap<ChainId, SealedHour>,
     /// By machine, the agents that it has had.
@@ -114,6 +116,8 @@ impl Evidence {
         let agents = agents_of(db, &hosts).await?;
         let tallies = tallies(db, hour, &stays).await?;
         let sealed = sealed_of(db, hour, &stays).await?;
+        let of_chain = Hour(u32::try_from(hour.0).unwrap_or(0));
+        let found = Found::read(db, of_chain, &stays).await?;
         let maintenances = maintenances(db, hour, &hosts).await?;
         let mut placements: BTreeMap<i64, Vec<PlacementRow>> = BTreeMap::new();
         for row in rows {
@@ -123,6 +127,7 @@ impl Evidence {
             hour,
             placements,
             tallies,
+            found,
             sealed,
             agents,
             maintenances,
@@ -157,7 +162,7 @@ impl Evidence {
             units: row.units,
             accepted: row.accepted_at.and_then(|at| first_whole(at.to_jiff())),
             said: said.collect(),
-            denied: vec![false; 60],
+            denied: self.found.denied(row.stay, row.host),
         }
     }
 

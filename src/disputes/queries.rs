@@ -33,7 +33,7 @@ struct ReadingRow {
     is_reading: bool,
 }
 
-/// The settled hours of a lease within a period.
+/// The settled hours of a lease within a period, as they stand.
 pub(super) async fn readings(
     db: &PgPool,
     lease: LeaseId,
@@ -41,10 +41,10 @@ pub(super) async fn readings(
 ) -> Result<BTreeMap<Hour, Reading>, Error> {
     let rows: Vec<ReadingRow> = sqlx::query_as(
         "SELECT s.hour_at, s.unit_minutes, s.refunded, c.actor,
-                c.body ->> 'do' = 'deliver' AND (c.body ->> 'lease')::bigint = s.lease
+                c.body ->> 'do' IN ('deliver', 'correct') AND (c.body ->> 'lease')::bigint = s.lease
                 AND (c.body ->> 'hour')::bigint = extract(epoch FROM s.hour_at) * 1000000
                 AND c.rejected IS NULL AS is_reading
-         FROM settlements s JOIN commands c ON c.seq = s.command
+         FROM hours s JOIN commands c ON c.seq = s.command
          WHERE s.lease = $1 AND s.hour_at >= $2 AND s.hour_at < $3",
     )
     .bind(lease.0)

@@ -204,6 +204,7 @@ fn touch(published: &mut Published, market: &Market, command: &Command, event: &
             }
         }
         EventKind::Settled(market::Settled { lease, .. })
+        | EventKind::Corrected(market::Corrected { lease, .. })
         | EventKind::Credited { lease, .. }
         | EventKind::HandedBack { lease, .. }
         | EventKind::Defaulted { lease, .. }

@@ -225,7 +225,8 @@ fn how(locale: Locale, reason: &str, figures: &Figures) -> Option<String> {
             ];
             Some(locale.tr("entry.how.settlement", words))
         }
-        "credit" => {
+        // What one of several says was worked out from is not known any more.
+        "credit" if figures.credits == 1 => {
             let promised = figures.units * market::HOUR_MINUTES * figures.hours;
             let words = [
                 ("delivered", &*format::count(figures.delivered)),

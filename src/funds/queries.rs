@@ -130,7 +130,7 @@ pub(super) async fn lines_after(
                 0::bigint AS after, o.name AS counterparty
          FROM page p JOIN journal_entries e ON e.id = p.entry
          LEFT JOIN leases l ON l.id = e.subject
-          AND e.reason IN ('trade', 'settlement', 'credit', 'bond_release')
+          AND e.reason IN ('trade', 'settlement', 'correction', 'credit', 'bond_release')
          LEFT JOIN participants o
            ON o.id = CASE WHEN l.holder = $1 THEN l.provider ELSE l.holder END
          ORDER BY p.entry, p.line",
@@ -193,7 +193,7 @@ pub(super) async fn entry(
          LEFT JOIN users u ON c.actor = 'user:' || u.id AND u.participant = $1
          LEFT JOIN disputes d ON d.id = e.subject AND e.reason IN ('dispute', 'ruling')
          LEFT JOIN leases l ON l.id = CASE
-             WHEN e.reason IN ('trade', 'settlement', 'credit', 'bond_release') THEN e.subject
+             WHEN e.reason IN ('trade', 'settlement', 'correction', 'credit', 'bond_release') THEN e.subject
              ELSE d.lease END
          WHERE e.id = $2
            AND EXISTS (SELECT FROM postings p WHERE p.entry = e.id AND p.participant = $1)",
@@ -248,6 +248,8 @@ pub(super) struct Figures {
     pub(super) refunded: Option<i64>,
     pub(super) delivered: i64,
     pub(super) credited: i64,
+    /// How many entries the credit is made of: corrections work it out anew.
+    pub(super) credits: i64,
 }
 
 /// The figures of a lease, and of the hour that an entry settles.
@@ -255,7 +257,9 @@ pub(super) async fn figures(db: &PgPool, lease: i64, id: EntryId) -> Result<Figu
     let figures = sqlx::query_as(
         "SELECT t.price, t.units, l.delivered, l.credited,
                 (extract(epoch FROM t.end_at - t.start_at) / 3600)::bigint AS hours,
-                s.unit_minutes, s.fee, s.refunded
+                s.unit_minutes, s.fee, s.refunded,
+                (SELECT count(*) FROM journal_entries e
+                 WHERE e.subject = t.id AND e.reason = 'credit') AS credits
          FROM trades t JOIN leases l ON l.id = t.id
          LEFT JOIN settlements s ON s.lease = t.id AND s.entry = $2
          WHERE t.id = $1",

@@ -149,7 +149,7 @@ pub(super) async fn held(
                          * (60 - CASE WHEN s.hour_at = t.start_at THEN l.late_minutes ELSE 0 END)),
                      0)::bigint FROM settlements s WHERE s.lease = l.id) AS owed,
                 (SELECT coalesce(sum(s.refunded), 0)::bigint
-                 FROM settlements s WHERE s.lease = l.id) AS refunded,
+                 FROM hours s WHERE s.lease = l.id) AS refunded,
                 o.client_id, NULL AS image, NULL::bigint AS key, NULL AS key_name,
                 NULL AS key_algorithm, NULL AS key_fingerprint, NULL::boolean AS key_is_removed
          FROM leases l JOIN trades t ON t.id = l.id JOIN orders o ON o.id = t.buy
@@ -190,7 +190,7 @@ pub(super) async fn lease(
                          * (60 - CASE WHEN s.hour_at = t.start_at THEN l.late_minutes ELSE 0 END)),
                      0)::bigint FROM settlements s WHERE s.lease = l.id) AS owed,
                 (SELECT coalesce(sum(s.refunded), 0)::bigint
-                 FROM settlements s WHERE s.lease = l.id) AS refunded,
+                 FROM hours s WHERE s.lease = l.id) AS refunded,
                 o.client_id, a.image, k.id AS key, k.name AS key_name,
                 k.algorithm AS key_algorithm, k.fingerprint AS key_fingerprint,
                 k.removed_at IS NOT NULL AS key_is_removed
@@ -300,7 +300,7 @@ struct SettlementRow {
     is_simulated: bool,
 }
 
-/// The settled hours of a lease between two hours.
+/// The settled hours of a lease between two hours, as they stand.
 pub(super) async fn settlements(
     db: &PgPool,
     lease: LeaseId,
@@ -309,7 +309,7 @@ pub(super) async fn settlements(
     let rows: Vec<SettlementRow> = sqlx::query_as(
         "SELECT s.hour_at, s.unit_minutes, s.paid, s.fee, s.refunded, s.entry,
                 c.actor = $4 AS is_simulated
-         FROM settlements s JOIN commands c ON c.seq = s.command
+         FROM hours s JOIN commands c ON c.seq = s.command
          WHERE s.lease = $1 AND s.hour_at >= $2 AND s.hour_at < $3",
     )
     .bind(lease.0)

@@ -11,12 +11,13 @@ use crate::web::reference::Reference;
 use crate::web::{FieldErrors, Locale};
 
 /// Every reason of an entry, in the order of the list.
-pub(super) const REASONS: [&str; 10] = [
+pub(super) const REASONS: [&str; 11] = [
     "deposit",
     "hold",
     "release",
     "trade",
     "settlement",
+    "correction",
     "payout",
     "credit",
     "bond_release",

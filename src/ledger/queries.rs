@@ -251,7 +251,8 @@ async fn about_entries(
              UNION SELECT 'trade', id FROM trades WHERE $1 = 'order' AND buy = $2
              UNION SELECT 'trade', id FROM trades WHERE $1 = 'order' AND sell = $2
              UNION SELECT 'trade', $2 WHERE $1 IN ('trade', 'lease')
-             UNION SELECT r, $2 FROM unnest(ARRAY['settlement', 'credit', 'bond_release']) r
+             UNION SELECT r, $2
+                     FROM unnest(ARRAY['settlement', 'correction', 'credit', 'bond_release']) r
                    WHERE $1 = 'lease'
              UNION SELECT r, d.id FROM disputes d, unnest(ARRAY['dispute', 'ruling']) r
                    WHERE $1 = 'lease' AND d.lease = $2

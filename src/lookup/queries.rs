@@ -377,7 +377,7 @@ impl SettlementRow {
     }
 }
 
-/// The settled hours of a lease among these.
+/// The settled hours of a lease among these, as they stand.
 pub(super) async fn settlements(
     db: &PgPool,
     lease: LeaseId,
@@ -386,7 +386,7 @@ pub(super) async fn settlements(
     let rows = sqlx::query_as(
         "SELECT s.hour_at, s.unit_minutes, s.paid, s.fee, s.refunded, s.entry, c.actor, u.login,
                 c.actor = $4 AS is_simulated
-         FROM settlements s JOIN commands c ON c.seq = s.command
+         FROM hours s JOIN commands c ON c.seq = s.command
          LEFT JOIN users u
              ON u.id = CASE WHEN c.actor LIKE 'user:%' THEN substr(c.actor, 6)::bigint END
          WHERE s.lease = $1 AND s.hour_at >= $2 AND s.hour_at < $3 ORDER BY s.hour_at",
@@ -440,8 +440,8 @@ pub(super) async fn entries_of_order(db: &PgPool, id: OrderId) -> Result<Vec<Ent
 pub(super) async fn entries_of_lease(db: &PgPool, id: LeaseId) -> Result<Vec<EntryRow>, Error> {
     let rows = sqlx::query_as(
         "WITH meant (reason, subject) AS (
-             SELECT r, $1::bigint FROM unnest(ARRAY['trade', 'credit', 'bond_release', 'buy_in',
-                                                 'default']) r
+             SELECT r, $1::bigint FROM unnest(ARRAY['trade', 'correction', 'credit', 'bond_release',
+                                                 'buy_in', 'default']) r
              UNION ALL
              SELECT r, d.id FROM disputes d, unnest(ARRAY['dispute', 'ruling']) r
              WHERE d.lease = $1)

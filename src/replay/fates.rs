@@ -176,6 +176,12 @@ impl Fates {
                     self.tally.refunded += settled.refunded;
                     self.tally.fees += settled.fee;
                 }
+                EventKind::Corrected(corrected) => {
+                    self.tally.unit_minutes += corrected.difference;
+                    self.tally.paid += corrected.paid;
+                    self.tally.refunded += corrected.refunded;
+                    self.tally.fees += corrected.fee;
+                }
                 EventKind::Credited { amount, .. } => self.tally.credited += *amount,
                 EventKind::InstrumentListed
                 | EventKind::PoolOpened { .. }

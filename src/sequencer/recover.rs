@@ -272,7 +272,10 @@ async fn leases(tables: &Transaction<'_>) -> Result<Vec<Lease>, StartError> {
         .map(lease)
         .collect::<Result<_, _>>()?;
     for row in tables
-        .query("SELECT lease, hour_at, excused FROM settlements", &[])
+        .query(
+            "SELECT lease, hour_at, unit_minutes, excused FROM hours",
+            &[],
+        )
         .await?
     {
         let lease = usize::try_from(row.get::<_, i64>(0) - 1)
@@ -282,10 +285,10 @@ async fn leases(tables: &Transaction<'_>) -> Result<Vec<Lease>, StartError> {
         let hour = instant(&row, 1).hour();
         usize::try_from(hour.0 - lease.period.start.0)
             .ok()
-            .and_then(|at| lease.settled.get_mut(at))
-            .map(|settled| *settled = true)
+            .and_then(|at| lease.settled.get_mut(at).zip(lease.counted.get_mut(at)))
+            .map(|(settled, counted)| (*settled, *counted) = (true, row.get(2)))
             .ok_or_else(|| contradiction("a settled hour is not its lease's"))?;
-        let excused: i64 = row.get(2);
+        let excused: i64 = row.get(3);
         if excused > 0 {
             lease.maintenance.insert(hour, excused);
         }
@@ -342,6 +345,7 @@ fn lease(row: &Row) -> Result<Lease, StartError> {
         fee: Money(row.get(18)),
         buyer_fee: Money(row.get(25)),
         settled: vec![false; hours],
+        counted: vec![0; hours],
         credited: Money(row.get(19)),
         failed_from: row.get::<_, Option<Instant>>(27).map(|at| at.0.hour()),
     })
@@ -398,10 +402,9 @@ async fn balances(tables: &Transaction<'_>) -> Result<BTreeMap<Account, Money>, 
 async fn payable(
     tables: &Transaction<'_>,
 ) -> Result<Vec<(Timestamp, ParticipantId, Money)>, StartError> {
-    let sql = "SELECT until, provider, sum(amount)::bigint
-                 FROM (SELECT s.payable_until AS until, e.participant AS provider, e.amount
-                         FROM settlement_earnings e JOIN settlements s USING (lease, hour_at)
-                        WHERE s.payable_until > (SELECT at FROM engine)
+    let sql = "SELECT until, participant, sum(amount)::bigint
+                 FROM (SELECT until, participant, amount FROM payables
+                        WHERE until > (SELECT at FROM engine)
                        UNION ALL
                        SELECT to_timestamp(p.key::bigint / 1000000), d.provider,
                               -p.value::bigint

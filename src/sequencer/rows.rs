@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use market::{
-    Command, DisputeId, Entry, Event, EventKind, InstrumentId, LeaseId, Market, OrderId,
+    Command, Corrected, DisputeId, Entry, Event, EventKind, InstrumentId, LeaseId, Market, OrderId,
     ParticipantId, Posting, Reason, Rules, Settled, Side, Timestamp, Trade,
 };
 
@@ -46,6 +46,7 @@ pub(super) struct Rows {
     /// Each with the command that ruled.
     pub(super) rulings: BTreeMap<DisputeId, i64>,
     pub(super) settlements: Vec<Made<Settled>>,
+    pub(super) corrections: Vec<Made<Corrected>>,
     pub(super) entries: Vec<Made<Entry>>,
     /// Each with from when it holds and the command that gave it.
     pub(super) rule_sets: Vec<(Rules, Timestamp, i64)>,
@@ -166,6 +167,11 @@ impl Rows {
             EventKind::Settled(settled) => {
                 self.change_lease(market, settled.lease);
                 self.settlements.push(one.made(at, settled.clone()));
+            }
+            EventKind::Corrected(corrected) => {
+                self.change_lease(market, corrected.lease);
+                self.corrections.push(one.made(at, corrected.clone()));
+                self.tell(event);
             }
             EventKind::Credited { lease, .. } => {
                 self.change_lease(market, *lease);

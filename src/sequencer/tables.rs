@@ -12,7 +12,7 @@ use super::rows::{Rows, number_array, side_code};
 pub(super) type Columns = Vec<Box<dyn ToSql + Sync + Send>>;
 
 /// The statements in the order of `tables`, after the one that advances the engine's row.
-pub(super) const SQL: [&str; 18] = [
+pub(super) const SQL: [&str; 19] = [
     "UPDATE engine SET batch = $3, command = $4, at = $5, acceptances = $6, entries = $7,
             chain = $8, digest = $9 WHERE epoch = $1 AND batch = $2",
     "INSERT INTO commands (seq, batch, at, actor, body, rejected)
@@ -105,6 +105,15 @@ pub(super) const SQL: [&str; 18] = [
                    $10::bigint[], $11::bigint[], $12::text[], $13::bigint[], $14::bigint[])
          AS t (lease, hour_at, command, at, unit_minutes, paid, refunded, fee, payable_until,
                entry, units, resellers, buyer_fee, excused)",
+    "INSERT INTO corrections (lease, hour_at, command, at, unit_minutes, excused, paid, refunded,
+            fee, buyer_fee, resellers, payable, payable_until, entry)
+     SELECT lease, hour_at, command, at, unit_minutes, excused, paid, refunded, fee, buyer_fee,
+            resellers::jsonb, payable::jsonb, payable_until, entry
+       FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[], $4::timestamptz[],
+                   $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
+                   $10::bigint[], $11::text[], $12::text[], $13::timestamptz[], $14::bigint[])
+         AS t (lease, hour_at, command, at, unit_minutes, excused, paid, refunded, fee, buyer_fee,
+               resellers, payable, payable_until, entry)",
     "INSERT INTO journal_entries (id, command, at, reason, subject, hash)
      SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::text[],
                           $5::bigint[], $6::bytea[])",
@@ -150,6 +159,7 @@ pub(super) fn of(market: &Market, rows: &Rows, batch: i64, hashes: Vec<Vec<u8>>)
         changed_disputes(market, rows),
         new_disputes(market, rows),
         settlements(rows),
+        corrections(rows),
         entries(rows, hashes),
         postings(rows),
         balances(rows),
@@ -350,7 +360,7 @@ fn held(lease: &Lease) -> Option<String> {
 fn amounts(of: impl IntoIterator<Item = (ParticipantId, Money)>) -> Option<String> {
     let mut amounts: BTreeMap<i64, i64> = BTreeMap::new();
     for (participant, amount) in of {
-        if amount > Money::ZERO {
+        if amount != Money::ZERO {
             *amounts.entry(participant.0).or_default() += amount.0;
         }
     }
@@ -426,6 +436,29 @@ fn settlements(rows: &Rows) -> Columns {
             column(settled, |made| amounts(made.what.resellers.iter().copied())),
             column(settled, |made| made.what.buyer_fee.0),
             column(settled, |made| made.what.excused),
+        ]
+    })
+}
+
+fn corrections(rows: &Rows) -> Columns {
+    unless_empty(&rows.corrections, |corrected| {
+        vec![
+            column(corrected, |made| made.what.lease.0),
+            column(corrected, |made| Instant(made.what.hour.begins())),
+            column(corrected, |made| made.command),
+            column(corrected, |made| Instant(made.at)),
+            column(corrected, |made| made.what.unit_minutes),
+            column(corrected, |made| made.what.excused),
+            column(corrected, |made| made.what.paid.0),
+            column(corrected, |made| made.what.refunded.0),
+            column(corrected, |made| made.what.fee.0),
+            column(corrected, |made| made.what.buyer_fee.0),
+            column(corrected, |made| {
+                amounts(made.what.resellers.iter().copied())
+            }),
+            column(corrected, |made| amounts(made.what.payable.iter().copied())),
+            column(corrected, |made| made.what.payable_until.map(Instant)),
+            column(corrected, |made| made.what.entry.map(|entry| entry.0)),
         ]
     })
 }

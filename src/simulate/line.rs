@@ -50,12 +50,8 @@ pub(super) enum Verb {
         org: Option<String>,
         change: ReplaceLine,
     },
-    Deliver {
-        lease: String,
-        hour: Timestamp,
-        delivered: Delivered,
-        excused: i64,
-    },
+    Deliver(HourLine),
+    Correct(HourLine),
     Dispute {
         org: String,
         lease: String,
@@ -98,6 +94,26 @@ pub(super) enum Verb {
     Later {
         id: Option<String>,
     },
+}
+
+/// What an hour of a lease got.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct HourLine {
+    pub(super) lease: String,
+    pub(super) hour: Timestamp,
+    pub(super) delivered: Delivered,
+    pub(super) excused: i64,
+}
+
+impl HourLine {
+    fn read(fields: &mut Fields) -> Result<Self, Flaw> {
+        Ok(Self {
+            lease: fields.text("lease")?,
+            hour: fields.instant("hour")?,
+            delivered: delivered(fields)?,
+            excused: fields.whole_or_none("excused")?.unwrap_or(0),
+        })
+    }
 }
 
 /// Verbs that later versions will know.
@@ -145,12 +161,8 @@ pub(super) fn read(text: &str) -> Result<Line, Flaw> {
             org: fields.text_or_none("org")?,
             change: ReplaceLine::read(&mut fields)?,
         },
-        "deliver" => Verb::Deliver {
-            lease: fields.text("lease")?,
-            hour: fields.instant("hour")?,
-            delivered: delivered(&mut fields)?,
-            excused: fields.whole_or_none("excused")?.unwrap_or(0),
-        },
+        "deliver" => Verb::Deliver(HourLine::read(&mut fields)?),
+        "correct" => Verb::Correct(HourLine::read(&mut fields)?),
         "dispute" => Verb::Dispute {
             org: fields.text("org")?,
             lease: fields.text("lease")?,

@@ -15,7 +15,7 @@ use market::{
     Rules, Timestamp,
 };
 
-use self::line::{Line, Verb};
+use self::line::{HourLine, Line, Verb};
 use self::names::Names;
 use self::print::{Printer, What};
 use crate::protocol::{Flaw, Numbers as _, OrderLine, ReplaceLine, instant, lease_number};
@@ -180,20 +180,8 @@ impl<W: Write> Simulation<W> {
                     }
                 })
             }
-            Verb::Deliver {
-                lease,
-                hour,
-                delivered,
-                excused,
-            } => {
-                let command = Command::Deliver {
-                    lease: lease_number(&lease),
-                    hour,
-                    delivered,
-                    excused,
-                };
-                self.apply(at, &command, Some(lease))
-            }
+            Verb::Deliver(line) => self.deliver(at, line),
+            Verb::Correct(line) => self.correct(at, line),
             Verb::Dispute { org, lease, amount } => self.dispute(at, &org, lease, amount),
             Verb::HandBack {
                 org,
@@ -288,6 +276,26 @@ impl<W: Write> Simulation<W> {
             }
             None => self.refuse(at, Some(id), Rejection::UnknownOrder),
         }
+    }
+
+    fn deliver(&mut self, at: Timestamp, line: HourLine) -> io::Result<()> {
+        let command = Command::Deliver {
+            lease: lease_number(&line.lease),
+            hour: line.hour,
+            delivered: line.delivered,
+            excused: line.excused,
+        };
+        self.apply(at, &command, Some(line.lease))
+    }
+
+    fn correct(&mut self, at: Timestamp, line: HourLine) -> io::Result<()> {
+        let command = Command::Correct {
+            lease: lease_number(&line.lease),
+            hour: line.hour,
+            delivered: line.delivered,
+            excused: line.excused,
+        };
+        self.apply(at, &command, Some(line.lease))
     }
 
     fn dispute(

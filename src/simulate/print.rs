@@ -82,6 +82,14 @@ pub(super) enum What<'a> {
         refunded: String,
         fee: String,
     },
+    Corrected {
+        lease: String,
+        hour: String,
+        unit_minutes: i64,
+        paid: String,
+        refunded: String,
+        fee: String,
+    },
     Credited {
         lease: String,
         holder: &'a str,
@@ -254,6 +262,14 @@ impl<'a> What<'a> {
                 why: why.code(),
             },
             EventKind::Settled(settled) => Self::settled(&settled),
+            EventKind::Corrected(corrected) => Self::Corrected {
+                lease: corrected.lease.to_string(),
+                hour: instant::print(corrected.hour.begins()),
+                unit_minutes: corrected.unit_minutes,
+                paid: corrected.paid.to_string(),
+                refunded: corrected.refunded.to_string(),
+                fee: corrected.fee.to_string(),
+            },
             EventKind::Credited {
                 lease,
                 holder,
@@ -353,6 +369,7 @@ impl<'a> What<'a> {
             }
             Reason::Trade(trade) => Some(trade.to_string()),
             Reason::Settlement(lease)
+            | Reason::Correction(lease)
             | Reason::Credit(lease)
             | Reason::BondRelease(lease)
             | Reason::HandBack(lease)

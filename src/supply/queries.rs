@@ -217,7 +217,7 @@ struct SettlementRow {
     is_simulated: bool,
 }
 
-/// The settled hours of a lease between two hours.
+/// The settled hours of a lease between two hours, as they stand.
 pub(super) async fn settlements(
     db: &PgPool,
     lease: LeaseId,
@@ -226,7 +226,7 @@ pub(super) async fn settlements(
     let rows: Vec<SettlementRow> = sqlx::query_as(
         "SELECT s.hour_at, s.unit_minutes, s.paid, s.fee, s.refunded, s.payable_until, s.entry,
                 c.actor = $4 AS is_simulated
-         FROM settlements s JOIN commands c ON c.seq = s.command
+         FROM hours s JOIN commands c ON c.seq = s.command
          WHERE s.lease = $1 AND s.hour_at >= $2 AND s.hour_at < $3",
     )
     .bind(lease.0)
@@ -271,7 +271,8 @@ pub(super) async fn postings(
     sqlx::query_as(
         "SELECT e.id AS entry, e.at, e.reason, p.kind::text AS kind, p.amount
          FROM journal_entries e JOIN postings p ON p.entry = e.id
-         WHERE e.reason IN ('trade', 'settlement', 'credit', 'bond_release', 'buy_in', 'default')
+         WHERE e.reason IN ('trade', 'settlement', 'correction', 'credit', 'bond_release', 'buy_in',
+                            'default')
            AND e.subject = $2 AND p.participant = $1
          ORDER BY e.id DESC, p.line LIMIT 60",
     )
@@ -303,7 +304,7 @@ pub(super) async fn earned(
         "SELECT coalesce(sum(s.paid), 0)::bigint AS paid,
                 coalesce(sum(s.paid + s.fee), 0)::bigint AS gross,
                 coalesce(sum(s.unit_minutes), 0)::bigint AS unit_minutes
-         FROM leases l JOIN trades t ON t.id = l.id JOIN settlements s ON s.lease = l.id
+         FROM leases l JOIN trades t ON t.id = l.id JOIN hours s ON s.lease = l.id
          WHERE l.provider = $1 AND t.end_at > $2 AND s.hour_at >= $2",
     )
     .bind(provider.0)
@@ -330,10 +331,19 @@ pub(super) async fn maturing(
     window_hours: i64,
 ) -> Result<Option<Maturing>, Error> {
     let row: Option<(jiff_sqlx::Timestamp, i64, jiff_sqlx::Timestamp)> = sqlx::query_as(
-        "SELECT s.payable_until, sum(s.paid)::bigint, max(s.payable_until) OVER ()
-         FROM leases l JOIN trades t ON t.id = l.id JOIN settlements s ON s.lease = l.id
-         WHERE l.provider = $1 AND t.end_at > $3 AND s.payable_until > $2 AND s.paid > 0
-         GROUP BY s.payable_until ORDER BY s.payable_until LIMIT 1",
+        "WITH own AS (SELECT l.id FROM leases l JOIN trades t ON t.id = l.id
+                       WHERE l.provider = $1 AND t.end_at > $3),
+         earned (until, amount) AS (
+             SELECT s.payable_until, e.amount
+             FROM own JOIN settlements s ON s.lease = own.id
+             JOIN settlement_earnings e
+                 ON e.lease = s.lease AND e.hour_at = s.hour_at AND e.participant = $1
+             WHERE s.payable_until > $2
+             UNION ALL
+             SELECT c.payable_until, (c.payable ->> $1::text)::bigint
+             FROM own JOIN corrections c ON c.lease = own.id WHERE c.payable_until > $2)
+         SELECT until, sum(amount)::bigint, max(until) OVER () FROM earned
+         GROUP BY until HAVING sum(amount) > 0 ORDER BY until LIMIT 1",
     )
     .bind(provider.0)
     .bind(sqlx(now))
@@ -371,7 +381,7 @@ pub(super) async fn days(
                     * (60 - CASE WHEN s.hour_at = t.start_at THEN l.late_minutes ELSE 0 END)
                    )::bigint AS owed,
                 sum(s.refunded)::bigint AS refunded
-         FROM leases l JOIN trades t ON t.id = l.id JOIN settlements s ON s.lease = l.id
+         FROM leases l JOIN trades t ON t.id = l.id JOIN hours s ON s.lease = l.id
          WHERE l.provider = $1 AND t.end_at > $2 AND s.hour_at >= $2
          GROUP BY 1 ORDER BY 1",
     )
@@ -422,7 +432,7 @@ pub(super) async fn broken(
     let rows: Vec<(i64, String, i64, i64, i64, jiff_sqlx::Timestamp)> = sqlx::query_as(
         "SELECT l.id, i.symbol, count(*), sum(o.owed - s.unit_minutes)::bigint,
                 sum(s.refunded)::bigint, max(s.hour_at)
-         FROM leases l JOIN trades t ON t.id = l.id JOIN settlements s ON s.lease = l.id
+         FROM leases l JOIN trades t ON t.id = l.id JOIN hours s ON s.lease = l.id
          JOIN pools p ON p.id = t.pool JOIN instruments i ON i.id = p.instrument,
          LATERAL (SELECT coalesce(l.held[(extract(epoch FROM s.hour_at - t.start_at) / 3600)::int + 1], t.units)
                          * (60 - CASE WHEN s.hour_at = t.start_at THEN l.late_minutes ELSE 0 END)

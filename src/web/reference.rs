@@ -68,7 +68,7 @@ impl Reference {
         match reason {
             "hold" | "release" => Some(Self::Order(subject)),
             "trade" => Some(Self::Trade(subject)),
-            "settlement" | "credit" | "bond_release" | "buy_in" | "default" => {
+            "settlement" | "correction" | "credit" | "bond_release" | "buy_in" | "default" => {
                 Some(Self::Lease(subject))
             }
             "dispute" | "ruling" => Some(Self::Dispute(subject)),

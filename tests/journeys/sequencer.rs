@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use market::{Command, Hour, Market, Money, Rejection, Rules};
+use market::{Command, Delivered, Hour, LeaseId, Market, Money, Rejection, Rules};
 use sluice::audit;
 use sluice::sequencer::{Actor, StartError, SubmitError};
 
@@ -26,8 +26,20 @@ fn rules() -> Rules {
 const CUT: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                     WHERE application_name = 'sluice engine' AND datname = current_database()";
 
+/// What late evidence says that an hour of a lease got, in unit-minutes, and what of the rest was
+/// declared maintenance.
+fn correct(lease: i64, after: i64, (delivered, excused): (i64, i64)) -> Command {
+    Command::Correct {
+        lease: LeaseId(lease),
+        hour: hour(after),
+        delivered: Delivered::UnitMinutes(delivered),
+        excused,
+    }
+}
+
 /// A market in the middle of its life: open and done orders, a replaced one, leases whole and
-/// short, settled and not, credited, with money payable and bonds pledged.
+/// short, settled and not, corrected up and down, before and after the end of the lease and in vain,
+/// credited, with money payable and bonds pledged.
 fn life() -> Vec<(i64, Command)> {
     let mut life: Vec<(i64, Command)> = opening().into_iter().map(|command| (0, command)).collect();
     life.extend([
@@ -44,8 +56,14 @@ fn life() -> Vec<(i64, Command)> {
         (3, bid("whole", 8, 100_000, (1, 5))),
         (3, bid("whole", 9, 100_000, (1, 5))),
         (4, deliver(99, 1, 60)),
+        (4, correct(1, 1, (470, 5))),
         (5, deliver(1, 3, 0)),
         (5, deliver(1, 4, 60)),
+        (5, correct(1, 3, (240, 0))),
+        (5, correct(1, 3, (480, 0))),
+        (5, correct(2, 1, (0, 40))),
+        (6, correct(2, 2, (200, 0))),
+        (6, correct(2, 2, (200, 0))),
     ]);
     life
 }
@@ -338,10 +356,12 @@ async fn a_fenced_engine_commits_nothing_and_ends() {
     }
 }
 
-const TAMPERING: [&str; 6] = [
+const TAMPERING: [&str; 8] = [
     "UPDATE postings SET amount = amount + 1 WHERE entry = 2 AND line = 1",
     "UPDATE postings SET amount = amount * 2 WHERE entry = 2",
     "DELETE FROM settlements WHERE lease = 2",
+    "DELETE FROM corrections WHERE lease = 2",
+    "UPDATE corrections SET fee = fee + 1, paid = paid - 1 WHERE lease = 1",
     "UPDATE trades SET units = units + 1000 WHERE id = 1",
     "UPDATE commands SET body = jsonb_set(body, '{amount}', '5') WHERE seq = 2",
     "UPDATE journal_entries SET at = at + interval '1 second' WHERE id = 1",

@@ -62,6 +62,18 @@ pub enum Command {
         #[serde(default, skip_serializing_if = "is_none")]
         excused: i64,
     },
+    /// Corrects a settled hour of a lease to what late evidence says was delivered.
+    Correct {
+        /// Which lease.
+        lease: LeaseId,
+        /// The beginning of the hour.
+        hour: Timestamp,
+        /// What the units got in it.
+        delivered: Delivered,
+        /// What of the rest was maintenance declared in time, in unit-minutes.
+        #[serde(default, skip_serializing_if = "is_none")]
+        excused: i64,
+    },
     /// Claims money from the provider of a lease; as much as there is of it is frozen.
     OpenDispute {
         /// The lease's holder.

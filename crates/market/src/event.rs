@@ -56,13 +56,16 @@ pub enum EventKind {
     },
     /// An hour of a lease was settled.
     Settled(Settled),
+    /// Late evidence corrected a settled hour of a lease.
+    Corrected(Corrected),
     /// A holder was credited for a service level not kept.
     Credited {
         /// Which lease.
         lease: LeaseId,
         /// To whom.
         holder: ParticipantId,
-        /// How much, from the provider's bond.
+        /// How much, from the provider's bond. Below zero after a correction by which less was due:
+        /// so much of it went back.
         amount: Money,
     },
     /// A holder claimed, and money was frozen for it.
@@ -186,6 +189,40 @@ pub struct Settled {
     pub entry: Option<EntryId>,
     /// What of `paid` is resellers', in the order of the chain.
     pub resellers: Vec<(ParticipantId, Money)>,
+}
+
+/// A correction of a settled hour of a lease. Its amounts are differences to what the hour had
+/// come to before, and make nothing together, but for 1/10,000 yuan that the rounding of the buyer's
+/// fee may move between the hour and those that are still in escrow.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Corrected {
+    /// Which lease.
+    pub lease: LeaseId,
+    /// Which hour.
+    pub hour: Hour,
+    /// What the hour counts now, in unit-minutes.
+    pub unit_minutes: i64,
+    /// How many more that is than before.
+    pub difference: i64,
+    /// What of the rest was declared maintenance, in unit-minutes.
+    pub excused: i64,
+    /// To the provider and to resellers, after the fee.
+    pub paid: Money,
+    /// To the holder, and to resellers of what they had left in escrow.
+    pub refunded: Money,
+    /// To the marketplace, from buyer and seller.
+    pub fee: Money,
+    /// What of the fee is the buyer's.
+    pub buyer_fee: Money,
+    /// What of `paid` is resellers', in the order of the chain.
+    pub resellers: Vec<(ParticipantId, Money)>,
+    /// What of `paid` was added to, or came out of, what is payable at the hour's time; the rest
+    /// was cash.
+    pub payable: Vec<(ParticipantId, Money)>,
+    /// When that becomes cash; `None` where it would have by now.
+    pub payable_until: Option<Timestamp>,
+    /// The journal entry; `None` when no money moved.
+    pub entry: Option<EntryId>,
 }
 
 /// Why nothing more comes of an order.

@@ -71,6 +71,8 @@ pub struct Lease {
     pub buyer_fee: Money,
     /// Whether each hour is settled.
     pub settled: Vec<bool>,
+    /// What each settled hour counts as delivered, in unit-minutes; 0 of the others.
+    pub counted: Vec<i64>,
     /// What was credited at its end.
     pub credited: Money,
     /// The first hour that it lacks since its provider failed.
@@ -109,6 +111,14 @@ pub(crate) struct Shares {
     pub(crate) resellers: Vec<(ParticipantId, Money, Money)>,
     /// Back to the holder.
     pub(crate) holder: Money,
+}
+
+impl Shares {
+    /// What is earned by the seller of the trade: the last reseller, else the provider.
+    pub(crate) fn of_seller(&self) -> Money {
+        let reseller = self.resellers.last();
+        reseller.map_or(self.provider, |(_, gain, _)| *gain)
+    }
 }
 
 impl Lease {

@@ -112,6 +112,8 @@ pub enum Reason {
     Trade(TradeId),
     /// An hour of a lease is paid and refunded.
     Settlement(LeaseId),
+    /// A settled hour of a lease counts otherwise by late evidence.
+    Correction(LeaseId),
     /// What was earned becomes cash.
     Payout,
     /// A service level was not kept.
@@ -140,6 +142,7 @@ impl Reason {
             Self::Release(_) => "release",
             Self::Trade(_) => "trade",
             Self::Settlement(_) => "settlement",
+            Self::Correction(_) => "correction",
             Self::Payout => "payout",
             Self::Credit(_) => "credit",
             Self::BondRelease(_) => "bond_release",
@@ -158,6 +161,7 @@ impl Reason {
             Self::Hold(order) | Self::Release(order) => Some(order.0),
             Self::Trade(trade) => Some(trade.0),
             Self::Settlement(lease)
+            | Self::Correction(lease)
             | Self::Credit(lease)
             | Self::BondRelease(lease)
             | Self::HandBack(lease)

@@ -13,6 +13,7 @@ mod bands;
 pub mod book;
 pub mod catalogue;
 pub mod command;
+mod correction;
 mod depth;
 mod dispute;
 mod due;
@@ -50,7 +51,7 @@ pub use command::{
 pub use depth::{Depth, Level};
 pub use dispute::{Dispute, Parts, Ruling};
 pub use ending::Returned;
-pub use event::{DoneWhy, Event, EventKind, Settled, Trade};
+pub use event::{Corrected, DoneWhy, Event, EventKind, Settled, Trade};
 pub use id::{
     ClientId, DisputeId, EntryId, InstrumentId, LeaseId, OrderId, ParticipantId, PoolId, TradeId,
     UnknownId,

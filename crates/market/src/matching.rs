@@ -398,6 +398,7 @@ impl Market {
             fee: Money::ZERO,
             buyer_fee: Money::ZERO,
             settled: vec![false; count],
+            counted: vec![0; count],
             credited: Money::ZERO,
             failed_from: None,
         };

@@ -112,7 +112,10 @@ pub enum Rejection {
     /// The hour is not over.
     #[error("the hour is not over")]
     HourNotOver,
-    /// The hour is settled.
+    /// The hour is not settled.
+    #[error("the hour is not settled")]
+    NotSettled,
+    /// The hour is settled, as it would be by this.
     #[error("the hour is settled")]
     AlreadySettled,
     /// More minutes than the hour has, or fewer than none.
@@ -172,6 +175,7 @@ impl Rejection {
             Self::WouldTrade => "would_trade",
             Self::OutsideLease => "outside_lease",
             Self::HourNotOver => "hour_not_over",
+            Self::NotSettled => "not_settled",
             Self::AlreadySettled => "already_settled",
             Self::BadMinutes => "bad_minutes",
             Self::ClaimWindowOver => "claim_window_over",

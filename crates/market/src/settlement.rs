@@ -147,17 +147,16 @@ impl Market {
         let mut posted = Vec::new();
         let entry = self.post(&mut posted, Reason::Settlement(id), &lines);
         let resellers = shares.resellers.iter();
-        let (gains, backs): (Vec<Money>, Vec<Money>) =
-            resellers.map(|(_, gain, back)| (*gain, *back)).unzip();
-        let resellers = shares.resellers.iter();
+        let gains: Money = resellers.clone().map(|(_, gain, _)| *gain).sum();
+        let backs: Money = resellers.clone().map(|(.., back)| *back).sum();
         let settled = Settled {
             lease: id,
             hour,
             units,
             unit_minutes: minutes.delivered,
             excused: minutes.excused,
-            paid: shares.provider + gains.into_iter().sum(),
-            refunded: refunded + backs.into_iter().sum(),
+            paid: shares.provider + gains,
+            refunded: refunded + backs,
             fee,
             buyer_fee: taken.buyer,
             payable_until,
@@ -181,42 +180,58 @@ impl Market {
         }
     }
 
-    /// Credits the holder when the service level was not kept, from the lease's bond.
-    fn credit(&mut self, id: LeaseId, out: &mut Vec<Event>) {
+    /// Credits the holder of an ended lease what its service level, not kept, makes due: from the
+    /// lease's bond. What was credited before and is not due any more goes back, out of the holder's
+    /// cash as far as it reaches.
+    pub(crate) fn credit(&mut self, id: LeaseId, out: &mut Vec<Event>) {
         let lease = &self.leases[index(id.0)];
         assert!(
             lease.escrow == Money::ZERO && lease.fee_held() == Money::ZERO,
             "an ended lease {id} has no escrow"
         );
-        let owed = lease.promised() - self.excused(lease);
-        let level = self.level_of(lease);
-        let rules = self.rules_of(lease.rules);
-        let bps = rules.credit_bps(level, lease.delivered, owed);
-        let due = floor_div(
-            i128::from(lease.total().0) * i128::from(bps),
-            WHOLE_BPS.into(),
-        );
-        let holder = lease.holder;
-        let (from_bond, amount) = self.out_of_bond(id, due);
+        let (holder, more) = (lease.holder, self.credit_due(lease) - lease.credited);
+        let cash = Account::of(holder, AccountKind::Cash);
+        let ([from, thawed], amount) = if more < Money::ZERO {
+            let back = (-more).min(self.ledger.balance(cash));
+            ([self.back_to_bond(id, back), (cash, Money::ZERO)], -back)
+        } else {
+            self.out_of_bond(id, more)
+        };
         if amount == Money::ZERO {
             return;
         }
-        self.leases[index(id.0)].credited = amount;
-        self.emit(
-            out,
-            EventKind::Credited {
-                lease: id,
-                holder,
-                amount,
-            },
-        );
-        let [free, thawed] = from_bond;
-        let lines = [
-            free,
-            thawed,
-            (Account::of(holder, AccountKind::Cash), amount),
-        ];
-        self.post(out, Reason::Credit(id), &lines);
+        self.leases[index(id.0)].credited += amount;
+        let credited = EventKind::Credited {
+            lease: id,
+            holder,
+            amount,
+        };
+        self.emit(out, credited);
+        self.post(out, Reason::Credit(id), &[from, thawed, (cash, amount)]);
+    }
+
+    /// What an ended lease's service level makes due.
+    fn credit_due(&self, lease: &Lease) -> Money {
+        let owed = lease.promised() - self.excused(lease);
+        let rules = self.rules_of(lease.rules);
+        let bps = rules.credit_bps(self.level_of(lease), lease.delivered, owed);
+        floor_div(
+            i128::from(lease.total().0) * i128::from(bps),
+            WHOLE_BPS.into(),
+        )
+    }
+
+    /// Gives money back to a lease's bond; to its provider's cash when the bond is free. Gives the
+    /// line of it.
+    fn back_to_bond(&mut self, id: LeaseId, amount: Money) -> (Account, Money) {
+        let lease = &self.leases[index(id.0)];
+        let provider = lease.provider;
+        if self.claim_window_ends(lease) > self.now {
+            self.change_bond(id, amount);
+            (Account::of(provider, AccountKind::Bond), amount)
+        } else {
+            (Account::of(provider, AccountKind::Cash), amount)
+        }
     }
 
     /// What of a lease's declared maintenance excuses its provider, in unit-minutes: no more than
@@ -258,9 +273,30 @@ impl Market {
 }
 
 impl Lease {
+    /// The seller's fee of an hour that earned so much, with which the lease has had so many
+    /// unit-minutes and earned so much in all, and before which so much of a fee was taken: rounded
+    /// down on the total.
+    pub(crate) fn next_fee(
+        &self,
+        delivered: i64,
+        earned: Money,
+        taken: Money,
+        of_hour: Money,
+    ) -> Money {
+        let rate = fee_rate(earned, self.fee_bps, Money::ZERO) * i128::from(HOUR_MINUTES);
+        let flat = fee_rate(Money::ZERO, 0, self.fee_flat).saturating_mul(delivered.into());
+        let running = rate.saturating_add(flat).div_euclid(FEE_PARTS);
+        // A flat fee may exceed what a cheap hour paid: the seller never pays to deliver.
+        Money::exact((running - i128::from(taken.0)).min(of_hour.0.into()))
+    }
+
     /// What an hour of it got, as it was read; `None` when that is less than nothing or more than
     /// the hour owes.
-    fn read(&self, hour: Hour, (delivered, excused): (Delivered, i64)) -> Option<Minutes> {
+    pub(crate) fn read(
+        &self,
+        hour: Hour,
+        (delivered, excused): (Delivered, i64),
+    ) -> Option<Minutes> {
         let delivered = match delivered {
             Delivered::Minutes(minutes) => minutes.checked_mul(self.held_in(hour))?,
             Delivered::UnitMinutes(unit_minutes) => unit_minutes,
@@ -281,6 +317,7 @@ impl Lease {
             self.id
         );
         self.settled[place] = true;
+        self.counted[place] = minutes.delivered;
         self.delivered += minutes.delivered;
         if minutes.excused > 0 {
             self.maintenance.insert(hour, minutes.excused);
@@ -290,11 +327,7 @@ impl Lease {
             None => &mut shares.provider,
         };
         self.earned += *earned;
-        let rate = fee_rate(self.earned, self.fee_bps, Money::ZERO) * i128::from(HOUR_MINUTES);
-        let flat = fee_rate(Money::ZERO, 0, self.fee_flat).saturating_mul(self.delivered.into());
-        let running = rate.saturating_add(flat).div_euclid(FEE_PARTS);
-        // A flat fee may exceed what a cheap hour paid: the seller never pays to deliver.
-        let seller = Money::exact((running - i128::from(self.fee.0)).min(earned.0.into()));
+        let seller = self.next_fee(self.delivered, self.earned, self.fee, *earned);
         self.fee += seller;
         *earned -= seller;
         let buyer = self.buyer_fee_of(self.delivered) - self.buyer_fee;

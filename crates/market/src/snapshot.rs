@@ -231,6 +231,9 @@ impl Market {
         for hour in lease.period.each() {
             pool.lease(hour.alone(), lease.occupies(hour));
         }
+        if lease.delivered != lease.counted.iter().sum() {
+            return Err(format!("lease {} has not got what its hours got", lease.id));
+        }
         self.order_mut(lease.buy).count_bought(lease.units);
         self.order_mut(lease.sell).sell(lease.period, lease.units);
         self.begin_lease(lease);

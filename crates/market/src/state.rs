@@ -183,6 +183,12 @@ impl Market {
                 delivered,
                 excused,
             } => self.deliver(*lease, *hour, (*delivered, *excused), out),
+            Command::Correct {
+                lease,
+                hour,
+                delivered,
+                excused,
+            } => self.correct(*lease, *hour, (*delivered, *excused), out),
             Command::OpenDispute {
                 participant,
                 lease,

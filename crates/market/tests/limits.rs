@@ -132,3 +132,47 @@ fn an_absurd_flat_fee_takes_all_that_was_earned_and_no_more() {
     let whole = Money(150_000_000_000_000_000);
     assert_eq!(deliver(&mut market, 60), (Money(0), Money(0), whole));
 }
+
+#[test]
+fn a_correction_that_can_not_be_paid_is_cut_to_the_last_minute_of_all_there_are() {
+    let rules = Rules {
+        version: 1,
+        reading_deadline_hours: Some(24),
+        ..Rules::none()
+    };
+    let units = 150_000_000_000_000_000;
+    let mut market = with_all_money(rules.checked().expect("the rules hold"));
+    market.apply(Timestamp(0), &order(BUYER, buy(), units));
+    deliver(&mut market, 60);
+    // Of what was earned all but 1,234.5678 yuan is on hold for a bid of the provider's.
+    let elsewhere = PlaceOrder {
+        participant: PROVIDER,
+        client_id: ClientId("a bid".to_owned()),
+        side: buy(),
+        units: units - 12_345_678,
+        price: Money(1),
+        start: Hour(3).begins(),
+        end: Hour(4).begins(),
+        tif: TimeInForce::Gtc,
+        post_only: false,
+    };
+    market.apply(Hour(2).begins(), &Command::PlaceOrder(elsewhere));
+    let command = Command::Correct {
+        lease: LeaseId(1),
+        hour: Hour(1).begins(),
+        delivered: Delivered::Minutes(0),
+        excused: 0,
+    };
+    let events = market.apply(Hour(2).begins(), &command);
+    let corrected = events.iter().find_map(|event| {
+        if let EventKind::Corrected(corrected) = &event.kind {
+            Some(corrected)
+        } else {
+            None
+        }
+    });
+    let corrected = corrected.expect("some of it can be paid");
+    // A unit-hour is 1/10,000 yuan.
+    assert_eq!(corrected.unit_minutes, (units - 12_345_678) * 60);
+    assert_eq!(corrected.refunded, Money(12_345_678));
+}

@@ -10,7 +10,7 @@ pub mod workload;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use market::{Command, Event, EventKind, Market, Posting, Reason, Timestamp};
+use market::{Command, Delivered, Event, EventKind, Market, Posting, Reason, Timestamp};
 
 use crate::auditor::Auditor;
 use crate::rule_sets::RuleSet;
@@ -107,6 +107,9 @@ impl Trial {
         for event in &events {
             *self.counts.entry(name(&event.kind)).or_default() += 1;
         }
+        if let Some(name) = is_in_part(command, &events) {
+            *self.counts.entry(name.to_owned()).or_default() += 1;
+        }
         let judged = self.auditor.judge(at, command, &events);
         judged.map_err(failure)?;
         if let Some(preview) = preview
@@ -134,6 +137,22 @@ impl Trial {
         self.judge_books().map_err(failure)?;
         Ok(self.counts)
     }
+}
+
+/// Whether an hour was corrected to other minutes than were asked for.
+fn is_in_part(command: &Command, events: &[Event]) -> Option<&'static str> {
+    let Command::Correct {
+        delivered: Delivered::UnitMinutes(wanted),
+        ..
+    } = command
+    else {
+        return None;
+    };
+    let corrected = events.iter().find_map(|event| match &event.kind {
+        EventKind::Corrected(corrected) => Some(corrected.unit_minutes),
+        _ => None,
+    })?;
+    (corrected != *wanted).then_some("corrected in part")
 }
 
 /// What a ruling is said to post, if the command is one.
@@ -168,7 +187,11 @@ fn name(kind: &EventKind) -> String {
         EventKind::Leased { parent: None, .. } => "lease".to_owned(),
         EventKind::Leased { .. } => "lease resold".to_owned(),
         EventKind::Settled(_) => "settled".to_owned(),
+        EventKind::Credited { amount, .. } if amount.0 < 0 => "credit back".to_owned(),
         EventKind::Credited { .. } => "credited".to_owned(),
+        EventKind::Corrected(corrected) if corrected.paid.0 > 0 => "corrected up".to_owned(),
+        EventKind::Corrected(corrected) if corrected.paid.0 < 0 => "corrected down".to_owned(),
+        EventKind::Corrected(_) => "corrected".to_owned(),
         EventKind::Disputed { .. } => "disputed".to_owned(),
         EventKind::Ruled { .. } => "ruled".to_owned(),
         EventKind::HandedBack { .. } => "handed back".to_owned(),

@@ -9,9 +9,14 @@ const SEEDS: u64 = 102;
 const STEPS: u64 = 2_500;
 
 /// What a run that tries the market meets; whatever is missing here was not tried.
-const MET: [&str; 60] = [
+const MET: [&str; 66] = [
     "accepted",
     "accepted again",
+    "corrected",
+    "corrected down",
+    "corrected in part",
+    "corrected up",
+    "credit back",
     "credited",
     "defaulted",
     "defaulted, bought in dearer",
@@ -51,6 +56,7 @@ const MET: [&str; 60] = [
     "rejected not_a_lot",
     "rejected not_a_tick",
     "rejected not_allowed",
+    "rejected not_settled",
     "rejected not_supported",
     "rejected order_done",
     "rejected outside_lease",

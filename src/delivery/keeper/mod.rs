@@ -20,6 +20,7 @@ use super::agents;
 use super::evidence::Evidence;
 use super::inbox;
 use super::placing;
+use super::probes;
 use super::proof::Owed;
 use super::watch::{Overdue, Watch};
 use crate::clock::{self, MarketClock};
@@ -270,8 +271,12 @@ impl Keeper {
                     delivered,
                     excused,
                 },
-                // What comes late is not corrected yet.
-                Asked::Again => Command::Tick,
+                Asked::Again => Command::Correct {
+                    lease: lease.id,
+                    hour,
+                    delivered,
+                    excused,
+                },
             };
             commands.push((lease.id, command));
         }
@@ -323,6 +328,7 @@ impl Keeper {
 
     /// The leases whose provider is in default by now.
     async fn in_default(&self, now: Timestamp) -> anyhow::Result<Vec<LeaseId>> {
+        probes::weigh_failing(&self.db, clock::instant(now)).await?;
         let rows: Vec<(i64, Option<jiff_sqlx::Timestamp>)> = sqlx::query_as(
             "SELECT p.lease, min(CASE WHEN s.accepted_at IS NULL THEN NULL ELSE s.failing_since END)
              FROM stays s JOIN placements p ON p.stay = s.stay AND p.host = s.host

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use reading::{Hour, Minute};
 use serde::{Deserialize, Serialize};
 use sluice_agent::inventory::Needs;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 pub use quorum::{Span, Vantage, denied, quorum};
 pub use store::{add, retire, say_needs, seen, take, weigh_failing};
@@ -227,11 +227,11 @@ impl Found {
     ///
     /// # Errors
     /// When the database can't be read.
-    pub async fn read(db: &PgPool, hour: Hour, stays: &[i64]) -> sqlx::Result<Self> {
+    pub async fn read(db: &mut PgConnection, hour: Hour, stays: &[i64]) -> sqlx::Result<Self> {
         let vantages: Vec<(i64, jiff_sqlx::Timestamp)> = sqlx::query_as(
             "SELECT id, added_at FROM vantages WHERE retired_at IS NULL ORDER BY id",
         )
-        .fetch_all(db)
+        .fetch_all(&mut *db)
         .await?;
         let rows: Vec<SpanRow> = sqlx::query_as(
             "SELECT stay, host, vantage, first_at, last_at, passed FROM probe_spans
@@ -240,7 +240,7 @@ impl Found {
         )
         .bind(stays)
         .bind(jiff_sqlx::Timestamp::from(hour.begins().begins()))
-        .fetch_all(db)
+        .fetch_all(&mut *db)
         .await?;
         let mut spans: BTreeMap<(i64, i64), Vec<Span>> = BTreeMap::new();
         for row in rows {

@@ -152,7 +152,8 @@ impl Stand {
     /// The minutes of the lease's first hour that a quorum denies.
     async fn denied(&self) -> Vec<usize> {
         let hour = u32::try_from(hour(1).hour().0).expect("it is late enough");
-        let found = Found::read(self.db(), Hour(hour), &[STAY]).await;
+        let mut connection = self.db().acquire().await.expect("a connection");
+        let found = Found::read(&mut connection, Hour(hour), &[STAY]).await;
         let found = found.expect("it is read").denied(STAY, self.host);
         let denied = found.iter().enumerate().filter(|(_, denied)| **denied);
         denied.map(|(minute, _)| minute).collect()

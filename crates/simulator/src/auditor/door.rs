@@ -1,9 +1,8 @@
 //! What is let in: the checks of every command, in the documented order.
 
 use market::{
-    Access, AccountKind, ClientId, Command, DoneWhy, EventKind, InstrumentId, ListInstrument,
-    Money, OpenPool, OrderId, ParticipantId, PlaceOrder, Rejection, Side, Target, TimeInForce,
-    Timestamp,
+    Access, AccountKind, ClientId, Command, DoneWhy, EventKind, InstrumentId, Money, OpenPool,
+    OrderId, ParticipantId, PlaceOrder, Rejection, Side, Target, TimeInForce, Timestamp,
 };
 
 use super::Out;
@@ -82,6 +81,12 @@ impl Model {
                 delivered,
                 excused,
             } => self.deliver(*lease, *hour, (*delivered, *excused), out),
+            Command::Correct {
+                lease,
+                hour,
+                delivered,
+                excused,
+            } => self.correct(*lease, *hour, (*delivered, *excused), out),
             Command::OpenDispute {
                 participant,
                 lease,
@@ -103,26 +108,6 @@ impl Model {
             }
             Command::Tick => Ok(()),
         }
-    }
-
-    fn list(&mut self, terms: &ListInstrument, out: &mut Out) -> Result<(), Rejection> {
-        let same = |listed: &&ListInstrument| {
-            listed.instrument == terms.instrument || listed.symbol == terms.symbol
-        };
-        match self.instruments.values().find(same) {
-            Some(listed) if listed == terms => return Ok(()),
-            Some(_) => return Err(Rejection::DuplicateId),
-            None => {}
-        }
-        if terms.lot < 1 {
-            return Err(Rejection::NotALot);
-        }
-        if terms.tick.0 < 1 {
-            return Err(Rejection::NotATick);
-        }
-        self.instruments.insert(terms.instrument, terms.clone());
-        out.push((self.now, EventKind::InstrumentListed));
-        Ok(())
     }
 
     /// Whether a period is whole hours, not empty, near enough, and not too long ago.

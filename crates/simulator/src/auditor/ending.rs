@@ -124,7 +124,7 @@ impl Model {
         for ask in asks {
             self.finish(ask, DoneWhy::Cancelled, out);
         }
-        self.leases[place].failed = true;
+        self.leases[place].failed_from = Some(from);
         for (hour, _) in &hours {
             self.settle(place, *hour, (0, 0), out);
         }

@@ -330,7 +330,7 @@ impl Model {
                 fee.taker_bps
             },
             bid,
-            failed: false,
+            failed_from: None,
             buyer_bps: if ask_first {
                 b.fees.taker_bps
             } else {
@@ -345,7 +345,9 @@ impl Model {
             escrow: BTreeMap::new(),
             late: b.late,
             delivered: 0,
-            maintenance: 0,
+            got: BTreeMap::new(),
+            awarded: BTreeMap::new(),
+            credited: 0,
             earned: 0,
             fee: 0,
             buyer_fee: 0,

@@ -7,6 +7,7 @@
 
 mod book;
 mod claims;
+mod correction;
 mod door;
 mod ending;
 mod flexible;
@@ -84,6 +85,22 @@ impl Auditor {
                     };
                     if settled.entry != follows {
                         return Err(format!("{settled:?} names an entry, but {next:?} follows"));
+                    }
+                }
+                EventKind::Corrected(corrected) => {
+                    let next = events.get(place + 1).map(|event| &event.kind);
+                    let follows = match next {
+                        Some(EventKind::Posted(entry))
+                            if entry.reason == Reason::Correction(corrected.lease) =>
+                        {
+                            Some(entry.id)
+                        }
+                        _ => None,
+                    };
+                    if corrected.entry != follows {
+                        return Err(format!(
+                            "{corrected:?} names an entry, but {next:?} follows"
+                        ));
                     }
                 }
                 _ => {}
@@ -253,6 +270,10 @@ fn compare(expected: &Out, events: &[Event]) -> Result<(), String> {
         EventKind::Settled(mut settled) => {
             settled.entry = None;
             Some((event.at, EventKind::Settled(settled)))
+        }
+        EventKind::Corrected(mut corrected) => {
+            corrected.entry = None;
+            Some((event.at, EventKind::Corrected(corrected)))
         }
         kind => Some((event.at, kind)),
     };

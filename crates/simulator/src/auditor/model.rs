@@ -169,7 +169,8 @@ pub(super) struct Lease {
     pub(super) late: i64,
     /// Which of the orders bought it.
     pub(super) bid: usize,
-    pub(super) failed: bool,
+    /// From which hour on its provider has failed it.
+    pub(super) failed_from: Option<Hour>,
     pub(super) buyer_bps: i64,
     pub(super) fees: (i64, i64),
     pub(super) made_at: Timestamp,
@@ -182,8 +183,11 @@ pub(super) struct Lease {
     /// What is in escrow for each hour that is not settled.
     pub(super) escrow: BTreeMap<Hour, Amount>,
     pub(super) delivered: i64,
-    /// What of the rest was declared maintenance.
-    pub(super) maintenance: i64,
+    /// What each settled hour got, and what of the rest was declared maintenance.
+    pub(super) got: BTreeMap<Hour, (i64, i64)>,
+    /// What rulings had awarded of an hour's escrow when it was settled.
+    pub(super) awarded: BTreeMap<Hour, Amount>,
+    pub(super) credited: Amount,
     pub(super) earned: Amount,
     pub(super) fee: Amount,
     pub(super) buyer_fee: Amount,

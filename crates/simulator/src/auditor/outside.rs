@@ -1,11 +1,33 @@
-//! What is set from outside: rule sets, halts, who belongs together; and bands.
+//! What is set from outside: instruments, rule sets, halts, who belongs together; and bands.
 
-use market::{EventKind, InstrumentId, Money, ParticipantId, Rejection, Rules, Timestamp};
+use market::{
+    EventKind, InstrumentId, ListInstrument, Money, ParticipantId, Rejection, Rules, Timestamp,
+};
 
 use super::Out;
 use super::model::{Amount, HOUR, Model, Order};
 
 impl Model {
+    pub(super) fn list(&mut self, terms: &ListInstrument, out: &mut Out) -> Result<(), Rejection> {
+        let same = |listed: &&ListInstrument| {
+            listed.instrument == terms.instrument || listed.symbol == terms.symbol
+        };
+        match self.instruments.values().find(same) {
+            Some(listed) if listed == terms => return Ok(()),
+            Some(_) => return Err(Rejection::DuplicateId),
+            None => {}
+        }
+        if terms.lot < 1 {
+            return Err(Rejection::NotALot);
+        }
+        if terms.tick.0 < 1 {
+            return Err(Rejection::NotATick);
+        }
+        self.instruments.insert(terms.instrument, terms.clone());
+        out.push((self.now, EventKind::InstrumentListed));
+        Ok(())
+    }
+
     pub(super) fn set_rules(
         &mut self,
         rules: &Rules,

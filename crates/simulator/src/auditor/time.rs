@@ -6,7 +6,7 @@ use market::{
 };
 
 use super::Out;
-use super::model::{Amount, HOUR, Hour, Model, Source};
+use super::model::{Amount, HOUR, Hour, Lease, Model, Source};
 
 /// What falls due, in the order in which it happens at one instant and acceptance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -161,7 +161,8 @@ impl Model {
         let refund = all - provider - theirs;
         lease.unsettled.remove(&hour);
         lease.delivered += unit_minutes;
-        lease.maintenance += excused;
+        lease.got.insert(hour, (unit_minutes, excused));
+        lease.awarded.insert(hour, awarded);
         let earned = match resellers.last_mut() {
             Some((.., gain)) => gain,
             None => &mut provider,
@@ -229,45 +230,69 @@ impl Model {
                 .collect(),
         };
         out.push((now, EventKind::Settled(settled)));
-        if lease.unsettled.is_empty() && !lease.failed {
+        if lease.unsettled.is_empty() && lease.failed_from.is_none() {
             self.credit(place, out);
         }
     }
 
-    /// The credit of a lease that has ended: of the steps that it fell below, the lowest one's.
+    /// The credit of a lease that has ended: of the steps that it fell below, the lowest one's. What
+    /// it was credited before is set against it.
     pub(super) fn credit(&mut self, place: usize, out: &mut Out) {
         let lease = self.leases[place].clone();
-        let instrument = self.pools[&lease.pool].instrument;
-        let symbol = self.instruments[&instrument].symbol.clone();
-        let level = symbol.rsplit('.').next().unwrap_or_default();
-        let rules = &self.rule_sets[&lease.rules];
-        let Some(level) = rules.service_levels.get(level) else {
-            return;
-        };
-        let promised: i64 = lease.held.keys().map(|hour| lease.owed(*hour)).sum();
-        // Declared maintenance is taken off what was promised, up to its share of that.
-        let most = Amount::from(promised) * Amount::from(level.maintenance_bps) / 10_000;
-        let owed = Amount::from(promised) - most.min(Amount::from(lease.maintenance));
-        let below = |bps: i64| Amount::from(lease.delivered) * 10_000 < Amount::from(bps) * owed;
-        let mut steps = level.credits.clone();
-        steps.sort_by_key(|step| step.below_bps);
-        let Some(step) = steps.into_iter().find(|step| below(step.below_bps)) else {
-            return;
-        };
-        let due = lease.cost() * Amount::from(step.credit_bps) / 10_000;
-        let free = due.min(lease.bond);
-        self.leases[place].bond -= free;
+        let due = self.credit_due(&lease);
         let bond = (lease.provider, AccountKind::Bond);
-        self.pay(bond, (lease.holder, AccountKind::Cash), free);
-        let credit = free + self.credit_from_frozen(place, due - free);
+        let cash = (lease.holder, AccountKind::Cash);
+        let credit = if due >= lease.credited {
+            let more = due - lease.credited;
+            let free = more.min(lease.bond);
+            self.leases[place].bond -= free;
+            self.pay(bond, cash, free);
+            free + self.credit_from_frozen(place, more - free)
+        } else {
+            let there = self.balance(lease.holder, AccountKind::Cash);
+            let back = there.min(lease.credited - due);
+            let claims = self.rule_sets[&lease.rules].claim_window_hours;
+            if self.now.0 < (lease.end + claims) * HOUR {
+                self.leases[place].bond += back;
+                self.pay(cash, bond, back);
+                if !self.live.contains(&place) {
+                    self.live.push(place);
+                }
+            } else {
+                self.pay(cash, (lease.provider, AccountKind::Cash), back);
+            }
+            -back
+        };
         if credit == 0 {
             return;
         }
+        self.leases[place].credited += credit;
         let credited = EventKind::Credited {
             lease: lease.id,
             holder: lease.holder,
             amount: Money(i64::try_from(credit).expect("amounts are small here")),
         };
         out.push((self.now, credited));
+    }
+
+    fn credit_due(&self, lease: &Lease) -> Amount {
+        let instrument = self.pools[&lease.pool].instrument;
+        let symbol = self.instruments[&instrument].symbol.clone();
+        let level = symbol.rsplit('.').next().unwrap_or_default();
+        let rules = &self.rule_sets[&lease.rules];
+        let Some(level) = rules.service_levels.get(level) else {
+            return 0;
+        };
+        let promised: i64 = lease.held.keys().map(|hour| lease.owed(*hour)).sum();
+        // Declared maintenance is taken off what was promised, up to its share of that.
+        let most = Amount::from(promised) * Amount::from(level.maintenance_bps) / 10_000;
+        let declared: i64 = lease.got.values().map(|(_, excused)| excused).sum();
+        let owed = Amount::from(promised) - most.min(Amount::from(declared));
+        let below = |bps: i64| Amount::from(lease.delivered) * 10_000 < Amount::from(bps) * owed;
+        let mut steps = level.credits.clone();
+        steps.sort_by_key(|step| step.below_bps);
+        let step = steps.into_iter().find(|step| below(step.below_bps));
+        let bps = step.map_or(0, |step| step.credit_bps);
+        lease.cost() * Amount::from(bps) / 10_000
     }
 }

@@ -1,8 +1,8 @@
 //! What becomes of leases, and what is set from outside.
 
 use market::{
-    Command, Delivered, DisputeId, HOUR_MICROS, LeaseId, Money, ParticipantId, PlaceOrder, Side,
-    Timestamp, Weekly,
+    Command, Delivered, DisputeId, HOUR_MICROS, Hour, LeaseId, Money, ParticipantId, PlaceOrder,
+    Side, Timestamp, Weekly,
 };
 
 use super::{Made, PARTICIPANTS, Workload};
@@ -90,12 +90,44 @@ impl Workload {
         }
     }
 
+    /// Another word about a settled hour, mostly one of late: up, down, none or all of it. Now and
+    /// then about one that is not settled, or not the lease's.
+    pub(super) fn correct(&mut self) -> Command {
+        let made = self.recent(15, |known| &known.leases);
+        let settled = self.recent(4, |known| &known.settled);
+        let (lease, hour, units) = match (settled, made) {
+            (_, Some(made)) if self.chance(8) => {
+                let hours = made.period.hours() + if self.chance(20) { 1 } else { 0 };
+                let hour = Hour(made.period.start.0 + self.below(hours));
+                (made.lease, hour, made.units)
+            }
+            (Some(settled), _) => settled,
+            _ => return Command::Tick,
+        };
+        let delivered = match self.below(10) {
+            0..2 => Delivered::UnitMinutes(0),
+            2..4 => Delivered::Minutes(60),
+            4 => Delivered::Minutes(self.below(62)),
+            _ => Delivered::UnitMinutes(self.below(units * 60 + 2)),
+        };
+        Command::Correct {
+            lease: if self.chance(2) {
+                LeaseId(self.below(1_000))
+            } else {
+                lease
+            },
+            hour: Timestamp(hour.begins().0 + if self.chance(1) { 1 } else { 0 }),
+            delivered,
+            excused: self.excused(units),
+        }
+    }
+
     /// Declared maintenance of an hour of so many units, at times more than the hour lacks.
     fn excused(&mut self, units: i64) -> i64 {
         if self.chance(75) {
             0
         } else {
-            self.below(units * 20) - if self.chance(5) { 1 } else { 0 }
+            self.below(units.max(1) * 20) - if self.chance(5) { 1 } else { 0 }
         }
     }
 

@@ -5,9 +5,9 @@ mod leases;
 use std::collections::BTreeMap;
 
 use market::{
-    Access, ClientId, Command, DisputeId, Event, EventKind, Flexible, HOUR_MICROS, InstrumentId,
-    LeaseId, ListInstrument, Money, OpenPool, OrderId, ParticipantId, Period, PlaceOrder, PoolId,
-    Rules, Side, Target, TimeInForce, Timestamp, Weekly,
+    Access, ClientId, Command, DisputeId, Event, EventKind, Flexible, HOUR_MICROS, Hour,
+    InstrumentId, LeaseId, ListInstrument, Money, OpenPool, OrderId, ParticipantId, Period,
+    PlaceOrder, PoolId, Rules, Side, Target, TimeInForce, Timestamp, Weekly,
 };
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -38,6 +38,8 @@ pub struct Workload {
     placed: Vec<PlaceOrder>,
     pools: Vec<OpenPool>,
     leases: Vec<Made>,
+    /// Hours that were delivered, with the units that had them.
+    settled: Vec<(LeaseId, Hour, i64)>,
     /// Whose each accepted order is.
     owners: BTreeMap<OrderId, ParticipantId>,
     /// Each open dispute with what was claimed.
@@ -88,6 +90,7 @@ impl Workload {
             placed: Vec::new(),
             pools: Vec::new(),
             leases: Vec::new(),
+            settled: Vec::new(),
             owners: BTreeMap::new(),
             disputes: Vec::new(),
             failing: None,
@@ -111,7 +114,7 @@ impl Workload {
             return (Timestamp(self.at), command);
         }
         self.pass_time();
-        let command = match self.below(112) {
+        let command = match self.below(118) {
             0..2 => self.deposit(),
             2..8 => self.open_pool(),
             8..26 => self.ask(),
@@ -129,6 +132,7 @@ impl Workload {
             105..107 => self.default_of(),
             110 => self.halt(),
             111 => self.outside(),
+            112..118 => self.correct(),
             _ => Command::Tick,
         };
         self.failing = match &command {
@@ -147,6 +151,14 @@ impl Workload {
     pub fn learn(&mut self, events: &[Event]) {
         for event in events {
             match event.kind {
+                EventKind::Settled(ref settled) => {
+                    // Not what a default or a deadline settled: nothing can be corrected there.
+                    let since = event.at.0 - settled.hour.ends().0;
+                    if (0..3 * HOUR_MICROS).contains(&since) {
+                        self.settled
+                            .push((settled.lease, settled.hour, settled.units));
+                    }
+                }
                 EventKind::Accepted { order, .. } => {
                     // An order that is not known yet is the one that was placed last, or buys in
                     // what was failed last.
