@@ -145,7 +145,8 @@ DECLARE
 BEGIN
     FOR one IN SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
                WHERE i.inhparent = 'readings'::regclass
-                 AND substr(c.relname, 10)::integer < before LOOP
+                 AND CASE WHEN c.relname ~ '^readings_[0-9]+$'
+                          THEN substr(c.relname, 10)::integer < before END LOOP
         EXECUTE format('DROP TABLE %I', one);
     END LOOP;
 END $$;
@@ -165,6 +166,8 @@ CREATE TABLE late_hours (
     hour_at timestamptz NOT NULL,
     -- How often something came since it was looked at.
     news    bigint NOT NULL DEFAULT 1,
+    -- When it is looked at once more, where there was not the money to correct all of it.
+    again_at timestamptz,
     PRIMARY KEY (stay, hour_at)
 );
 

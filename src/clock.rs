@@ -94,21 +94,19 @@ impl MarketClock {
     }
 }
 
-/// Market time now, beside a server that keeps it: as its clock runs, or real time where none has
-/// run.
+/// Market time as far as the tables tell, for a program beside a server or without one: real time
+/// at speed 1, else that of the last command.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn market_now(db: impl sqlx::PgExecutor<'_>) -> Result<jiff::Timestamp, sqlx::Error> {
-    let row: Option<(jiff_sqlx::Timestamp, jiff_sqlx::Timestamp, i64)> =
-        sqlx::query_as("SELECT wall_at, market_at, speed FROM market_clock")
-            .fetch_optional(db)
-            .await?;
-    let Some((at, market, speed)) = row else {
-        return Ok(wall());
-    };
-    let clock = MarketClock::running(stamp(at.to_jiff()), stamp(market.to_jiff()), speed);
-    Ok(instant(clock.now()))
+    let last: Option<jiff_sqlx::Timestamp> = sqlx::query_scalar(
+        "SELECT e.at FROM market_clock c CROSS JOIN engine e
+         WHERE c.speed <> 1 AND e.at IS NOT NULL",
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(last.map_or_else(wall, jiff_sqlx::Timestamp::to_jiff))
 }
 
 /// The market's clock as it is stored, going on from the last command.

@@ -6,7 +6,6 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use reading::PublicKey;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -16,7 +15,7 @@ use crate::delivery::agents::{self, Beat, EnrolError, Order};
 use crate::delivery::inbox::{self, StateChange};
 use crate::delivery::keeper;
 use crate::web::problem::Problem;
-use crate::web::signed::Enrolling;
+use crate::web::signed::{Enrolling, failed, problem, read, unreadable};
 use crate::web::{Error, Locale, SigningAgent};
 
 /// The version of the shapes.
@@ -47,16 +46,14 @@ pub async fn enrol(
     body: Bytes,
 ) -> Result<Response, Error> {
     let locale = Locale::of(&headers);
-    let asked: Enrol = match read(&body, locale) {
-        Ok(asked) => asked,
-        Err(problem) => return Ok(problem.into_response()),
+    let asked: Option<Enrol> = read(&body);
+    let asked = asked.filter(|asked| asked.version == VERSION);
+    let key = asked.as_ref().map(|asked| PublicKey::from_hex(&asked.key));
+    let (Some(asked), Some(Ok(key))) = (asked, key) else {
+        return Ok(unreadable(&headers));
     };
-    let key = match (PublicKey::from_hex(&asked.key), asked.version) {
-        (Ok(key), VERSION) => key,
-        _ => return Ok(unreadable(locale).into_response()),
-    };
-    if let Err(problem) = enrolling.check(&key, &body, locale) {
-        return Ok(problem.into_response());
+    if let Err(refused) = enrolling.check(&key, &body) {
+        return Ok(problem(locale, refused).into_response());
     }
     let now = clock::wall();
     match agents::enrol(&app.db, &asked.token, &key, &asked.inventory, now).await {
@@ -97,10 +94,9 @@ pub async fn heartbeat(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Error> {
-    let locale = Locale::of(&headers);
-    let beat: Beat = match read(&body, locale) {
-        Ok(beat) => beat,
-        Err(problem) => return Ok(problem.into_response()),
+    let beat: Option<Beat> = read(&body);
+    let Some(beat) = beat.filter(|beat| beat.version == VERSION) else {
+        return Ok(unreadable(&headers));
     };
     let (now, market) = (clock::wall(), clock::instant(app.clock.now()));
     let data_hours = app.web.options.data_hours;
@@ -132,9 +128,8 @@ pub async fn states(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Error> {
-    let States { states } = match read(&body, Locale::of(&headers)) {
-        Ok(states) => states,
-        Err(problem) => return Ok(problem.into_response()),
+    let Some(States { states }) = read(&body) else {
+        return Ok(unreadable(&headers));
     };
     let market = clock::instant(app.clock.now());
     let through = inbox::take_states(&app.db, agent, states, market).await;
@@ -152,9 +147,8 @@ pub async fn readings(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Error> {
-    let locale = Locale::of(&headers);
     let Ok(readings) = reading::from_json(&body) else {
-        return Ok(unreadable(locale).into_response());
+        return Ok(unreadable(&headers));
     };
     let now = app.clock.now();
     let open = keeper::first_open(&app.feed.market(), now);
@@ -165,17 +159,4 @@ pub async fn readings(
         .map(|(lease, through)| json!({ "lease": lease, "through": through }))
         .collect();
     Ok(Json(json!({ "taken": taken })).into_response())
-}
-
-/// Reads a body; one that can't be read is a problem.
-fn read<T: DeserializeOwned>(body: &[u8], locale: Locale) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|_| unreadable(locale))
-}
-
-fn unreadable(locale: Locale) -> Problem {
-    Problem::named(locale, StatusCode::BAD_REQUEST, "unreadable")
-}
-
-fn failed(error: sqlx::Error) -> Error {
-    Error::from(anyhow::Error::from(error))
 }

@@ -6,7 +6,7 @@ use super::Check;
 use crate::sequencer::StartError;
 
 /// How many contradictions of one kind are reported.
-const SHOWN: usize = 10;
+pub(super) const SHOWN: usize = 10;
 
 const CHECKS: [(&str, &str); 22] = [
     (

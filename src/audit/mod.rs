@@ -1,12 +1,14 @@
 //! `sluice audit`: every invariant of the market, checked against the database.
 //!
-//! Two kinds of proof. Statements of SQL ([`checks`]) look for rows that contradict each other:
+//! Three kinds of proof. Statements of SQL ([`checks`]) look for rows that contradict each other:
 //! entries that don't sum to zero, balances that are not the sum of their postings, hours in
 //! which a pool has leased more than it has. And the command log is applied to an empty market
-//! ([`proof`]): it must give the journal, hash by hash, and the state that the tables hold.
+//! ([`proof`]): it must give the journal, hash by hash, and the state that the tables hold. And what
+//! machines delivered is worked out anew from what they signed and what probes found ([`minutes`]).
 
 mod checks;
 mod desk;
+mod minutes;
 mod proof;
 
 use serde::Serialize;
@@ -43,6 +45,8 @@ pub async fn run(database_url: &str) -> Result<Report, StartError> {
     let mut checks = checks::run(&tables).await?;
     checks.push(proof::run(&tables).await?);
     tables.commit().await?;
+    let minutes = minutes::run(database_url).await;
+    checks.push(minutes.map_err(|error| StartError::Tables(format!("{error:#}")))?);
     Ok(Report {
         ok: checks.iter().all(|check| check.wrong.is_empty()),
         checks,

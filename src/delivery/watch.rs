@@ -36,7 +36,7 @@ impl Watch {
     }
 
     /// Takes in how a lease stands now.
-    fn look(&mut self, market: &Market, id: LeaseId) {
+    pub(super) fn look(&mut self, market: &Market, id: LeaseId) {
         self.forget(id);
         let first = market.lease(id).and_then(Lease::first_unsettled);
         if let Some(hour) = first {

@@ -3,9 +3,8 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::app::App;
@@ -13,8 +12,8 @@ use crate::clock::{self, MarketClock};
 use crate::delivery::probes::{
     self, Ask, MOST_EVIDENCE, MOST_TAKEN, Outcome, Results, VERSION, Work,
 };
-use crate::web::problem::Problem;
-use crate::web::{Error, Locale, SigningVantage};
+use crate::web::signed::{failed, read, unreadable};
+use crate::web::{Error, SigningVantage};
 
 /// How often a vantage asks at least and at most, in real milliseconds.
 const AGAIN_MS: std::ops::RangeInclusive<u64> = 250..=5_000;
@@ -73,17 +72,4 @@ pub async fn results(
 
 fn is_short(outcome: &Outcome) -> bool {
     outcome.evidence.to_string().len() <= MOST_EVIDENCE
-}
-
-fn read<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
-    serde_json::from_slice(body).ok()
-}
-
-fn unreadable(headers: &HeaderMap) -> Response {
-    let locale = Locale::of(headers);
-    Problem::named(locale, StatusCode::BAD_REQUEST, "unreadable").into_response()
-}
-
-fn failed(error: sqlx::Error) -> Error {
-    Error::from(anyhow::Error::from(error))
 }

@@ -56,3 +56,49 @@ async fn rule_sets_that_are_to_come_stand_beside_the_one_in_force() {
     assert_eq!(page.texts(".to-come h3").len(), 1);
     app.stop().await;
 }
+
+#[tokio::test]
+async fn each_service_level_says_what_it_promises_excuses_credits_and_when_it_is_broken() {
+    let rules = sluice::rules::load(None).expect("the standard rules");
+    let app = TestApp::with(rules, Limits::default()).await;
+    let mut reader = Visitor::new(&app);
+    let levels = reader.get("/guide").await.rows("#levels + table tbody tr");
+    assert_eq!(levels.len(), 3, "{levels:?}");
+    for said in [
+        "99%",
+        "below 90%: 10% of the lease’s price",
+        "Declared 48 hours ahead: up to 0.5% of the unit-minutes owed",
+        "No acceptance passed 30 minutes after the start",
+        "120 minutes missing in a row",
+        "penalty: 10% of the price",
+    ] {
+        assert!(levels[1].contains(said), "{said}: {levels:?}");
+    }
+    assert!(levels[2].contains("Counts as missing"), "{levels:?}");
+    let mut other = sluice::rules::load(None).expect("the standard rules");
+    other.version += 1;
+    let silver = other.service_levels.get_mut("SILVER").expect("a level");
+    silver.grace_minutes = 45;
+    silver.maintenance_bps = 0;
+    app.submit(Command::SetRules {
+        rules: Box::new(other),
+        from: hour(30),
+    })
+    .await;
+    let page = reader.get("/guide").await;
+    let changes = page.rows(".to-come tbody tr");
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    for said in [
+        "30 minutes after",
+        "45 minutes after",
+        "0.5%",
+        "Counts as missing",
+    ] {
+        assert!(changes[0].contains(said), "{said}: {changes:?}");
+    }
+    reader.sends = vec![("accept-language", "zh-CN".to_owned())];
+    let levels = reader.get("/guide").await.rows("#levels + table tbody tr");
+    assert!(levels[1].contains("至少提前 48 小时申报"), "{levels:?}");
+    assert!(levels[2].contains("一律按缺失计"), "{levels:?}");
+    app.stop().await;
+}

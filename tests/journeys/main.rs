@@ -7,6 +7,7 @@ mod buy_and_run;
 mod certification;
 mod containers;
 mod control;
+mod corrections;
 mod database;
 mod delivery;
 mod demonstration;

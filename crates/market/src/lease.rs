@@ -225,6 +225,12 @@ impl Lease {
         links.map(move |link| (link.reseller, Money::exact(link.left().times(open, 1))))
     }
 
+    /// The unit-minutes that a settled hour counts; none of one that is not settled.
+    pub fn delivered_in(&self, hour: Hour) -> Option<i64> {
+        let index = self.index(hour)?;
+        self.settled[index].then(|| self.counted[index])
+    }
+
     /// Whether this hour is settled; hours outside it are not.
     pub fn is_settled(&self, hour: Hour) -> bool {
         self.index(hour).is_some_and(|index| self.settled[index])

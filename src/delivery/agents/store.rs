@@ -17,6 +17,15 @@ pub enum Enrolled {
     Used,
 }
 
+/// A token that is known.
+#[derive(sqlx::FromRow)]
+struct Token {
+    host: i64,
+    is_old: bool,
+    agent: Option<i64>,
+    used_by: Option<Vec<u8>>,
+}
+
 /// Keeps a new token of a machine, in place of those that were not used.
 ///
 /// # Errors
@@ -51,8 +60,8 @@ pub(super) async fn enrol(
     now: Timestamp,
 ) -> Result<Enrolled, sqlx::Error> {
     let mut transaction = db.begin().await?;
-    let found: Option<(i64, bool, Option<i64>, Option<Vec<u8>>)> = sqlx::query_as(
-        "SELECT t.host, t.expires_at < $2, t.agent, a.public_key
+    let found: Option<Token> = sqlx::query_as(
+        "SELECT t.host, t.expires_at < $2 AS is_old, t.agent, a.public_key AS used_by
          FROM agent_tokens t LEFT JOIN agents a ON a.id = t.agent
          WHERE t.token = $1 FOR UPDATE OF t",
     )
@@ -60,19 +69,21 @@ pub(super) async fn enrol(
     .bind(now.to_sqlx())
     .fetch_optional(&mut *transaction)
     .await?;
-    let host = match found {
-        None => return Ok(Enrolled::NoToken),
-        Some((_, _, Some(agent), Some(used_by))) => {
-            let is_same = used_by == key;
-            return Ok(if is_same {
-                Enrolled::As(agent)
-            } else {
-                Enrolled::Used
-            });
-        }
-        Some((_, true, ..)) => return Ok(Enrolled::NoToken),
-        Some((host, ..)) => host,
+    let Some(token_of) = found else {
+        return Ok(Enrolled::NoToken);
     };
+    if let Some(agent) = token_of.agent {
+        let is_same = token_of.used_by.is_some_and(|used_by| used_by == key);
+        return Ok(if is_same {
+            Enrolled::As(agent)
+        } else {
+            Enrolled::Used
+        });
+    }
+    if token_of.is_old {
+        return Ok(Enrolled::NoToken);
+    }
+    let host = token_of.host;
     sqlx::query("UPDATE agents SET revoked_at = $2 WHERE host = $1 AND revoked_at IS NULL")
         .bind(host)
         .bind(now.to_sqlx())

@@ -1,5 +1,7 @@
 //! What is written of what agents send.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use reading::SignedReading;
@@ -9,8 +11,37 @@ use sqlx::PgPool;
 use super::{Bad, Stage, StateChange, WayIn};
 use crate::delivery::course::{self, Step};
 
-/// Keeps readings, each once, and notes the hours that are over and have something new.
+/// Keeps readings, each once, and notes the hours that are over and have something new. Where there is
+/// no place for an hour of them yet, the clock having leapt, it is made.
 pub(super) async fn add_readings(
+    db: &PgPool,
+    agent: i64,
+    readings: &[SignedReading],
+    market: Timestamp,
+) -> Result<(), sqlx::Error> {
+    let added = insert(db, agent, readings, market).await;
+    let has_no_place = |error: &sqlx::Error| {
+        let error = error.as_database_error();
+        error.is_some_and(sqlx::error::DatabaseError::is_check_violation)
+    };
+    if !added.as_ref().is_err_and(has_no_place) {
+        return added;
+    }
+    let hours: BTreeSet<u32> = readings
+        .iter()
+        .map(|signed| signed.reading.minute.hour().0)
+        .collect();
+    let hours = hours
+        .into_iter()
+        .filter_map(|hour| i32::try_from(hour).ok());
+    sqlx::query("SELECT keep_readings_of(hour) FROM unnest($1::integer[]) hour")
+        .bind(hours.collect::<Vec<i32>>())
+        .execute(db)
+        .await?;
+    insert(db, agent, readings, market).await
+}
+
+async fn insert(
     db: &PgPool,
     agent: i64,
     readings: &[SignedReading],
@@ -44,7 +75,7 @@ pub(super) async fn add_readings(
          INSERT INTO late_hours (stay, hour_at)
          SELECT DISTINCT stay, to_timestamp(minute / 60 * 3600) FROM added
          WHERE to_timestamp((minute / 60 + 1) * 3600) <= $9
-         ON CONFLICT (stay, hour_at) DO UPDATE SET news = late_hours.news + 1",
+         ON CONFLICT (stay, hour_at) DO UPDATE SET news = late_hours.news + 1, again_at = NULL",
     )
     .bind(agent)
     .bind(minutes)

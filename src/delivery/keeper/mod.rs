@@ -12,7 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use market::{Command, Delivered, Hour, Lease, LeaseId, Market, PoolId, Rejection, Timestamp};
+use market::{
+    Command, Delivered, EventKind, Hour, Lease, LeaseId, Market, PoolId, Rejection, Timestamp,
+};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
@@ -112,12 +114,9 @@ impl Keeper {
         now: Timestamp,
         is_new_minute: bool,
     ) -> anyhow::Result<()> {
-        if is_new_minute {
-            self.keep_house(now).await?;
-        }
         let pools: BTreeSet<PoolId> = placing::pools(&self.db).await?.into_iter().collect();
         if pools.is_empty() {
-            return Ok(());
+            return self.keep_house(is_new_minute, now).await;
         }
         let placed = self.place(&pools, touched, now).await?;
         self.settle(&pools, watch, now).await?;
@@ -128,10 +127,14 @@ impl Keeper {
         } else if !placed.is_empty() {
             self.go_ways(now, Some(placed)).await?;
         }
-        Ok(())
+        self.keep_house(is_new_minute, now).await
     }
 
-    async fn keep_house(&self, now: Timestamp) -> anyhow::Result<()> {
+    /// Makes room for readings to come and drops what is not needed any more, once a minute.
+    async fn keep_house(&self, is_due: bool, now: Timestamp) -> anyhow::Result<()> {
+        if !is_due {
+            return Ok(());
+        }
         let first = first_open(&self.feed.market(), now);
         let last = now.hour().0.saturating_add(SPARE_HOURS);
         let hour = |hour: i64| i32::try_from(hour.max(0)).unwrap_or(i32::MAX);
@@ -188,7 +191,8 @@ impl Keeper {
                     .await?;
                 for (lease, rejection) in told {
                     tracing::debug!(%lease, %rejection, "an hour was not settled");
-                    watch.forget(lease);
+                    // One that was settled meanwhile is looked at again as it stands now.
+                    watch.look(&self.feed.market(), lease);
                 }
             }
         }
@@ -197,16 +201,11 @@ impl Keeper {
 
     /// Corrects the hours of which something new has come.
     async fn correct(&self, now: Timestamp) -> anyhow::Result<()> {
-        let late: Vec<(i64, jiff_sqlx::Timestamp, i64)> = sqlx::query_as(
-            "SELECT stay, hour_at, news FROM late_hours ORDER BY hour_at, stay LIMIT $1",
-        )
-        .bind(i64::try_from(AT_A_GLANCE).unwrap_or(i64::MAX))
-        .fetch_all(&self.db)
-        .await?;
+        let late = store::late(&self.db, AT_A_GLANCE, clock::instant(now)).await?;
         let mut by_hour: BTreeMap<Hour, Vec<(i64, i64)>> = BTreeMap::new();
-        for (stay, hour, news) in late {
-            let hour = clock::stamp(hour.to_jiff()).hour();
-            by_hour.entry(hour).or_default().push((stay, news));
+        for one in late {
+            let hour = clock::stamp(one.hour_at.to_jiff()).hour();
+            by_hour.entry(hour).or_default().push((one.stay, one.news));
         }
         for (hour, news) in by_hour {
             for some in news.chunks(AT_ONCE) {
@@ -226,18 +225,27 @@ impl Keeper {
                     settled.cloned().collect()
                 };
                 let told = self.told(hour, &leases, false, Asked::Again).await?;
-                for (lease, rejection) in told {
-                    tracing::debug!(%lease, %rejection, "an hour was not corrected");
+                let is_short = |one: &(LeaseId, Rejection)| {
+                    matches!(one.1, Rejection::InsufficientFunds { .. })
+                };
+                let short: Vec<i64> = told
+                    .iter()
+                    .filter(|one| is_short(one))
+                    .map(|(lease, _)| lease.0)
+                    .collect();
+                if !short.is_empty() {
+                    let later = clock::instant(now.next_hour().begins());
+                    store::put_off(&self.db, hour, &short, later).await?;
                 }
                 // What is not settled yet is looked at when it is.
                 store::looked_at(&self.db, hour, some).await?;
             }
         }
-        let _ = now;
         Ok(())
     }
 
-    /// Works an hour of some leases out and tells the market; gives what it did not take.
+    /// Works an hour of some leases out and tells the market; gives what it did not take. A correction
+    /// that was taken in part counts as one that there was no money for.
     ///
     /// # Arguments
     /// `is_waited_for` says whether what may still be told is waited for.
@@ -262,6 +270,9 @@ impl Keeper {
             if is_waited_for && proof.open > 0 {
                 continue;
             }
+            if asked == Asked::Again && lease.delivered_in(hour) == Some(proof.proven) {
+                continue;
+            }
             let delivered = Delivered::UnitMinutes(proof.proven);
             let (hour, excused) = (hour.begins(), proof.excused);
             let command = match asked {
@@ -278,10 +289,7 @@ impl Keeper {
                     excused,
                 },
             };
-            commands.push((lease.id, command));
-        }
-        if commands.is_empty() {
-            return Ok(Vec::new());
+            commands.push((lease.id, proof.proven, command));
         }
         // What an hour comes to is kept before it is paid: a second look finds the same.
         let (rows, broken) = evidence.sealed();
@@ -291,16 +299,17 @@ impl Keeper {
             let now = clock::instant(self.clock.now());
             inbox::open_case(&self.db, agent, stay, "broken_chain", &evidence, now).await?;
         }
-        let mut answers = Vec::new();
-        for (lease, command) in commands {
+        let (mut asked_of, mut answers) = (Vec::new(), Vec::new());
+        for (lease, proven, command) in commands {
             let at = self.clock.now();
-            answers.push((lease, self.sequencer.enqueue(at, ACTOR, command).await?));
+            answers.push(self.sequencer.enqueue(at, ACTOR, command).await?);
+            asked_of.push((lease, proven));
         }
-        let (leases, answers): (Vec<LeaseId>, Vec<_>) = answers.into_iter().unzip();
         let mut refused = Vec::new();
-        for (lease, answer) in leases.into_iter().zip(join_all(answers).await) {
+        for ((lease, proven), answer) in asked_of.into_iter().zip(join_all(answers).await) {
             let receipt: Receipt = answer?;
-            refused.extend(receipt.rejection().map(|rejection| (lease, rejection)));
+            let why = receipt.rejection().or_else(|| short_of(&receipt, proven));
+            refused.extend(why.map(|rejection| (lease, rejection)));
         }
         Ok(refused)
     }
@@ -357,6 +366,16 @@ impl Keeper {
         });
         Ok(failed.collect())
     }
+}
+
+/// What a correction that came to other minutes than were asked for lacked.
+fn short_of(receipt: &Receipt, proven: i64) -> Option<Rejection> {
+    let corrected = receipt.events.iter().find_map(|event| match &event.kind {
+        EventKind::Corrected(corrected) => Some(corrected.unit_minutes),
+        _ => None,
+    });
+    let is_short = corrected.is_some_and(|minutes| minutes != proven);
+    is_short.then_some(Rejection::InsufficientFunds { missing: 0 })
 }
 
 /// Whether an hour is settled or corrected.

@@ -19,8 +19,12 @@ use sqlx::{PgConnection, PgPool};
 pub use quorum::{Span, Vantage, denied, quorum};
 pub use store::{add, retire, say_needs, seen, take, weigh_failing};
 
-/// The most ways in that are told at once. Those that have waited longest come first.
-pub const MOST: usize = 1_000;
+/// The most ways in that are told at once. Those that have waited longest come first. An answer is
+/// below 1 MiB with them, of which a vantage reads no more.
+pub const MOST: usize = 500;
+
+/// The most bytes of JSON that say what a grade needs.
+pub const MOST_NEEDS: usize = 1 << 10;
 
 /// The most outcomes that are taken at once.
 pub const MOST_TAKEN: usize = 100;

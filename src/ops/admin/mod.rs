@@ -325,6 +325,12 @@ async fn grade_needs(db: &PgPool, grade: &str, file: &Path) -> anyhow::Result<St
     let needs: Needs = serde_json::from_slice(&text)
         .with_context(|| format!("{} says nothing of what a grade needs", file.display()))?;
     ensure!(needs.units == 1, "the file has to be for one unit");
+    let long = serde_json::to_string(&needs)?.len();
+    ensure!(
+        long <= probes::MOST_NEEDS,
+        "the file names too many models: it has {long} bytes of at most {}",
+        probes::MOST_NEEDS
+    );
     let mut tx = db.begin().await?;
     probes::say_needs(&mut *tx, grade, &needs).await?;
     let act = Act {

@@ -12,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use reading::{Proof, PublicKey, Refused};
+use serde::de::DeserializeOwned;
 use sqlx::PgPool;
 
 use super::error::Error;
@@ -101,16 +102,31 @@ impl Enrolling {
     /// Whether this key has signed it, about now.
     ///
     /// # Errors
-    /// The problem to answer with.
-    pub fn check(&self, key: &PublicKey, body: &[u8], locale: Locale) -> Result<(), Problem> {
+    /// Why not.
+    pub fn check(&self, key: &PublicKey, body: &[u8]) -> Result<(), Refused> {
         let request = reading::Request {
             method: &self.method,
             path: &self.path,
             body,
         };
-        let checked = self.proof.check(&request, key, clock::wall(), SKEW_SECONDS);
-        checked.map_err(|refused| problem(locale, refused))
+        self.proof.check(&request, key, clock::wall(), SKEW_SECONDS)
     }
+}
+
+/// Reads what a machine has sent, if it can be read.
+pub fn read<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    serde_json::from_slice(body).ok()
+}
+
+/// The answer to what can't be read.
+pub fn unreadable(headers: &HeaderMap) -> Response {
+    let locale = Locale::of(headers);
+    Problem::named(locale, StatusCode::BAD_REQUEST, "unreadable").into_response()
+}
+
+/// What went wrong where a machine's word was to be kept.
+pub fn failed(error: sqlx::Error) -> Error {
+    Error::from(anyhow::Error::from(error))
 }
 
 /// Finds which machine has signed a request. Without the headers of a proof it is nobody's.
@@ -193,7 +209,7 @@ fn header_of<'a>(headers: &'a HeaderMap) -> impl Fn(&'static str) -> Option<&'a 
 }
 
 /// Why a proof proves nothing. Of clocks that are too far apart ours is told.
-fn problem(locale: Locale, refused: Refused) -> Problem {
+pub fn problem(locale: Locale, refused: Refused) -> Problem {
     let unauthorized = StatusCode::UNAUTHORIZED;
     match refused {
         Refused::WrongSignature => Problem::named(locale, unauthorized, "wrong_signature"),

@@ -12,7 +12,7 @@ use sluice::web::{Options, Web};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::market::{opening, start, stop, submit};
+use super::market::{opening, start, start_at, stop, submit};
 use super::postgres::{TestDatabase, fresh_database};
 
 /// A served site: one instrument, a provider with 64 units at 10.00, a market clock that stands.
@@ -39,13 +39,29 @@ impl TestApp {
 
     /// Serves a market with these rules, within these limits, set up like this.
     pub(crate) async fn with_options(rules: Rules, limits: Limits, options: Options) -> Self {
+        Self::serve(rules, limits, options, None).await
+    }
+
+    /// The same, with a clock of one's own in place of one that stands at the opening.
+    pub(crate) async fn serve(
+        rules: Rules,
+        limits: Limits,
+        options: Options,
+        clock: Option<MarketClock>,
+    ) -> Self {
         let database = fresh_database().await;
         for name in ["黔云算力", "听澜智能"] {
             let insert = "INSERT INTO participants (name, created_at) VALUES ($1, now())";
             let inserted = sqlx::query(insert).bind(name).execute(&database.pool).await;
             inserted.expect("a participant is written");
         }
-        let (started, clock) = start(&database.url, rules).await;
+        let (started, clock) = match clock {
+            None => start(&database.url, rules).await,
+            Some(clock) => {
+                let started = start_at(&database.url, rules, clock.clone()).await;
+                (started.expect("the sequencer starts"), clock)
+            }
+        };
         for command in opening() {
             let receipt = submit(&started, command).await;
             assert_eq!(receipt.rejection(), None);

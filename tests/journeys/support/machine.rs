@@ -103,6 +103,11 @@ impl Machine {
         }
     }
 
+    /// The public half of its key.
+    pub(crate) fn public_key(&self) -> Vec<u8> {
+        self.key.public().to_bytes().to_vec()
+    }
+
     /// Enrols with a token.
     pub(crate) async fn enrol(&mut self, token: &str) -> Page {
         let body = json!({ "version": 1, "token": token, "key": self.key.public().to_hex(),

@@ -28,14 +28,23 @@ pub(crate) async fn try_start(
     rules: Rules,
 ) -> (Result<Started, StartError>, MarketClock) {
     let clock = MarketClock::set_to(OPENING.begins());
+    (start_at(url, rules, clock.clone()).await, clock)
+}
+
+/// A sequencer on this database with this clock; it may refuse to start.
+pub(crate) async fn start_at(
+    url: &str,
+    rules: Rules,
+    clock: MarketClock,
+) -> Result<Started, StartError> {
     let options = sequencer::Options {
         database_url: url.to_owned(),
         rules,
-        clock: clock.clone(),
+        clock,
         queue: 1_000,
         batch: 100,
     };
-    (sequencer::start(options).await, clock)
+    sequencer::start(options).await
 }
 
 /// Stops a sequencer and waits for its end.

@@ -210,7 +210,12 @@ async fn what_is_not_there_is_told_from_what_does_not_answer() {
 /// Whoever is at the other end, a probe ends in its time and leaves no connection behind.
 #[tokio::test]
 async fn a_door_that_keeps_a_probe_busy_is_left_in_time() {
-    for busy in [Behind::Drips, Behind::Mute, Behind::Nothing] {
+    for busy in [
+        Behind::Drips,
+        Behind::Ignores,
+        Behind::Mute,
+        Behind::Nothing,
+    ] {
         let door = Door::open(busy.clone(), &own_key()).await;
         let began = Instant::now();
         let outcome = prober().probe(&target(&door)).await;

@@ -4,5 +4,5 @@
 mod counting;
 mod doors;
 mod program;
-mod real;
+pub(crate) mod real;
 mod ssh;

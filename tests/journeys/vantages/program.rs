@@ -237,7 +237,8 @@ async fn what_a_vantage_says_wrongly_is_refused_and_changes_nothing() {
         with("evidence", json!("a".repeat(MOST_EVIDENCE))),
     ] {
         let answer = post(&url, results, number, &key, &wrong).await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{wrong}");
+        let sent = wrong.to_string();
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{sent:.200}");
         assert!(answer.body.contains("unreadable"), "{}", answer.body);
     }
     let wrong = post(&url, "/api/vantage/v1/work", number, &key, &json!({})).await;

@@ -5,6 +5,7 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use jiff::{SignedDuration, Timestamp};
 use reading::AgentKey;
@@ -22,8 +23,14 @@ fn run(program: &str, arguments: &[&str]) {
     assert!(done.expect(program).success(), "{program} {arguments:?}");
 }
 
-/// Folders and account files of the namespace's own; gives the folder for all that leases need.
-fn own_machine() -> PathBuf {
+/// Folders and account files of the namespace's own, the same for all tests; gives the folder for
+/// all that leases need.
+pub(crate) fn own_machine() -> PathBuf {
+    static MADE: OnceLock<PathBuf> = OnceLock::new();
+    MADE.get_or_init(make_machine).clone()
+}
+
+fn make_machine() -> PathBuf {
     let own = std::env::var_os("SLUICE_OWN_NAMESPACE").is_some();
     assert!(own, "only ./test runs this, in a namespace of its own");
     let files = Path::new("/var/lib/sluice-agent");
@@ -49,7 +56,14 @@ fn own_machine() -> PathBuf {
 /// The agent's program, built like this test.
 fn built_agent() -> PathBuf {
     let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "--locked", "--package", "sluice-agent"]);
+    build.args([
+        "build",
+        "--quiet",
+        "--locked",
+        "--workspace",
+        "--bin",
+        "sluice-agent",
+    ]);
     let built = build.current_dir(env!("CARGO_MANIFEST_DIR")).status();
     assert!(built.expect("cargo runs").success(), "the agent is built");
     let own = std::env::current_exe().expect("this test has a file");

@@ -30,6 +30,8 @@ pub(crate) enum Behind {
     Mute,
     /// Speaks of itself for ever before it begins.
     Drips,
+    /// Says that it speaks SSH, and is busy for ever with what is of no meaning there.
+    Ignores,
 }
 
 /// A door on a free port of this machine, for as long as the test runs.
@@ -117,6 +119,14 @@ impl Lease {
             }
             Behind::Drips => {
                 while stream.write_all(b"Welcome\r\n").await.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            }
+            Behind::Ignores => {
+                let _ = stream.write_all(b"SSH-2.0-busy\r\n").await;
+                // A packet of the kind IGNORE (RFC 4253, 11.2), in the open.
+                let packet = [0, 0, 0, 12, 6, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+                while stream.write_all(&packet).await.is_ok() {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
             }

@@ -99,12 +99,14 @@ impl Account {
 
     /// Takes it out of the system's files. Its home goes before.
     pub(super) fn remove(&self) -> Result<(), HostError> {
+        // What a predecessor's `userdel` removes meanwhile this one's can't, and need not.
         if self.is_known() {
-            change("userdel", &[&self.name])?;
+            change("userdel", &[&self.name]).or_else(|error| unless(!self.is_known(), error))?;
         }
         // `userdel` takes an account's own group with it, where the system is set so.
         if self.group()?.is_some() {
-            change("groupdel", &[&self.name])?;
+            let removed = change("groupdel", &[&self.name]);
+            removed.or_else(|error| unless(matches!(self.group(), Ok(None)), error))?;
         }
         Ok(())
     }
@@ -133,6 +135,11 @@ impl Account {
             other => Ok(other),
         }
     }
+}
+
+/// An error, unless what was wanted holds.
+fn unless(holds: bool, error: HostError) -> Result<(), HostError> {
+    if holds { Ok(()) } else { Err(error) }
 }
 
 /// Runs a program that changes the system's files. They are locked while another does; so they are

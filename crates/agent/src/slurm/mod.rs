@@ -209,7 +209,8 @@ impl Slurm {
         let start = format!("StartTime={}", from_now(now, lease.start));
         match self.reservation(&self.name(lease.lease))? {
             Some(found) if !self.is_own(&found, account) => {
-                return Err(said(format!("the {name} is somebody else's")));
+                let name = self.name(lease.lease);
+                return Err(said(format!("the reservation {name} is somebody else's")));
             }
             Some(_) if record.reserved == Some(hours) => return Ok(()),
             Some(found) if found.field("State") == "ACTIVE" => {

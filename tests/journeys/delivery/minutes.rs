@@ -1,119 +1,13 @@
-//! Delivery by machines: what is signed and probed is paid, and nothing else.
+//! Minutes: signed once, by the right key, in one story.
 
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use market::{Lease, LeaseId, Rules};
-use reading::Minute;
-use sluice::delivery::keeper::Keeper;
-use sluice::web::server::Limits;
-use tokio_util::sync::CancellationToken;
+use market::Rules;
 
-use crate::support::app::TestApp;
+use super::{Site, minutes};
 use crate::support::machine::{self, Machine};
-use crate::support::market::{bid, hour};
-
-/// A market that is delivered by machines, with whoever keeps it.
-struct Site {
-    app: TestApp,
-    stop: CancellationToken,
-    keeping: tokio::task::JoinHandle<()>,
-}
-
-impl Site {
-    async fn with(rules: Rules) -> Self {
-        let app = TestApp::with(rules, Limits::default()).await;
-        let keeper = Keeper {
-            db: app.database.pool.clone(),
-            sequencer: app.app.sequencer.clone(),
-            feed: app.app.feed.clone(),
-            clock: app.app.clock.clone(),
-        };
-        let stop = CancellationToken::new();
-        let keeping = tokio::spawn(keeper.run(stop.clone()));
-        Self { app, stop, keeping }
-    }
-
-    async fn stop(self) {
-        self.stop.cancel();
-        self.keeping.await.expect("the keeper does not panic");
-        self.app.stop().await;
-    }
-
-    /// Sets the market's clock, this many minutes after an hour after the opening.
-    fn set(&self, hours: i64, minutes: i64) {
-        self.app.clock().set(hour(hours).plus_minutes(minutes));
-    }
-
-    fn now(&self) -> jiff::Timestamp {
-        sluice::clock::instant(self.app.clock().now())
-    }
-
-    /// Waits until something is so.
-    async fn until<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-        for _ in 0..200 {
-            if let Some(found) = look().await {
-                return found;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("it did not come about: {what}");
-    }
-
-    fn lease(&self, number: i64) -> Lease {
-        let market = self.app.app.feed.market();
-        market.lease(LeaseId(number)).expect("a lease").clone()
-    }
-
-    /// What is known of hours: unit-minutes that each was settled by.
-    async fn settled(&self, lease: i64) -> Vec<i64> {
-        let settled = "SELECT unit_minutes FROM settlements WHERE lease = $1 ORDER BY hour_at";
-        let settled = sqlx::query_scalar(settled).bind(lease);
-        let settled = settled.fetch_all(&self.app.database.pool).await;
-        settled.expect("settlements are read")
-    }
-
-    /// Waits until a stay is on a machine.
-    async fn placed(&self, stay: i64) {
-        self.until("the lease is placed", async || {
-            let placed = "SELECT 1 FROM stays WHERE stay = $1";
-            let placed: Option<i32> = sqlx::query_scalar(placed)
-                .bind(stay)
-                .fetch_optional(&self.app.database.pool)
-                .await
-                .expect("stays are read");
-            placed.map(drop)
-        })
-        .await;
-    }
-
-    /// Probes pass from now on.
-    async fn accept(&self, stay: i64) {
-        let accept = "UPDATE stays SET accepted_at = $2 WHERE stay = $1";
-        let accepted = sqlx::query(accept)
-            .bind(stay)
-            .bind(jiff_sqlx::Timestamp::from(self.now()))
-            .execute(&self.app.database.pool)
-            .await;
-        let accepted = accepted.expect("a stay is accepted");
-        assert_eq!(accepted.rows_affected(), 1);
-    }
-
-    /// The states of a lease so far, with their reasons.
-    async fn ways(&self, lease: i64) -> Vec<(String, String)> {
-        let ways = "SELECT state, reason FROM lease_states WHERE lease = $1 ORDER BY number";
-        let ways = sqlx::query_as(ways).bind(lease);
-        let ways = ways.fetch_all(&self.app.database.pool).await;
-        ways.expect("states are read")
-    }
-}
-
-/// The minutes of an hour after the opening, from one to before another, with so many units each.
-fn minutes(hours: i64, of: std::ops::Range<i64>, units: u32) -> Vec<(Minute, u32)> {
-    let at = |minute: i64| sluice::clock::instant(hour(hours).plus_minutes(minute));
-    of.map(|minute| (Minute::of(at(minute)).expect("a minute"), units))
-        .collect()
-}
+use crate::support::market::bid;
 
 #[tokio::test]
 async fn what_is_signed_and_accepted_is_paid_by_the_minute() {
