@@ -118,7 +118,7 @@ fn table() -> Table {
         .get("/wallet/statement.csv", Participant, funds::api::statement)
         .get("/wallet/entries/{id}", Participant, funds::pages::entry)
         .post("/wallet/deposits", Member(&[Finance]), funds::actions::deposit);
-    of_the_marketplace(table)
+    of_machines(of_the_marketplace(table))
         .get("/verify", Anyone, certification::pages::look_up)
         .get("/verify/{identifier}", Anyone, certification::pages::verify)
         .get("/provide/apply", Member(&[Operator]), certification::pages::apply)
@@ -144,6 +144,18 @@ fn table() -> Table {
         .get("/provide/leases/{id}/live", Member(&[Operator]), supply::fragments::lease::live)
 }
 
+/// The same with a provider's machines.
+#[rustfmt::skip]
+fn of_machines(table: Table) -> Table {
+    table
+        .get("/provide/pools/{id}/machines", Member(&[Operator]), agents::pages::index)
+        .get("/provide/pools/{id}/machines/live", Member(&[Operator]), agents::fragments::live)
+        .post("/provide/pools/{id}/machines", Active(&[Operator]), agents::actions::register)
+        .post("/provide/pools/{id}/machines/{host}/token", Member(&[Operator]), agents::actions::token)
+        .post("/provide/pools/{id}/machines/{host}/revoke", Member(&[Operator]), agents::actions::revoke)
+        .post("/provide/pools/{id}/maintenance", Member(&[Operator]), agents::actions::declare)
+}
+
 /// The same with what the marketplace's own people see and do.
 #[rustfmt::skip]
 fn of_the_marketplace(table: Table) -> Table {
@@ -162,6 +174,8 @@ fn of_the_marketplace(table: Table) -> Table {
         .post("/ops/participants/{id}/suspend", Platform(&[Operations]), oversight::actions::suspend)
         .post("/ops/participants/{id}/cancel", Platform(&[Operations]), oversight::actions::cancel)
         .post("/ops/participants/{id}/restore", Platform(&[Operations]), oversight::actions::restore)
+        .get("/ops/cases", READERS, oversight::pages::cases)
+        .post("/ops/cases/{id}/close", Platform(&[Operations]), oversight::actions::close_case)
         .get("/ops/halts", READERS, control::pages::halts)
         .post("/ops/halts", Platform(&[Operations]), control::actions::halt)
         .get("/ops/relations", READERS, control::pages::relations)

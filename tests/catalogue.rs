@@ -126,3 +126,55 @@ fn every_answer_of_the_market_has_a_sentence() {
         }
     }
 }
+
+/// What a source has between double quotes before its tests, with what follows each.
+fn quoted(source: &'static str) -> Vec<(&'static str, &'static str)> {
+    let source = source.split("\n#[cfg(test)]").next().unwrap_or(source);
+    let pieces: Vec<&str> = source.split('"').collect();
+    let pairs = pieces.windows(2).skip(1).step_by(2);
+    pairs.map(|pair| (pair[0], pair[1])).collect()
+}
+
+#[test]
+fn every_code_of_delivery_has_a_sentence() {
+    let course = include_str!("../src/delivery/course/mod.rs");
+    let is_code = |piece: &str| {
+        let is_plain =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        !piece.is_empty() && piece.bytes().all(is_plain)
+    };
+    let states: BTreeSet<&str> = course
+        .split("=> \"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
+    assert!(states.contains("suspended"), "{states:?}");
+    // A name of JSON has a colon after it, and who caused a step is no reason.
+    let reasons: BTreeSet<&str> = quoted(course)
+        .into_iter()
+        .filter(|(piece, after)| is_code(piece) && !after.starts_with(':'))
+        .map(|(piece, _)| piece)
+        .filter(|piece| !states.contains(piece) && *piece != "exchange")
+        .chain(["prepared", "wiped"])
+        .collect();
+    assert!(reasons.contains("ends_in_1_hour"), "{reasons:?}");
+    let probes = include_str!("../src/delivery/probes/mod.rs");
+    let probes = probes
+        .split("=> \"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next());
+    let tables = include_str!("../migrations/0140_delivery.sql");
+    let kinds = tables.split("CHECK (kind IN (").last().expect("kinds");
+    let kinds = kinds.split(')').next().unwrap_or_default();
+    let kinds: Vec<&str> = kinds.split('\'').skip(1).step_by(2).collect();
+    assert!(kinds.len() > 3, "{kinds:?}");
+    let keys = states.iter().map(|code| format!("course.state.{code}"));
+    let keys = keys.chain(reasons.iter().map(|code| format!("course.reason.{code}")));
+    let keys = keys.chain(probes.map(|code| format!("probe.outcome.{code}")));
+    let keys = keys.chain(kinds.iter().map(|code| format!("case.kind.{code}")));
+    for key in keys {
+        for locale in Locale::ALL {
+            assert_ne!(locale.t(&key), key, "{}", locale.tag());
+        }
+    }
+}

@@ -139,6 +139,11 @@ impl Evidence {
     /// # Arguments
     /// `notice_hours` is how long before its first minute maintenance had to be declared.
     pub fn proof(&self, lease: LeaseId, owed: Owed, notice_hours: i64) -> Proof {
+        self.so_far(lease, owed, notice_hours, 60)
+    }
+
+    /// What the first so many minutes of the hour come to.
+    pub fn so_far(&self, lease: LeaseId, owed: Owed, notice_hours: i64, minutes: usize) -> Proof {
         let rows = self.placements.get(&lease.0);
         let parts = rows.into_iter().flatten().map(|row| self.part(row));
         let parts: Vec<Part> = parts.collect();
@@ -149,7 +154,23 @@ impl Evidence {
             let mut all = declared.into_iter().flatten();
             all.any(|one| one.covers(minute, notice_hours))
         };
-        Proof::of(owed, self.hour, &parts, is_maintained)
+        Proof::of(owed, self.hour, minutes, &parts, is_maintained)
+    }
+
+    /// The agents, with the stay, that say of a lease that it ran where a quorum of probes denies it.
+    pub fn contradicted(&self, lease: LeaseId) -> Vec<(i64, i64)> {
+        let rows = self.placements.get(&lease.0).into_iter().flatten();
+        let contradicted = rows.filter_map(|row| {
+            let part = self.part(row);
+            let mut minutes = part.said.iter().zip(&part.denied);
+            let is_denied = minutes.any(|(said, denied)| match said {
+                Said::Units(units) => *denied && *units > 0,
+                _ => false,
+            });
+            let agent = self.agents.get(&row.host)?.last()?;
+            is_denied.then_some((agent.id, row.stay))
+        });
+        contradicted.collect()
     }
 
     fn part(&self, row: &PlacementRow) -> Part {
@@ -227,10 +248,15 @@ fn said<'a>(told: impl Iterator<Item = &'a Told>) -> Said {
 
 impl Maintenance {
     fn covers(&self, minute: Timestamp, notice_hours: i64) -> bool {
-        let notice = jiff::SignedDuration::from_hours(notice_hours);
-        let in_time = self.start.duration_since(self.declared_at) >= notice;
+        let in_time = is_in_time(self.start, self.declared_at, notice_hours);
         in_time && self.start <= minute && minute < self.end
     }
+}
+
+/// Whether maintenance that begins at an instant was declared so many hours before it.
+pub fn is_in_time(start: Timestamp, declared_at: Timestamp, notice_hours: i64) -> bool {
+    let notice = jiff::SignedDuration::from_hours(notice_hours);
+    start.duration_since(declared_at) >= notice
 }
 
 /// The first minute that began at or after an instant.

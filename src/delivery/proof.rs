@@ -74,13 +74,14 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// What an hour comes to.
+    /// What the first so many minutes of an hour come to, all 60 of one that is over.
     ///
     /// # Arguments
     /// `is_maintained` says whether a minute of the hour, 0 to 59, is declared maintenance.
     pub fn of(
         owed: Owed,
         hour: market::Hour,
+        minutes: usize,
         parts: &[Part],
         is_maintained: impl Fn(usize) -> bool,
     ) -> Self {
@@ -88,7 +89,7 @@ impl Proof {
         let gone = usize::try_from(owed.gone).unwrap_or(0);
         let first = Hour(u32::try_from(hour.0).unwrap_or(0)).begins().0;
         let mut proof = Self::default();
-        for place in gone..60 {
+        for place in gone..minutes.min(60) {
             let number = u32::try_from(place).unwrap_or(0);
             let minute = Minute(first.saturating_add(number));
             let mut of_minute = Self::default();
@@ -105,6 +106,11 @@ impl Proof {
             proof.sum(&of_minute);
         }
         proof
+    }
+
+    /// What of the hour was owed.
+    pub fn owed(&self) -> i64 {
+        self.proven + self.unaccepted + self.denied + self.stopped + self.unseen + self.unplaced
     }
 
     fn add(&mut self, part: &Part, units: i64, minute: Minute, place: usize) {

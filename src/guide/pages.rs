@@ -3,11 +3,10 @@
 use askama::Template;
 use askama_web::WebTemplate;
 use axum::extract::State;
-use market::{Fees, Mode, Money, Rules, ServiceLevel, Timestamp};
+use market::{Fees, Mode, Money, Rules, Timestamp};
 
 use crate::app::App;
-use crate::web::symbol::level;
-use crate::web::{Locale, Shell, format};
+use crate::web::{Locale, Shell, format, level, symbol};
 
 /// Figures of a rule set: what each is, and how it reads.
 type Figures = Vec<(String, String)>;
@@ -157,10 +156,10 @@ fn levels(locale: Locale, rules: &Rules) -> Vec<Level> {
     let mut levels: Vec<_> = rules.service_levels.iter().collect();
     levels.sort_by_key(|(_, level)| level.availability_bps);
     let drawn = levels.into_iter().map(|(name, terms)| Level {
-        name: level(locale, name),
+        name: symbol::level(locale, name),
         availability: format::percent(terms.availability_bps),
-        defaults: defaults(locale, terms),
-        maintenance: maintenance(locale, terms),
+        defaults: level::defaults(locale, terms),
+        maintenance: level::maintenance(locale, terms),
         credits: terms
             .credits
             .iter()
@@ -173,31 +172,6 @@ fn levels(locale: Locale, rules: &Rules) -> Vec<Level> {
             .collect(),
     });
     drawn.collect()
-}
-
-/// When the provider of a lease of a service level is in default, and what that costs.
-fn defaults(locale: Locale, terms: &ServiceLevel) -> Vec<String> {
-    let minutes =
-        |key: &'static str, n: i64| (n > 0).then(|| locale.tr(key, [("n", &*format::count(n))]));
-    let penalty = [("penalty", &*format::percent(terms.penalty_bps))];
-    let said = [
-        minutes("guide.grace", terms.grace_minutes),
-        minutes("guide.missing", terms.default_minutes),
-        Some(locale.tr("guide.penalty", penalty)),
-    ];
-    said.into_iter().flatten().collect()
-}
-
-/// What declared maintenance a service level excuses.
-fn maintenance(locale: Locale, terms: &ServiceLevel) -> String {
-    if terms.maintenance_bps == 0 {
-        return locale.t("guide.no_maintenance").into_owned();
-    }
-    let words = [
-        ("share", format::percent(terms.maintenance_bps)),
-        ("n", format::count(terms.maintenance_notice_hours)),
-    ];
-    locale.tr("guide.maintenance", words)
 }
 
 /// The rule sets that are to come, each against the one before it.
@@ -319,11 +293,11 @@ fn figures_of_levels(locale: Locale, rules: &Rules) -> Figures {
         let comma = locale.t("desk.list_comma");
         let words = [
             ("availability", format::percent(terms.availability_bps)),
-            ("defaults", defaults(locale, terms).join(&comma)),
-            ("maintenance", maintenance(locale, terms)),
+            ("defaults", level::defaults(locale, terms).join(&comma)),
+            ("maintenance", level::maintenance(locale, terms)),
             ("credits", steps.join(&comma)),
         ];
-        (level(locale, name), locale.tr("rules.level", words))
+        (symbol::level(locale, name), locale.tr("rules.level", words))
     });
     each.collect()
 }

@@ -21,7 +21,7 @@ use crate::web::quote::Reckoned;
 use crate::web::shelf::Drawn;
 use crate::web::symbol::Symbol;
 use crate::web::window::{Window, soon};
-use crate::web::{Error, FieldErrors, Kept, Locale, Session, Shell, error, format, say};
+use crate::web::{Error, FieldErrors, Kept, Locale, Session, Shell, error, format, level, say};
 
 #[derive(Template, WebTemplate)]
 #[template(path = "instruments/show.html")]
@@ -211,21 +211,7 @@ fn card(app: &App, shell: &Shell, symbol: &Symbol) -> Card {
 /// What the service level promises, in plain words.
 fn promises(market: &Market, locale: Locale, symbol: &Symbol) -> Vec<String> {
     let level = symbol.text.rsplit('.').next().unwrap_or_default();
-    let mut promises = vec![locale.t("promise.minutes").into_owned()];
-    if let Some(level) = market.rules().service_levels.get(level) {
-        promises.push(locale.tr(
-            "promise.availability",
-            [("p", &format::percent(level.availability_bps))],
-        ));
-        for step in &level.credits {
-            let words = [
-                ("below", &*format::percent(step.below_bps)),
-                ("credit", &format::percent(step.credit_bps)),
-            ];
-            promises.push(locale.tr("promise.credit", words));
-        }
-    }
-    promises
+    level::promises(locale, market.rules(), level)
 }
 
 /// The page that shows an order with its amounts before it is sent.

@@ -8,9 +8,10 @@ use axum::response::{IntoResponse, Response};
 use market::{Hour, LeaseId, Period, Rejection};
 
 use super::forms::{AccessForm, HandBack, KeyForm, LATER, ListQuery, Rename, field_of};
-use super::fragments::{self, Cost, Doings, Hours, List, Stage, StageTag, Timeline};
+use super::fragments::{self, Cost, Doings, Hours, List, Stage, StageTag, Timeline, WayIn};
 use super::queries::{self, AccessKey, Key, LeaseRow};
 use crate::app::App;
+use crate::web::delivered::Delivered;
 use crate::web::failure::Failure;
 use crate::web::image::Image;
 use crate::web::symbol::Symbol;
@@ -47,6 +48,8 @@ pub(super) struct Show {
     login: Login,
     doings: Doings,
     failure: Failure,
+    way_in: WayIn,
+    delivered: Delivered,
     errors: FieldErrors,
     /// Whether something was chosen in the form and not taken yet.
     is_changing: bool,
@@ -187,6 +190,8 @@ pub(super) async fn draw(
         login: login(app, &shell, &row, &symbol, chosen).await?,
         doings: parts.doings,
         failure: parts.failure,
+        way_in: parts.way_in,
+        delivered: parts.delivered,
         is_changing: is_restored || errors.is_some(),
         errors: errors.unwrap_or_default(),
         symbol,

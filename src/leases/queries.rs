@@ -209,6 +209,42 @@ pub(super) async fn lease(
     Ok(row.map(LeaseRow::from))
 }
 
+/// Whether machines deliver a pool.
+pub(super) async fn by_machines(db: &PgPool, pool: i64) -> Result<bool, Error> {
+    let has =
+        sqlx::query_scalar("SELECT EXISTS (SELECT FROM hosts WHERE pool = $1 AND kind = 'agent')");
+    let has = has.bind(pool).fetch_one(db).await;
+    Ok(has.context("looking for a pool's machines")?)
+}
+
+/// A lease on one of its machines.
+#[derive(sqlx::FromRow)]
+pub(super) struct DoorRow {
+    pub(super) address: String,
+    pub(super) is_prepared: bool,
+    pub(super) login: Option<String>,
+    pub(super) port: Option<i32>,
+    pub(super) host_key: Option<String>,
+}
+
+/// The machines on which a lease is at an instant.
+pub(super) async fn doors(
+    db: &PgPool,
+    lease: LeaseId,
+    at: Timestamp,
+) -> Result<Vec<DoorRow>, Error> {
+    let rows = sqlx::query_as(
+        "SELECT coalesce(h.address, '') AS address, s.stage = 'prepared' AS is_prepared, s.login,
+                s.port, s.host_key
+         FROM placements p JOIN stays s ON s.stay = p.stay AND s.host = p.host
+         JOIN hosts h ON h.id = p.host
+         WHERE p.lease = $1 AND p.start_at <= $2 AND p.end_at > $2 ORDER BY h.id",
+    );
+    let rows = rows.bind(lease.0).bind(clock::instant(at).to_sqlx());
+    let rows = rows.fetch_all(db).await;
+    Ok(rows.context("loading a lease's machines")?)
+}
+
 /// A key of a participant.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(super) struct Key {

@@ -12,6 +12,7 @@ use super::fragments::{
 };
 use super::queries::{self, Hit, PAGE, TradeRow};
 use crate::app::App;
+use crate::web::delivered::Delivered;
 use crate::web::failure::{Failure, Reader};
 use crate::web::identifier::{BadIdentifier, Identifier};
 use crate::web::reference::Reference;
@@ -196,6 +197,7 @@ struct LeasePage {
     entries: Vec<EntryView>,
     disputes: Vec<DisputeView>,
     failure: Failure,
+    delivered: Delivered,
     /// Whether it may be found to be failed here.
     may_default: bool,
 }
@@ -244,6 +246,7 @@ pub async fn lease(
             && !failure.is_there()
             && now.next_hour() < period.end,
         failure,
+        delivered: Delivered::of(&app, locale, id).await?,
         shell,
     };
     Ok(page.into_response())

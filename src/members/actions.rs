@@ -17,6 +17,7 @@ use super::{pages, queries, store};
 use crate::app::App;
 use crate::clock;
 use crate::web::acts::{self, Act, Origin};
+use crate::web::headers::site;
 use crate::web::session::Fresh;
 use crate::web::throttle::TooSoon;
 use crate::web::{Error, FieldErrors, Form, Member, Session, Shell, passwords, session};
@@ -306,20 +307,6 @@ pub async fn invite(
         shell,
     };
     Ok(page.into_response())
-}
-
-/// The address of this site as the browser has it: a form says where it comes from.
-fn site(headers: &HeaderMap) -> String {
-    let text = |name| {
-        headers
-            .get(name)
-            .and_then(|value: &HeaderValue| value.to_str().ok())
-    };
-    match (text(header::ORIGIN), text(header::HOST)) {
-        (Some(origin), _) if origin.starts_with("http") => origin.to_owned(),
-        (_, Some(host)) => format!("http://{host}"),
-        _ => String::new(),
-    }
 }
 
 /// `POST /settings/members/invitations/{id}/revocation`

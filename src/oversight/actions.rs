@@ -6,8 +6,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use futures_util::future::join_all;
 use market::{ClientId, Command, ParticipantId};
 
-use super::forms::{REFUSALS, SUSPENSIONS};
-use super::pages::{self, Said};
+use super::forms::{Cases, Close, REFUSALS, SUSPENSIONS};
+use super::pages::{self, Said, TypedNote};
 use super::queries;
 use super::store::{self, Outcome};
 use crate::app::App;
@@ -228,4 +228,40 @@ async fn cancel_orders(app: &App, member: &Member, participant: i64) -> Result<(
         }
     }
     Ok(())
+}
+
+/// `POST /ops/cases/{id}/close`: with what came of it, once.
+///
+/// # Errors
+/// [`Error::NotFound`] where there is no such case.
+pub async fn close_case(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    origin: Origin,
+    shell: Shell,
+    Form(form): Form<Close>,
+) -> Result<Response, Error> {
+    let case = pages::number(&id)?;
+    if !queries::has_case(&app.db, case).await? {
+        return Err(Error::NotFound);
+    }
+    let decision = Decision {
+        reason: String::new(),
+        note: form.note.clone(),
+    };
+    let mut errors = FieldErrors::default();
+    match decision.read_note(shell.locale) {
+        Ok(Some(note)) => {
+            if store::close_case(&app.db, &origin, case, &note).await? {
+                return Ok(Redirect::to("/ops/cases?closed").into_response());
+            }
+            let page = pages::draw_cases(&app, shell, &Cases::default(), None).await?;
+            return Ok((StatusCode::CONFLICT, page.late()).into_response());
+        }
+        Ok(None) => errors.add("note", shell.locale.t("desk.bad.note_needed")),
+        Err(wrong) => errors = wrong,
+    }
+    let typed = Some(TypedNote { case, form, errors });
+    let page = pages::draw_cases(&app, shell, &Cases::default(), typed).await?;
+    Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
 }

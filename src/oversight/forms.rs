@@ -78,3 +78,29 @@ impl Participants {
         self.before.parse().ok()
     }
 }
+
+/// Which cases of delivery.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Cases {
+    state: String,
+    before: String,
+}
+
+impl Cases {
+    /// Whether those that were closed are looked at.
+    pub(super) fn are_closed(&self) -> bool {
+        self.state == "closed"
+    }
+
+    pub(super) fn before(&self) -> Option<i64> {
+        self.before.parse().ok()
+    }
+}
+
+/// What came of a case, as it was typed.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Close {
+    pub(super) note: String,
+}

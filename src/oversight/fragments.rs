@@ -4,7 +4,8 @@ use market::catalogue::Region;
 use market::{Hour, LeaseId, Market, ParticipantId, Timestamp};
 
 use super::queries::{
-    ActRow, Application, Glance, LeaseRow, Listed, MemberRow, OpenDispute, OrderRow, ParticipantRow,
+    ActRow, Application, CaseRow, Glance, LeaseRow, Listed, MemberRow, OpenDispute, OrderRow,
+    ParticipantRow,
 };
 use crate::app::App;
 use crate::web::reference::Reference;
@@ -408,6 +409,47 @@ impl ActView {
             who: row.login.clone().unwrap_or_default(),
             what: say::act(locale, &row.act),
             detail,
+        }
+    }
+}
+
+/// A case of delivery in words.
+pub(super) struct CaseView {
+    pub(super) id: i64,
+    pub(super) kind: String,
+    /// The lease that it is about, where there is one of this number.
+    pub(super) lease: Option<Reference>,
+    pub(super) machine: String,
+    pub(super) provider: Reference,
+    pub(super) provider_name: String,
+    pub(super) opened: String,
+    pub(super) evidence: String,
+    /// By whom and when it was closed, and what they said.
+    pub(super) closed: Option<(String, String)>,
+}
+
+impl CaseView {
+    pub(super) fn new(locale: Locale, row: &CaseRow) -> Self {
+        let machine = [
+            ("machine", row.machine.clone()),
+            ("pool", format!("p{}", row.pool)),
+            ("agent", row.agent.to_string()),
+        ];
+        let closed = row.closed_at().map(|at| {
+            let by = row.closed_by.as_deref().unwrap_or_default();
+            let by = format!("{by} · {}", locale.minute(at));
+            (by, row.note.clone().unwrap_or_default())
+        });
+        Self {
+            id: row.id,
+            kind: say::delivery_case(locale, &row.kind),
+            lease: row.stay.filter(|_| row.is_lease).map(Reference::Lease),
+            machine: locale.tr("case.machine", machine),
+            provider: Reference::Participant(row.provider),
+            provider_name: row.provider_name.clone(),
+            opened: locale.minute(row.opened_at()),
+            evidence: serde_json::to_string_pretty(&row.evidence).unwrap_or_default(),
+            closed,
         }
     }
 }

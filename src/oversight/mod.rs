@@ -2,7 +2,8 @@
 //!
 //! `GET /ops` · `/ops/applications` · `/ops/applications/{id}` ·
 //! `POST /ops/applications/{id}/certify` · `/refuse` · `GET /ops/participants` ·
-//! `/ops/participants/{id}` · `POST /ops/participants/{id}/suspend` · `/restore` · `/cancel`
+//! `/ops/participants/{id}` · `POST /ops/participants/{id}/suspend` · `/restore` · `/cancel` ·
+//! `GET /ops/cases` · `POST /ops/cases/{id}/close`
 
 pub mod actions;
 mod forms;

@@ -6,9 +6,9 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use market::ParticipantId;
 
-use super::forms::{Applications, Participants, REFUSALS, SUSPENSIONS};
+use super::forms::{Applications, Cases, Close, Participants, REFUSALS, SUSPENSIONS};
 use super::fragments::{
-    self, ActView, EngineView, Figure, LeaseView, ListedView, MemberView, OrderView,
+    self, ActView, CaseView, EngineView, Figure, LeaseView, ListedView, MemberView, OrderView,
     ParticipantView, Waiting,
 };
 use super::queries::{self, PAGE};
@@ -33,6 +33,8 @@ struct Desk {
     disputes_count: String,
     missed: Vec<Waiting>,
     missed_count: String,
+    /// How many cases of delivery nobody has closed.
+    cases: i64,
     engine: EngineView,
 }
 
@@ -69,6 +71,7 @@ pub async fn desk(State(app): State<App>, shell: Shell) -> Result<Response, Erro
         disputes_count: format::count(open),
         missed: missed.collect(),
         missed_count: all.to_string(),
+        cases: queries::open_cases(&app.db).await?,
         engine: EngineView::new(locale, &app, &glance),
         shell,
     };
@@ -368,4 +371,91 @@ pub(super) async fn draw_participant(
         is_marketplace: id == ParticipantId::MARKETPLACE.0,
         shell,
     })
+}
+
+/// Cases of delivery, with what was typed about one.
+#[derive(Template, WebTemplate)]
+#[template(path = "oversight/cases.html")]
+pub(super) struct CaseList {
+    shell: Shell,
+    are_closed: bool,
+    rows: Vec<CaseView>,
+    next: Option<String>,
+    typed: Option<TypedNote>,
+    is_late: bool,
+    is_done: bool,
+    may_close: bool,
+}
+
+/// What came of a case, as it was typed, and what is wrong with it.
+pub(super) struct TypedNote {
+    pub(super) case: i64,
+    pub(super) form: Close,
+    pub(super) errors: FieldErrors,
+}
+
+impl CaseList {
+    /// What was typed about this case.
+    fn typed(&self, case: &CaseView) -> Option<&TypedNote> {
+        self.typed.as_ref().filter(|typed| typed.case == case.id)
+    }
+}
+
+/// `GET /ops/cases`
+///
+/// # Errors
+/// When the database can't be read.
+pub async fn cases(
+    State(app): State<App>,
+    Query(wanted): Query<Cases>,
+    uri: axum::http::Uri,
+    kept: Kept,
+    shell: Shell,
+) -> Result<Response, Error> {
+    let typed = kept.form_of_row::<Close>("/ops/cases/", "/close");
+    let typed = typed.and_then(|(case, form)| {
+        let (case, errors) = (case.parse().ok()?, FieldErrors::default());
+        Some(TypedNote { case, form, errors })
+    });
+    let mut page = draw_cases(&app, kept.told(shell), &wanted, typed).await?;
+    page.is_done = uri.query() == Some("closed");
+    Ok(page.into_response())
+}
+
+/// The list of cases.
+pub(super) async fn draw_cases(
+    app: &App,
+    shell: Shell,
+    wanted: &Cases,
+    typed: Option<TypedNote>,
+) -> Result<CaseList, Error> {
+    let are_closed = wanted.are_closed();
+    let mut rows = queries::cases(&app.db, are_closed, wanted.before()).await?;
+    let is_cut = rows.len() > PAGE;
+    rows.truncate(PAGE);
+    let state = if are_closed { "closed" } else { "open" };
+    let last = rows.last().filter(|_| is_cut);
+    Ok(CaseList {
+        are_closed,
+        next: last.map(|last| format!("/ops/cases?state={state}&before={}", last.id)),
+        rows: rows
+            .iter()
+            .map(|row| CaseView::new(shell.locale, row))
+            .collect(),
+        typed,
+        is_late: false,
+        is_done: false,
+        may_close: shell.may(&[Role::Operations]),
+        shell,
+    })
+}
+
+impl CaseList {
+    /// The same, where somebody was earlier.
+    pub(super) fn late(self) -> Self {
+        Self {
+            is_late: true,
+            ..self
+        }
+    }
 }

@@ -523,3 +523,74 @@ pub(super) async fn last_act(
     .await;
     Ok(row.context("finding an act")?)
 }
+
+/// Something that a machine's agent said and that can't be true.
+#[derive(sqlx::FromRow)]
+pub(super) struct CaseRow {
+    pub(super) id: i64,
+    pub(super) kind: String,
+    pub(super) stay: Option<i64>,
+    pub(super) is_lease: bool,
+    pub(super) agent: i64,
+    pub(super) machine: String,
+    pub(super) pool: i64,
+    pub(super) provider: i64,
+    pub(super) provider_name: String,
+    opened_at: jiff_sqlx::Timestamp,
+    pub(super) evidence: serde_json::Value,
+    closed_at: Option<jiff_sqlx::Timestamp>,
+    pub(super) closed_by: Option<String>,
+    pub(super) note: Option<String>,
+}
+
+impl CaseRow {
+    /// In market time.
+    pub(super) fn opened_at(&self) -> Timestamp {
+        stamp(self.opened_at)
+    }
+
+    /// In real time.
+    pub(super) fn closed_at(&self) -> Option<Timestamp> {
+        self.closed_at.map(stamp)
+    }
+}
+
+/// Cases of delivery, the newest first, one more than a page.
+pub(super) async fn cases(
+    db: &PgPool,
+    are_closed: bool,
+    before: Option<i64>,
+) -> Result<Vec<CaseRow>, Error> {
+    let rows = sqlx::query_as(
+        "SELECT c.id, c.kind, c.stay, l.id IS NOT NULL AS is_lease, c.agent, h.name AS machine,
+                h.pool, p.id AS provider, p.name AS provider_name, c.opened_at, c.evidence,
+                c.closed_at, u.login AS closed_by, c.note
+         FROM delivery_cases c JOIN agents a ON a.id = c.agent JOIN hosts h ON h.id = a.host
+         JOIN pool_openings o ON o.pool = h.pool JOIN participants p ON p.id = o.participant
+         LEFT JOIN leases l ON l.id = c.stay LEFT JOIN users u ON u.id = c.closed_by
+         WHERE (c.closed_at IS NOT NULL) = $1 AND ($2::bigint IS NULL OR c.id < $2)
+         ORDER BY c.id DESC LIMIT $3",
+    )
+    .bind(are_closed)
+    .bind(before)
+    .bind(more_than_a_page())
+    .fetch_all(db)
+    .await;
+    Ok(rows.context("loading cases of delivery")?)
+}
+
+/// Whether there is such a case.
+pub(super) async fn has_case(db: &PgPool, id: i64) -> Result<bool, Error> {
+    let has = sqlx::query_scalar("SELECT EXISTS (SELECT FROM delivery_cases WHERE id = $1)");
+    Ok(has
+        .bind(id)
+        .fetch_one(db)
+        .await
+        .context("looking for a case")?)
+}
+
+/// How many cases nobody has closed.
+pub(super) async fn open_cases(db: &PgPool) -> Result<i64, Error> {
+    let count = sqlx::query_scalar("SELECT count(*) FROM delivery_cases WHERE closed_at IS NULL");
+    Ok(count.fetch_one(db).await.context("counting cases")?)
+}

@@ -134,3 +134,35 @@ pub(super) async fn note_cancelling(
     };
     acts::record(&mut db, origin, act).await
 }
+
+/// Closes a case of delivery with what came of it; false when somebody was earlier.
+pub(super) async fn close_case(
+    db: &PgPool,
+    origin: &Origin,
+    case: i64,
+    note: &str,
+) -> Result<bool, Error> {
+    let mut db = db.begin().await.context("beginning to close a case")?;
+    let closed = sqlx::query(
+        "UPDATE delivery_cases SET closed_at = $2, closed_by = $3, note = $4
+         WHERE id = $1 AND closed_at IS NULL",
+    )
+    .bind(case)
+    .bind(clock::wall().to_sqlx())
+    .bind(origin.member.as_ref().map(|member| member.user))
+    .bind(note)
+    .execute(&mut *db)
+    .await
+    .context("closing a case")?;
+    if closed.rows_affected() == 0 {
+        return Ok(false);
+    }
+    let act = Act {
+        what: "case_closed",
+        subject: format!("case:{case}"),
+        detail: json!({ "note": note }),
+    };
+    acts::record(&mut db, origin, act).await?;
+    db.commit().await.context("closing a case")?;
+    Ok(true)
+}

@@ -1,13 +1,11 @@
 //! What is typed to open a pool, to offer it, and to plan a host's faults.
 
-use jiff::ToSpan;
-use jiff::civil::Date;
 use market::catalogue::{Grade, Region};
 use market::{Access, Hour, Money, Period, Rejection, Timestamp, Weekly};
 use serde::Deserialize;
 
-use crate::clock;
-use crate::web::form::{plain, price, whole};
+use crate::web::ends::Ends;
+use crate::web::form::{price, whole};
 use crate::web::{FieldErrors, Locale, format};
 
 /// The most units that a form takes; a typing error is likelier than a larger pool.
@@ -18,65 +16,6 @@ const MOST_MIN_HOURS: i64 = 672;
 
 /// The most hours between two planned faults: a year.
 const MOST_FAILS_EVERY: i64 = 8_760;
-
-/// The ends of a period as they are picked: days of the calendar and hours of the day, in China's
-/// time. The last hour of a day ends at 24.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Ends<'f> {
-    pub(super) from_day: &'f str,
-    pub(super) from_hour: &'f str,
-    pub(super) to_day: &'f str,
-    pub(super) to_hour: &'f str,
-}
-
-/// A picked period's fields.
-pub(super) fn ends_of(period: Period) -> [String; 4] {
-    let (start, end) = (
-        format::local(period.start.begins()),
-        format::local(period.end.begins()),
-    );
-    let (to_day, to_hour) = match (end.hour(), end.date().yesterday()) {
-        (0, Ok(day)) => (day, 24),
-        (hour, _) => (end.date(), hour),
-    };
-    [
-        start.date().to_string(),
-        start.hour().to_string(),
-        to_day.to_string(),
-        to_hour.to_string(),
-    ]
-}
-
-impl Ends<'_> {
-    /// The period, or what is wrong at `from_day` or `to_day`.
-    fn read(&self, locale: Locale, errors: &mut FieldErrors) -> Option<(Timestamp, Timestamp)> {
-        let start = instant(self.from_day, self.from_hour);
-        let end = instant(self.to_day, self.to_hour);
-        if start.is_none() {
-            errors.add("from_day", locale.t("pools.bad.day"));
-        }
-        if end.is_none() {
-            errors.add("to_day", locale.t("pools.bad.day"));
-        }
-        let (start, end) = (start?, end?);
-        if end <= start {
-            errors.add("to_day", locale.t("pools.bad.order"));
-            return None;
-        }
-        Some((start, end))
-    }
-}
-
-fn instant(day: &str, hour: &str) -> Option<Timestamp> {
-    let day: Date = plain(day).parse().ok()?;
-    let hour = whole(hour).filter(|hour| (0..=24).contains(hour))?;
-    let midnight = day.to_zoned(format::zone()).ok()?;
-    let at = midnight.checked_add(hour.hours()).ok()?;
-    // Far years are days too; no pool lasts so long.
-    (1970..=9000)
-        .contains(&at.year())
-        .then(|| clock::stamp(at.timestamp()))
-}
 
 /// A pool as it was typed.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -491,11 +430,6 @@ mod tests {
         let covered = hours_covered(terms.weekly.as_ref(), period, terms.start.hour());
         // 29 whole nights, and two hours of the last day.
         assert_eq!(covered, 29 * 8 + 2);
-        let [from_day, from_hour, to_day, to_hour] = ends_of(period);
-        assert_eq!(
-            [&*from_day, &from_hour, &to_day, &to_hour],
-            ["2026-11-01", "8", "2026-11-30", "24"]
-        );
     }
 
     #[test]

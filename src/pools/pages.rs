@@ -9,11 +9,12 @@ use market::catalogue::GRADES;
 use market::{Access, Market, Period, Pool, PoolId};
 use serde::Deserialize;
 
-use super::forms::{Change, DAYS, Faults, Growth, NewPool, Tariff, ends_of};
+use super::forms::{Change, DAYS, Faults, Growth, NewPool, Tariff};
 use super::fragments::{self, Figures, Preview, Refused, Tariffs, own, share};
 use super::queries::{self, HostRow, PoolRow};
 use crate::app::App;
 use crate::web::certificate::{self, Certificate};
+use crate::web::ends::ends_of;
 use crate::web::identifier::{Identifier, Subject};
 use crate::web::symbol::{Symbol, cluster};
 use crate::web::window::soon;
@@ -227,6 +228,8 @@ pub(super) struct Show {
     preview: Preview,
     hint: Hint,
     hosts: Vec<HostView>,
+    /// How many machines are registered; none of a pool that can't have any.
+    machines: Option<i64>,
     growth: Growth,
     grow_errors: FieldErrors,
 }
@@ -244,7 +247,6 @@ struct HostView {
     id: i64,
     name: String,
     units: String,
-    kind: String,
     plan: Option<String>,
     next: Option<String>,
     faults: Faults,
@@ -314,6 +316,14 @@ pub async fn show(
     member: Member,
 ) -> Result<Response, Error> {
     let id: PoolId = id.parse().map_err(|_| Error::NotFound)?;
+    // Who is led back with maintenance to declare goes on to its form, which stands with machines.
+    if kept.is_of(&format!("/provide/pools/{id}/maintenance")) {
+        let form = format!(
+            "/provide/pools/{id}/machines?{}#maintenance",
+            uri.query().unwrap_or_default()
+        );
+        return Ok(Redirect::to(&form).into_response());
+    }
     let done = match uri.query() {
         Some("opened") => Some("pools.done.opened"),
         Some("grown") => Some("pools.done.grown"),
@@ -350,6 +360,7 @@ pub(super) async fn draw(
     let (figures, tariffs) = fragments::parts(app, locale, id, typed.change.as_ref()).await?;
     let prices = queries::prices(&app.db, pool.instrument, of, now).await?;
     let hosts = queries::hosts(&app.db, id).await?;
+    let machines = queries::machines(&app.db, id).await?;
     let hint = hint(&prices, &app.feed.market(), &pool, now);
     let is_certified = certificate::of(&app.db, of).await?.is_some();
     let (tariff, errors) = typed.tariff.unwrap_or_else(|| {
@@ -379,6 +390,7 @@ pub(super) async fn draw(
         errors,
         hint,
         hosts: host_views(locale, &hosts, typed.faults.as_ref(), now),
+        machines: row.name.is_some().then_some(machines),
         growth,
         grow_errors,
         shell: shell.live_from(format!("/provide/pools/{id}/live")),
@@ -470,7 +482,6 @@ fn host_views(
             id: host.id,
             name: host.name.clone(),
             units: format::count(host.units),
-            kind: format!("host.kind.{}", host.kind),
             plan: plan.map(|plan| locale.tr("host.plan", words(plan))),
             next: next.map(|hour| locale.minute(hour.begins())),
             faults: typed.map_or_else(as_planned, |(_, faults, _)| faults.clone()),

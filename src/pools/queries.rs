@@ -86,22 +86,28 @@ pub(super) async fn pool(
     Ok(row.map(PoolRow::from))
 }
 
-/// A host of a pool.
+/// A simulated host of a pool.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(super) struct HostRow {
     pub(super) id: i64,
     pub(super) name: String,
     pub(super) units: i64,
-    pub(super) kind: String,
     pub(super) fails_every: Option<i64>,
     pub(super) fails_minutes: Option<i64>,
 }
 
-/// The hosts of a pool, in the order in which they came.
+/// How many machines of a pool are registered.
+pub(super) async fn machines(db: &PgPool, pool: PoolId) -> Result<i64, Error> {
+    let count = sqlx::query_scalar("SELECT count(*) FROM hosts WHERE pool = $1 AND kind = 'agent'");
+    let count = count.bind(pool.0).fetch_one(db).await;
+    Ok(count.context("counting a pool's machines")?)
+}
+
+/// The simulated hosts of a pool, in the order in which they came.
 pub(super) async fn hosts(db: &PgPool, pool: PoolId) -> Result<Vec<HostRow>, Error> {
     sqlx::query_as(
-        "SELECT id, name, units, kind, fails_every, fails_minutes FROM hosts
-         WHERE pool = $1 ORDER BY id",
+        "SELECT id, name, units, fails_every, fails_minutes FROM hosts
+         WHERE pool = $1 AND kind = 'simulated' ORDER BY id",
     )
     .bind(pool.0)
     .fetch_all(db)

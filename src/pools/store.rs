@@ -113,7 +113,8 @@ pub(super) async fn grow(db: &PgPool, pool: PoolId, units: i64, lot: i64) -> Res
 /// Adds hosts until they have this many units.
 async fn add_hosts(db: &mut PgConnection, pool: PoolId, units: i64, lot: i64) -> Result<(), Error> {
     let (there, standing): (i64, i64) = sqlx::query_as(
-        "SELECT count(*), coalesce(sum(units), 0)::bigint FROM hosts WHERE pool = $1",
+        "SELECT count(*), coalesce(sum(units), 0)::bigint FROM hosts
+         WHERE pool = $1 AND kind = 'simulated'",
     )
     .bind(pool.0)
     .fetch_one(&mut *db)
@@ -161,7 +162,8 @@ pub(super) async fn plan_faults(
     faults: Option<(i64, i64)>,
 ) -> Result<bool, Error> {
     let written = sqlx::query(
-        "UPDATE hosts SET fails_every = $3, fails_minutes = $4 WHERE pool = $1 AND id = $2",
+        "UPDATE hosts SET fails_every = $3, fails_minutes = $4
+         WHERE pool = $1 AND id = $2 AND kind = 'simulated'",
     )
     .bind(pool.0)
     .bind(host)

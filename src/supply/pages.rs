@@ -12,6 +12,7 @@ use super::fragments::{self, Attention, Figures, Leases, Record};
 use super::queries;
 use crate::app::App;
 use crate::web::certificate;
+use crate::web::delivered::Delivered;
 use crate::web::failure::Failure;
 use crate::web::symbol::{Symbol, cluster};
 use crate::web::tank::Tank;
@@ -178,6 +179,7 @@ struct Lease {
     sums: Sums,
     journal: Journal,
     failure: Failure,
+    delivered: Delivered,
     holder: String,
     pool_href: String,
     pool_name: String,
@@ -213,6 +215,7 @@ pub async fn show(
         sums: parts.sums,
         journal: parts.journal,
         failure: parts.failure,
+        delivered: parts.delivered,
         holder: row.holder.clone(),
         pool_href: format!("/provide/pools/{}", row.pool),
         pool_name: row.pool_name.unwrap_or_else(|| row.pool.to_string()),

@@ -1,7 +1,7 @@
-//! The headers that every answer carries, whoever made it.
+//! The headers that every answer carries, whoever made it; and what a request's say of the site.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -58,4 +58,18 @@ pub async fn add(State(app): State<App>, mut request: Request, next: Next) -> Re
     let private = HeaderValue::from_static("no-store");
     headers.entry(header::CACHE_CONTROL).or_insert(private);
     response
+}
+
+/// The address of this site as the browser has it: a form says where it comes from.
+pub fn site(headers: &HeaderMap) -> String {
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|value: &HeaderValue| value.to_str().ok())
+    };
+    match (text(header::ORIGIN), text(header::HOST)) {
+        (Some(origin), _) if origin.starts_with("http") => origin.to_owned(),
+        (_, Some(host)) => format!("http://{host}"),
+        _ => String::new(),
+    }
 }

@@ -90,6 +90,31 @@ pub fn act(locale: Locale, code: &str) -> String {
     known(locale, format!("act.{code}"), code)
 }
 
+/// Why an agent was ended, by the coded reason.
+pub fn agent_ended(locale: Locale, code: &str) -> String {
+    known(locale, format!("agent.ended.{code}"), code)
+}
+
+/// Where a lease stands on its machines, by the state's code.
+pub fn lease_state(locale: Locale, code: &str) -> String {
+    known(locale, format!("course.state.{code}"), code)
+}
+
+/// Why a lease came to a state, by the coded reason.
+pub fn lease_reason(locale: Locale, code: &str) -> String {
+    known(locale, format!("course.reason.{code}"), code)
+}
+
+/// What a probe came to, by its code.
+pub fn probe(locale: Locale, code: &str) -> String {
+    known(locale, format!("probe.outcome.{code}"), code)
+}
+
+/// What a machine's agent said that can't be true, by the case's code.
+pub fn delivery_case(locale: Locale, code: &str) -> String {
+    known(locale, format!("case.kind.{code}"), code)
+}
+
 /// The catalogue's text, or the code itself where an older or newer program wrote one that this
 /// one has no words for.
 fn known(locale: Locale, key: String, code: &str) -> String {

@@ -10,6 +10,10 @@ mod day;
 mod disputes;
 mod keyboard;
 mod live;
+#[expect(dead_code, reason = "the journeys use all of it")]
+#[path = "../journeys/support/machine.rs"]
+mod machine;
+mod machines;
 #[path = "../journeys/support/market.rs"]
 mod market;
 mod oversight;

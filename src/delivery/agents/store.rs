@@ -31,7 +31,7 @@ struct Token {
 /// # Errors
 /// When the database fails.
 pub async fn new_token(
-    db: &PgPool,
+    db: impl sqlx::PgExecutor<'_>,
     token: &[u8; 32],
     host: i64,
     by: Option<i64>,

@@ -263,12 +263,15 @@ impl Keeper {
         let mut connection = self.db.acquire().await?;
         let evidence = Evidence::read(&mut connection, hour, &ids).await?;
         drop(connection);
-        let mut commands = Vec::new();
+        let (mut commands, mut contradicted) = (Vec::new(), Vec::new());
         for lease in leases {
             let notice = self.notice_hours(lease);
             let proof = evidence.proof(lease.id, Owed::to(lease, hour), notice);
             if is_waited_for && proof.open > 0 {
                 continue;
+            }
+            if proof.denied > 0 {
+                contradicted.extend(evidence.contradicted(lease.id));
             }
             if asked == Asked::Again && lease.delivered_in(hour) == Some(proof.proven) {
                 continue;
@@ -294,10 +297,14 @@ impl Keeper {
         // What an hour comes to is kept before it is paid: a second look finds the same.
         let (rows, broken) = evidence.sealed();
         store::seal(&self.db, hour, &rows).await?;
+        let now = clock::instant(self.clock.now());
         for (stay, agent, number) in broken {
             let evidence = serde_json::json!({ "number": number, "hour": placing::calendar(hour) });
-            let now = clock::instant(self.clock.now());
             inbox::open_case(&self.db, agent, stay, "broken_chain", &evidence, now).await?;
+        }
+        for (agent, stay) in contradicted {
+            let evidence = serde_json::json!({ "hour": placing::calendar(hour) });
+            inbox::open_case(&self.db, agent, stay, "denied_minutes", &evidence, now).await?;
         }
         let (mut asked_of, mut answers) = (Vec::new(), Vec::new());
         for (lease, proven, command) in commands {

@@ -1,6 +1,7 @@
 //! A lease as it runs and is paid.
 
 mod doings;
+mod way_in;
 
 use std::collections::BTreeMap;
 
@@ -11,9 +12,11 @@ use axum::response::Response;
 use market::{Hour, LeaseId, Money, Period, Timestamp};
 
 pub(super) use self::doings::Doings;
+pub(super) use self::way_in::WayIn;
 use super::forms::ListQuery;
 use super::queries::{self, LeaseRow, Settlement};
 use crate::app::App;
+use crate::web::delivered::Delivered;
 use crate::web::failure::{Failure, Reader};
 use crate::web::i18n::LocaleOf;
 use crate::web::live::{self, Audience, Topic, Watcher};
@@ -200,6 +203,8 @@ pub(super) struct Parts {
     pub(super) cost: Cost,
     pub(super) doings: Doings,
     pub(super) failure: Failure,
+    pub(super) way_in: WayIn,
+    pub(super) delivered: Delivered,
 }
 
 /// The live parts of a lease.
@@ -214,16 +219,19 @@ pub(super) async fn parts(app: &App, locale: Locale, row: &LeaseRow) -> Result<P
             .await?
             .len()
     };
+    let by_machines = queries::by_machines(&app.db, row.pool).await?;
     Ok(Parts {
         stage: StageTag {
             locale,
             stage: Stage::of(row, now),
         },
-        state: state(locale, row, now),
+        state: state(locale, row, now, by_machines),
         hours: hours(locale, row, shown, &settled, now),
         cost: cost(locale, row, settled_hours),
         doings: Doings::new(app, locale, row),
         failure: Failure::of(&app.db, locale, row.id, Reader::Holder).await?,
+        way_in: WayIn::of(app, locale, row, by_machines).await?,
+        delivered: Delivered::of(app, locale, row.id).await?,
     })
 }
 
@@ -239,7 +247,7 @@ fn shown(period: Period, now: Timestamp) -> Period {
     }
 }
 
-fn state(locale: Locale, row: &LeaseRow, now: Timestamp) -> Timeline {
+fn state(locale: Locale, row: &LeaseRow, now: Timestamp, by_machines: bool) -> Timeline {
     let stage = Stage::of(row, now);
     let (start, end) = (row.period.start.begins(), row.period.end.begins());
     let ready = Timestamp(start.0 - PREPARING).max(row.traded_at);
@@ -292,10 +300,13 @@ fn state(locale: Locale, row: &LeaseRow, now: Timestamp) -> Timeline {
             "lease.step.preparing",
             2,
             gone(ready, start, now),
-            vec![
-                locale.minute(ready),
-                locale.t("lease.step.simulated").into_owned(),
-            ],
+            [
+                Some(locale.minute(ready)),
+                (!by_machines).then(|| locale.t("lease.step.simulated").into_owned()),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
         ),
         step(
             "lease.step.running",
@@ -524,7 +535,7 @@ pub async fn live_list(
     })
 }
 
-/// `GET /leases/{id}/live`: state, hours, cost and what can be done, after each commit that touches
+/// `GET /leases/{id}/live`: state, hours, cost, the way in, what shows it and what can be done, after each commit that touches
 /// the lease, and with each minute until nothing about it changes any more.
 ///
 /// # Errors
@@ -555,14 +566,17 @@ pub async fn live(
                 .await?
                 .ok_or(Error::NotFound)?;
             let parts = parts(&app, locale, &row).await?;
-            Ok(vec![
+            let mut drawn = vec![
                 ("stage", live::html(&parts.stage)?),
                 ("state", live::html(&parts.state)?),
                 ("hours", live::html(&parts.hours)?),
                 ("cost", live::html(&parts.cost)?),
                 ("doings", live::html(&parts.doings)?),
                 ("failure", live::html(&parts.failure)?),
-            ])
+                ("way-in", live::html(&parts.way_in)?),
+            ];
+            drawn.extend(parts.delivered.fragments()?);
+            Ok(drawn)
         }
     };
     let wants = move |published: &crate::feed::Published| published.leases.contains(&id);

@@ -11,9 +11,10 @@ use market::{HORIZON_HOURS, Hour, LeaseId, Money, Period, Timestamp};
 use crate::app::App;
 use crate::clock;
 use crate::supply::queries::{self, LeaseRow, PostingRow, Settlement};
+use crate::web::delivered::Delivered;
 use crate::web::failure::{Failure, Reader};
 use crate::web::i18n::LocaleOf;
-use crate::web::live::{self, Watcher};
+use crate::web::live::{self, Audience, Topic, Watcher};
 use crate::web::{Error, Locale, Member, format};
 
 /// How many hours of a lease are shown at once.
@@ -104,6 +105,7 @@ pub(in crate::supply) struct Parts {
     pub(in crate::supply) sums: Sums,
     pub(in crate::supply) journal: Journal,
     pub(in crate::supply) failure: Failure,
+    pub(in crate::supply) delivered: Delivered,
 }
 
 /// The parts of a lease as it stands.
@@ -128,6 +130,7 @@ pub(in crate::supply) async fn parts(
         sums: sums(locale, row),
         journal: journal(locale, &postings),
         failure: Failure::of(&app.db, locale, row.id, Reader::Provider).await?,
+        delivered: Delivered::of(app, locale, row.id).await?,
     })
 }
 
@@ -271,7 +274,8 @@ fn journal(locale: Locale, postings: &[PostingRow]) -> Journal {
     }
 }
 
-/// `GET /provide/leases/{id}/live`: all parts, after each commit that touches the lease.
+/// `GET /provide/leases/{id}/live`: all parts, after each commit that touches the provider, and
+/// with each minute while there may be something new to show.
 ///
 /// # Errors
 /// [`Error::NotFound`] for another provider's as for none.
@@ -285,16 +289,29 @@ pub async fn live(
     let id: LeaseId = id.parse().map_err(|_| Error::NotFound)?;
     let provider = member.participant;
     let row = queries::lease(&app.db, provider, id).await?;
-    row.ok_or(Error::NotFound)?;
-    live::for_participant(&app, watcher, move |app, _| async move {
-        let row = queries::lease(&app.db, provider, id).await?;
-        let parts = parts(&app, locale, provider, &row.ok_or(Error::NotFound)?).await?;
-        Ok(vec![
-            ("stage", live::html(&parts.stage)?),
-            ("hours", live::html(&parts.hours)?),
-            ("money", live::html(&parts.sums)?),
-            ("journal", live::html(&parts.journal)?),
-            ("failure", live::html(&parts.failure)?),
-        ])
-    })
+    let row = row.ok_or(Error::NotFound)?;
+    let window = app.feed.market().rules().claim_window_hours;
+    let last = row.period.end.begins().plus_hours(window);
+    let (clock, drawn) = (app.clock.clone(), app.clone());
+    let stands = move || (clock.now() <= last).then(|| clock.minute());
+    let render = move || {
+        let app = drawn.clone();
+        async move {
+            let row = queries::lease(&app.db, provider, id).await?;
+            let parts = parts(&app, locale, provider, &row.ok_or(Error::NotFound)?).await?;
+            let mut drawn = vec![
+                ("stage", live::html(&parts.stage)?),
+                ("hours", live::html(&parts.hours)?),
+                ("money", live::html(&parts.sums)?),
+                ("journal", live::html(&parts.journal)?),
+                ("failure", live::html(&parts.failure)?),
+            ];
+            drawn.extend(parts.delivered.fragments()?);
+            Ok(drawn)
+        }
+    };
+    let wants = move |batch: &crate::feed::Published| batch.participants.contains(&provider);
+    let audience = Audience::Member(provider, member.user);
+    let topic = Topic::new("lease", audience, wants, render).while_it_stands(stands);
+    live::stream(&app, watcher, vec![topic])
 }

@@ -59,6 +59,11 @@ impl Kept {
         serde_urlencoded::from_str(&found.fields).ok()
     }
 
+    /// Whether it is the form that was sent to `action`.
+    pub fn is_of(&self, action: &str) -> bool {
+        self.0.as_ref().is_some_and(|found| found.path == action)
+    }
+
     /// The fields of the form that was sent to an address of this beginning and end, and what stands
     /// between them: a page may have one such form for each of its rows.
     pub fn form_of_row<T: DeserializeOwned>(&self, begins: &str, ends: &str) -> Option<(&str, T)> {

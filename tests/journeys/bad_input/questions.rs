@@ -106,6 +106,7 @@ fn questions() -> Vec<(&'static str, &'static str, &'static [&'static str])> {
         ("/ops/leases/{id}", "auditor", &["after"]),
         ("/ops/applications", "operations", &["state", "before"]),
         ("/ops/participants", "operations", &["q", "state", "before"]),
+        ("/ops/cases", "auditor", &["state", "before"]),
         ("/ops/halts", "operations", &["before", "symbol"]),
         ("/ops/relations", "surveillance", &["before", "one"]),
         ("/ops/ledger", "auditor", &["account", "after"]),
@@ -113,6 +114,11 @@ fn questions() -> Vec<(&'static str, &'static str, &'static [&'static str])> {
         ("/ops/journal", "auditor", JOURNAL),
         ("/verify", "nobody", &["identifier"]),
         ("/provide/pools/{id}", "operator-of-p", &["tariff"]),
+        (
+            "/provide/pools/{id}/machines",
+            "operator-of-p",
+            &["done", "declared"],
+        ),
         (
             "/provide/pools/{id}/tariffs/preview",
             "operator-of-p",

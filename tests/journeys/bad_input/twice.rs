@@ -117,6 +117,9 @@ fn what_makes_something_new_says_what() {
         "/provide/apply",
         "/provide/pools",
         "/provide/pools/{id}/tariffs",
+        "/provide/pools/{id}/machines",
+        "/provide/pools/{id}/machines/{host}/token",
+        "/provide/pools/{id}/maintenance",
     ];
     for path in making {
         let form = forms().into_iter().find(|form| form.path == path);

@@ -90,6 +90,11 @@ async fn an_agent_that_lies_is_paid_for_what_probes_leave_standing() {
         (site.settled(1).await == [8 * (15 + 20)]).then_some(())
     })
     .await;
+    let cases: Vec<String> = sqlx::query_scalar("SELECT kind FROM delivery_cases")
+        .fetch_all(&site.app.database.pool)
+        .await
+        .expect("cases are read");
+    assert_eq!(cases, ["denied_minutes"]);
     site.stop().await;
 }
 

@@ -22,8 +22,8 @@ pub(crate) struct Machine {
     pub(crate) heads: std::collections::BTreeMap<u64, (u64, Digest)>,
 }
 
-/// A machine of pool 1 of the test market, with so many units, and a token for it.
-pub(crate) async fn registered(app: &TestApp, name: &str, units: i64) -> (i64, String) {
+/// The pool 1 of the test market as one that was opened on the site.
+pub(crate) async fn opened(app: &TestApp, name: &str) {
     let db = &app.database.pool;
     let user = "INSERT INTO users (participant, login, password_hash, created_at)
          VALUES (1, $1, 'none', now()) RETURNING id";
@@ -38,6 +38,12 @@ pub(crate) async fn registered(app: &TestApp, name: &str, units: i64) -> (i64, S
          ON CONFLICT DO NOTHING";
     let opened = sqlx::query(opening).bind(user).execute(db).await;
     opened.expect("the pool is registered");
+}
+
+/// A machine of pool 1 of the test market, with so many units, and a token for it.
+pub(crate) async fn registered(app: &TestApp, name: &str, units: i64) -> (i64, String) {
+    opened(app, name).await;
+    let db = &app.database.pool;
     let host = "INSERT INTO hosts (pool, name, units, kind, address)
          VALUES (1, $1, $2, 'agent', '127.0.0.1') RETURNING id";
     let host: i64 = sqlx::query_scalar(host)

@@ -33,16 +33,16 @@ pub(crate) fn own_machine() -> PathBuf {
 fn make_machine() -> PathBuf {
     let own = std::env::var_os("SLUICE_OWN_NAMESPACE").is_some();
     assert!(own, "only ./test runs this, in a namespace of its own");
-    let files = Path::new("/var/lib/sluice-agent");
+    let files = Path::new("/srv/sluice-agent");
     let mut folder = DirBuilder::new();
     folder.recursive(true).create(files).expect("a folder");
     let mount = |folder: &str, mode: &str| {
         let options = format!("size=500m,mode={mode}");
         run("mount", &["-t", "tmpfs", "-o", &options, "tmpfs", folder]);
     };
-    mount("/var/lib/sluice-agent", "711");
-    run("cp", &["-a", "/etc", "/var/lib/sluice-agent/etc"]);
-    run("mount", &["--bind", "/var/lib/sluice-agent/etc", "/etc"]);
+    mount("/srv/sluice-agent", "711");
+    run("cp", &["-a", "/etc", "/srv/sluice-agent/etc"]);
+    run("mount", &["--bind", "/srv/sluice-agent/etc", "/etc"]);
     mount("/home", "755");
     mount("/run", "755");
     folder

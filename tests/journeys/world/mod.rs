@@ -192,7 +192,8 @@ impl World {
     }
 }
 
-/// P is certified; its pool p1 has a host with the number 1.
+/// P is certified; its pool p1 has a simulated host with the number 1, and a machine with the
+/// number 2, whose agent is 1 and has said what can't be true.
 async fn certify(app: &TestApp) {
     let pool = &app.database.pool;
     for insert in [
@@ -206,6 +207,13 @@ async fn certify(app: &TestApp) {
              OVERRIDING SYSTEM VALUE
          SELECT 1, 1, 'matrix-0000000001', 'matrix', min(id), now() FROM users",
         "INSERT INTO hosts (pool, name, units, kind) VALUES (1, 'matrix', 64, 'simulated')",
+        "INSERT INTO hosts (pool, name, units, kind, address)
+         VALUES (1, 'machine', 8, 'agent', '192.0.2.1')",
+        "INSERT INTO agents (host, public_key, enrolled_at, seen_at, inventory)
+         VALUES (2, sha256('matrix'), now(), now(), '{}')",
+        "INSERT INTO delivery_cases (agent, stay, kind, opened_at, evidence)
+         VALUES (1, 1, 'untrue', '2026-10-25', '{\"minutes\": 3}'),
+             (1, 1, 'broken_chain', '2026-10-25', '{\"number\": 7}')",
     ] {
         let inserted = sqlx::query(insert).execute(pool).await;
         inserted.expect("a row is written");

@@ -109,6 +109,12 @@ pub(crate) fn rows() -> Vec<Row> {
         post("/provide/pools/{id}/pause", &[]).of(&[P], "p1", "p999"),
         post("/provide/pools/{id}/resume", &[]).of(&[P], "p1", "p999"),
         post("/provide/pools/{id}/hosts/{host}", &[("fails_every", "24"), ("fails_minutes", "60")]).of(&[P], "p1", "p999").with("1"),
+        get("/provide/pools/{id}/machines").of(&[P], "p1", "p999"),
+        get("/provide/pools/{id}/machines/live").of(&[P], "p1", "p999"),
+        post("/provide/pools/{id}/machines", &[("name", "{caller}"), ("units", "8"), ("address", "192.0.2.7")]).of(&[P], "p1", "p999"),
+        post("/provide/pools/{id}/machines/{host}/token", &[("token", AGENT_TOKEN)]).of(&[P], "p1", "p999").with("2").answers(&[200]),
+        post("/provide/pools/{id}/machines/{host}/revoke", &[("reason", "key_stolen"), ("agent", "1")]).of(&[P], "p1", "p999").with("2"),
+        post("/provide/pools/{id}/maintenance", MAINTENANCE).of(&[P], "p1", "p999"),
         get("/provide"),
         get("/provide/live"),
         get("/provide/leases"),
@@ -137,6 +143,8 @@ fn of_the_marketplace() -> Vec<Row> {
         post("/ops/participants/{id}/suspend", &[("reason", "abuse")]).about("n6", "n999"),
         post("/ops/participants/{id}/cancel", &[]).about("n6", "n999").changes_nothing(),
         post("/ops/participants/{id}/restore", &[]).about("n6", "n999"),
+        get("/ops/cases"),
+        post("/ops/cases/{id}/close", &[("note", "x")]).about("1", "999"),
         get("/ops/halts"),
         post("/ops/halts", HALT),
         get("/ops/relations"),
@@ -236,6 +244,19 @@ const TARIFF: [(&str, &str); 11] = [
     ("to_day", "2026-11-05"),
     ("to_hour", "24"),
     ("client_id", "web-matrix-0000000002"),
+];
+
+/// What the page of machines might have made.
+const AGENT_TOKEN: &str = "sluice_agent_0123456789012345678901234567890123456789012";
+
+/// Two hours that begin two days after the market's opening.
+const MAINTENANCE: &[(&str, &str)] = &[
+    ("from_day", "2026-11-03"),
+    ("from_hour", "0"),
+    ("to_day", "2026-11-03"),
+    ("to_hour", "2"),
+    ("note", "x"),
+    ("form_id", "web-matrix-{caller}"),
 ];
 
 const KEY: &str = include_str!("../../keys/rsa_2048.pub");

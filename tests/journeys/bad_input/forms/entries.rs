@@ -296,6 +296,31 @@ fn of_providers() -> Vec<Form> {
             .says("every-1-error")
             .field(Whole, "fails_minutes", "30")
             .says("minutes-1-error"),
+        form("/provide/pools/{id}/machines", "operator-of-p")
+            .on("/provide/pools/p1/machines")
+            .field(Line, "name", "二号机")
+            .field(Whole, "units", "16")
+            .field(Line, "address", "gpu-2.example.cn")
+            .makes(&[("hosts", 1)]),
+        form("/provide/pools/{id}/machines/{host}/token", "operator-of-p")
+            .on("/provide/pools/p1/machines")
+            .field(Free, "token", "")
+            .makes(&[("agent_tokens", 1)])
+            .lost(BUTTON),
+        form(
+            "/provide/pools/{id}/machines/{host}/revoke",
+            "operator-of-p",
+        )
+        .on("/provide/pools/p1/machines")
+        .field(Choice, "reason", "machine_gone")
+        .says("reason-2-error")
+        .field(Free, "agent", ""),
+        form("/provide/pools/{id}/maintenance", "operator-of-p")
+            .on("/provide/pools/p1/machines")
+            .ends()
+            .field(Line, "note", "换电源")
+            .field(FormId, "form_id", "")
+            .makes(&[("maintenances", 1)]),
     ]
 }
 
@@ -346,6 +371,11 @@ fn of_the_marketplace() -> Vec<Form> {
             .on("/ops/participants/n5")
             .field(Text, "note", "材料已补齐")
             .optional(),
+        form("/ops/cases/{id}/close", "operations")
+            .once()
+            .on("/ops/cases")
+            .field(Text, "note", "已核对日志，属于重装误报")
+            .says("note-1-error"),
         form("/ops/halts", "operations")
             .on("/ops/halts")
             .field(Line, "symbol", "A100-80GB.GUZ-GAN.GOLD")
