@@ -136,8 +136,11 @@ CREATE TABLE readings (
 -- Names of tables can't be parameters: these two make and drop a partition by its hour since 1970.
 CREATE FUNCTION keep_readings_of(hour integer) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    EXECUTE format('CREATE TABLE IF NOT EXISTS readings_%s PARTITION OF readings
-                    FOR VALUES FROM (%s) TO (%s)', hour, hour * 60, hour * 60 + 60);
+    -- Asking first takes no lock: to make one, even one that is there, stops whoever adds readings.
+    IF to_regclass('readings_' || hour) IS NULL THEN
+        EXECUTE format('CREATE TABLE IF NOT EXISTS readings_%s PARTITION OF readings
+                        FOR VALUES FROM (%s) TO (%s)', hour, hour * 60, hour * 60 + 60);
+    END IF;
 END $$;
 CREATE FUNCTION drop_readings_before(before integer) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE

@@ -98,7 +98,11 @@ pub(super) async fn open_cases(
     bad: &[Bad],
     market: Timestamp,
 ) -> Result<(), sqlx::Error> {
-    for one in bad.iter().take(1) {
+    let mut opened = BTreeSet::new();
+    for one in bad {
+        if !opened.insert((one.stay, one.kind)) {
+            continue;
+        }
         let reading = &one.signed.reading;
         let evidence = json!({
             "said": one.said,
