@@ -79,7 +79,7 @@ fn median(figures: &mut [f64]) -> f64 {
 
 /// As much as the connections carry, then half of that at a fixed rate.
 async fn run(url: &str, database: &str, orders: usize, connections: usize) -> (Report, Report) {
-    let market = market::Market::open(url, database).await;
+    let market = market::Market::open(url, database, ::market::Rules::none()).await;
     let duration = Duration::from_secs(SECONDS);
     let shape = (orders, connections);
     let most = load::run(market.load(None, duration, shape, 1))

@@ -34,7 +34,7 @@ pub(crate) struct Market {
 
 impl Market {
     /// Opens one in a new database of this name; its clock stands at [`BEGINS`].
-    pub(crate) async fn open(url: &str, database: &str) -> Self {
+    pub(crate) async fn open(url: &str, database: &str, rules: Rules) -> Self {
         let mut admin = db::first_connection(url).await.expect("a connection");
         sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {database}")))
             .execute(&mut admin)
@@ -51,7 +51,7 @@ impl Market {
         let clock = MarketClock::set_to(BEGINS.begins());
         let started = sequencer::start(sequencer::Options {
             database_url: url.clone(),
-            rules: Rules::none(),
+            rules,
             clock: clock.clone(),
             queue: 8_000,
             batch: 1_000,

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::clock;
-use crate::delivery::agents::{self, Beat, EnrolError, Order};
+use crate::delivery::agents::{self, Beat, EnrolError, MOST_INVENTORY, Order};
 use crate::delivery::inbox::{self, StateChange};
 use crate::delivery::keeper;
 use crate::web::problem::Problem;
@@ -47,7 +47,7 @@ pub async fn enrol(
 ) -> Result<Response, Error> {
     let locale = Locale::of(&headers);
     let asked: Option<Enrol> = read(&body);
-    let asked = asked.filter(|asked| asked.version == VERSION);
+    let asked = asked.filter(|asked| asked.version == VERSION && is_short(&asked.inventory));
     let key = asked.as_ref().map(|asked| PublicKey::from_hex(&asked.key));
     let (Some(asked), Some(Ok(key))) = (asked, key) else {
         return Ok(unreadable(&headers));
@@ -55,7 +55,7 @@ pub async fn enrol(
     if let Err(refused) = enrolling.check(&key, &body) {
         return Ok(problem(locale, refused).into_response());
     }
-    let now = clock::wall();
+    let now = (clock::wall(), clock::instant(app.clock.now()));
     match agents::enrol(&app.db, &asked.token, &key, &asked.inventory, now).await {
         Ok(agent) => Ok(Json(Enrolled { agent }).into_response()),
         Err(EnrolError::NoToken) => {
@@ -66,6 +66,10 @@ pub async fn enrol(
         }
         Err(EnrolError::Database(error)) => Err(failed(error)),
     }
+}
+
+fn is_short(inventory: &serde_json::Value) -> bool {
+    inventory.to_string().len() <= MOST_INVENTORY
 }
 
 #[derive(Serialize)]
@@ -95,7 +99,8 @@ pub async fn heartbeat(
     body: Bytes,
 ) -> Result<Response, Error> {
     let beat: Option<Beat> = read(&body);
-    let Some(beat) = beat.filter(|beat| beat.version == VERSION) else {
+    let beat = beat.filter(|beat| beat.version == VERSION && is_short(&beat.inventory));
+    let Some(beat) = beat else {
         return Ok(unreadable(&headers));
     };
     let (now, market) = (clock::wall(), clock::instant(app.clock.now()));

@@ -5,6 +5,7 @@
 //! | who | connections |
 //! | --- | --- |
 //! | pages and areas, one pool | [`POOL_CONNECTIONS`] |
+//! | the keeper of deliveries, one pool | [`KEEPER_CONNECTIONS`] |
 //! | everything with a connection of its own (sequencer, looking at tokens, migrations, audit, listeners) | the rest |
 //! | an embedded server takes | [`CONNECTION_LIMIT`] |
 
@@ -33,6 +34,9 @@ pub const CONNECTION_LIMIT: u32 = 60;
 /// The most connections of the pool that pages and areas share.
 pub const POOL_CONNECTIONS: u32 = 16;
 
+/// The most connections of the keeper of deliveries.
+pub const KEEPER_CONNECTIONS: u32 = 3;
+
 /// How long a first connection is waited for before the database counts as absent.
 const FIRST_CONNECTION: Duration = Duration::from_secs(10);
 
@@ -55,6 +59,18 @@ pub async fn connect(url: &str) -> Result<PgPool, DatabaseError> {
         .max_connections(POOL_CONNECTIONS)
         .acquire_timeout(FREE_CONNECTION)
         .connect_lazy_with(options))
+}
+
+/// Connections beside a pool for the keeper of deliveries, at most [`KEEPER_CONNECTIONS`], so that
+/// settlement waits for no page: no statement longer than a minute, named `sluice keeper`.
+pub fn for_keeper(beside: &PgPool) -> PgPool {
+    let options = PgConnectOptions::clone(&beside.connect_options())
+        .application_name("sluice keeper")
+        .options([("statement_timeout", "60s")]);
+    PgPoolOptions::new()
+        .max_connections(KEEPER_CONNECTIONS)
+        .acquire_timeout(FREE_CONNECTION)
+        .connect_lazy_with(options)
 }
 
 /// One connection beside a pool, of this name on the server, for one statement that is asked all the

@@ -1,6 +1,6 @@
 //! What the tables have of hours of leases, read for many at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use market::LeaseId;
@@ -24,6 +24,8 @@ pub struct Evidence {
     hour: market::Hour,
     placements: BTreeMap<i64, Vec<PlacementRow>>,
     tallies: BTreeMap<ChainId, Tally>,
+    /// The chains whose readings of the hour itself are there, whatever they count for.
+    told: BTreeSet<ChainId>,
     found: Found,
     /// What was sealed of the hour itself: what stands once its readings are gone.
     sealed: BTreeMap<ChainId, SealedHour>,
@@ -114,7 +116,7 @@ impl Evidence {
         hosts.sort_unstable();
         hosts.dedup();
         let agents = agents_of(db, &hosts).await?;
-        let tallies = tallies(db, hour, &stays).await?;
+        let (tallies, told) = tallies(db, hour, &stays).await?;
         let sealed = sealed_of(db, hour, &stays).await?;
         let of_chain = Hour(u32::try_from(hour.0).unwrap_or(0));
         let found = Found::read(db, of_chain, &stays).await?;
@@ -127,6 +129,7 @@ impl Evidence {
             hour,
             placements,
             tallies,
+            told,
             found,
             sealed,
             agents,
@@ -192,7 +195,7 @@ impl Evidence {
         let chain = (stay, agent.id);
         let told = self.tallies.get(&chain).map(|tally| tally.told(hour));
         let mut told = told.unwrap_or_else(|| vec![Told::NotYet; 60]);
-        let is_read = told.iter().any(|one| matches!(one, Told::Units(_)));
+        let is_read = self.told.contains(&chain);
         if let Some(row) = self.sealed.get(&chain).filter(|_| !is_read) {
             told = vec![Told::Never; 60];
             for run in &row.runs {
@@ -319,12 +322,13 @@ async fn sealed_of(
 }
 
 /// The chains about these stays: as they stood when an hour before this one was sealed, with all
-/// that came since about hours up to a while after it.
+/// that came since about hours up to a while after it; and of which of them there are readings of
+/// this hour.
 async fn tallies(
     db: &mut PgConnection,
     hour: market::Hour,
     stays: &[i64],
-) -> Result<BTreeMap<ChainId, Tally>, sqlx::Error> {
+) -> Result<(BTreeMap<ChainId, Tally>, BTreeSet<ChainId>), sqlx::Error> {
     let sealed: Vec<SealedRow> = sqlx::query_as(
         "SELECT l.stay, l.hour_at, l.agent, l.sealed
          FROM unnest($1::bigint[]) s (stay)
@@ -352,15 +356,19 @@ async fn tallies(
     .bind(first_open(&tallies, stays, hour))
     .fetch_all(&mut *db)
     .await?;
+    let mut told = BTreeSet::new();
     for row in rows {
         let reading = row.reading();
+        if i64::from(reading.minute.hour().0) == hour.0 {
+            told.insert((row.stay, row.agent));
+        }
         let tally = tallies
             .entry((row.stay, row.agent))
             .or_insert_with(|| Tally::new(reading.agent, reading.lease));
         // It is of this chain; what was sealed before is passed over by the tally itself.
         let _ = tally.add(&reading);
     }
-    Ok(tallies)
+    Ok((tallies, told))
 }
 
 /// The first minute of which readings have to be read: after the earliest sealed hour where all

@@ -93,7 +93,7 @@ pub async fn run(
                 continue;
             }
         };
-        let is_ours = |pool| !machines.contains(&pool);
+        let is_ours = |pool| !machines.contains_key(&pool);
         let overdue = watch.overdue(&feed.market(), clock.now(), is_ours, AT_ONCE);
         let is_more = overdue.len() == AT_ONCE;
         let all_taken = match report_all(&db, &sequencer, clock.now(), seed, &overdue).await {

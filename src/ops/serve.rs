@@ -336,7 +336,7 @@ fn start_tasks(
     );
     tasks.spawn(ticks);
     let keeper = Keeper {
-        db: db.clone(),
+        db: db::for_keeper(db),
         sequencer: sequencer.clone(),
         feed: feed.clone(),
         clock: clock.clone(),

@@ -131,6 +131,8 @@ pub struct Web {
     pub options: Options,
     /// How often someone may try.
     pub throttle: throttle::Throttle,
+    /// Whose turn it is of the machines that ask.
+    pub turns: signed::Turns,
     /// Permits to hash a password.
     pub passwords: Arc<Semaphore>,
     /// Places for those who wait for such a permit, and those who have one.
@@ -157,6 +159,7 @@ impl Web {
         Self {
             options,
             throttle: throttle::Throttle::default(),
+            turns: signed::Turns::default(),
             passwords: Arc::new(Semaphore::new(options.password_permits)),
             password_queue: Arc::new(Semaphore::new(
                 options.password_permits + options.password_queue,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use governor::clock::{Clock, DefaultClock, QuantaInstant};
 use governor::{DefaultKeyedRateLimiter, NotUntil, Quota, RateLimiter};
 
+use super::signed::Signer;
 use crate::names;
 
 /// How many keys a limiter may know before those that have recovered are forgotten.
@@ -28,6 +29,7 @@ pub struct Throttle {
     kept: DefaultKeyedRateLimiter<IpAddr>,
     token: DefaultKeyedRateLimiter<IpAddr>,
     requests: DefaultKeyedRateLimiter<i64>,
+    signers: DefaultKeyedRateLimiter<Signer>,
     orders: DefaultKeyedRateLimiter<i64>,
 }
 
@@ -45,6 +47,7 @@ impl Default for Throttle {
             kept: limiter(20, Duration::from_secs(30)),
             token: limiter(100, Duration::from_secs(1)),
             requests: limiter(200, Duration::from_millis(10)),
+            signers: limiter(200, Duration::from_millis(25)),
             orders: limiter(MOST_ORDERS, Duration::from_millis(2)),
         }
     }
@@ -88,7 +91,7 @@ impl Throttle {
         check(&self.kept, &network(address))
     }
 
-    /// Counts a token that is none: a hundred at once by address, then one a second.
+    /// Counts a token that is none, or a signature that is nobody's: a hundred at once by address, then one a second.
     ///
     /// # Errors
     /// When it is too soon.
@@ -102,6 +105,14 @@ impl Throttle {
     /// When it is too soon.
     pub fn request(&self, token: i64) -> Result<(), TooSoon> {
         check(&self.requests, &token)
+    }
+
+    /// Counts a request of a machine: two hundred at once, then forty a second.
+    ///
+    /// # Errors
+    /// When it is too soon.
+    pub fn signer(&self, signer: Signer) -> Result<(), TooSoon> {
+        check(&self.signers, &signer)
     }
 
     /// Counts orders, changes and cancels that a participant's programs send: two thousand at once,

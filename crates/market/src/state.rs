@@ -415,6 +415,11 @@ impl Market {
         levels.get(instrument.service_level())
     }
 
+    /// The rule sets that are, were or will be in force.
+    pub fn all_rules(&self) -> impl Iterator<Item = &Rules> {
+        self.rule_sets.values()
+    }
+
     /// Whether this rule set is, was or will be in force.
     pub fn knows_rules(&self, rules: &Rules) -> bool {
         self.rule_sets.get(&rules.version) == Some(rules)

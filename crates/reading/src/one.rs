@@ -43,7 +43,7 @@ pub struct Terms {
     pub lease: u64,
     /// The most units that can run.
     pub units: u32,
-    /// The first minute of the lease.
+    /// The first minute of the lease, or from which on the agent speaks of it.
     pub start: Minute,
     /// The first minute after it.
     pub end: Minute,
@@ -88,6 +88,14 @@ pub enum Untrue {
     NotOver {
         /// The minute that was named.
         minute: Minute,
+    },
+    /// A number that its chain can't have come to: one reading a minute was to be signed at most.
+    #[error("number {found} of a chain that can have come to {most} by then")]
+    NumberTooHigh {
+        /// The minutes from the lease's first to this one.
+        most: u64,
+        /// What it is numbered.
+        found: u64,
     },
     /// More than the lease has.
     #[error("{found} units are said to have run, the lease has {most}")]
@@ -170,6 +178,13 @@ impl SignedReading {
         let minute = reading.minute;
         if minute < terms.start || minute >= terms.end {
             return Err(Untrue::OutsideLease { minute });
+        }
+        let most = u64::from(minute.0 - terms.start.0) + 1;
+        if reading.sequence > most {
+            return Err(Untrue::NumberTooHigh {
+                most,
+                found: reading.sequence,
+            });
         }
         let over = Minute(minute.0.saturating_add(1)).begins().as_second();
         if over > now.as_second().saturating_add(i64::from(skew)) {

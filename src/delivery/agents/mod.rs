@@ -24,6 +24,14 @@ const LEAD: SignedDuration = SignedDuration::from_mins(15);
 /// What of a machine's memory leases share: the rest is the system's.
 const LEASABLE_MEMORY: (u64, u64) = (95, 100);
 
+/// The most keys of a holder that let into one lease, the newest of them, and the most bytes of one:
+/// a machine is told of all its leases in one answer.
+const MOST_KEYS: i64 = 16;
+const LONGEST_KEY: i32 = 2 << 10;
+
+/// The most bytes of JSON that say what a machine has.
+pub const MOST_INVENTORY: usize = 64 << 10;
+
 /// The most processes of a lease.
 const PROCESSES: u32 = 16_384;
 
@@ -126,6 +134,9 @@ pub enum EnrolError {
 /// Makes the holder of a token's key the agent of the token's machine, in place of any before. The
 /// same token with the same key gets the same answer.
 ///
+/// # Arguments
+/// `now` is real time, `market` the market's, from which on the agent speaks.
+///
 /// # Errors
 /// The token is none, or somebody has used it.
 pub async fn enrol(
@@ -133,9 +144,10 @@ pub async fn enrol(
     token: &str,
     key: &PublicKey,
     inventory: &serde_json::Value,
-    now: Timestamp,
+    (now, market): (Timestamp, Timestamp),
 ) -> Result<i64, EnrolError> {
-    match store::enrol(db, &hash(token), &key.to_bytes(), inventory, now).await? {
+    let of = (now, market);
+    match store::enrol(db, &hash(token), &key.to_bytes(), inventory, of).await? {
         Enrolled::As(agent) => Ok(agent),
         Enrolled::NoToken => Err(EnrolError::NoToken),
         Enrolled::Used => Err(EnrolError::Used),
@@ -159,7 +171,7 @@ pub async fn heartbeat(
     store::seen(db, agent, beat, now).await?;
     let inventory = serde_json::from_value(beat.inventory.clone()).unwrap_or_default();
     let told = market.saturating_add(LEAD).unwrap_or(Timestamp::MAX);
-    let rows = stays(db, agent, told).await?;
+    let rows = stays(db, agent, told, market).await?;
     let probes = vantages(db).await?;
     let mut orders: BTreeMap<i64, Stay> = BTreeMap::new();
     for row in rows {
@@ -189,13 +201,21 @@ struct StayRow {
     keys: Vec<String>,
 }
 
-/// What the machine of an agent is to have or to be rid of, of leases that begin by an instant.
-async fn stays(db: &PgPool, agent: i64, told: Timestamp) -> Result<Vec<StayRow>, sqlx::Error> {
+/// What the machine of an agent is to have or to be rid of, of leases that begin by an instant; keys
+/// of those that are not over by the market's time.
+async fn stays(
+    db: &PgPool,
+    agent: i64,
+    told: Timestamp,
+    market: Timestamp,
+) -> Result<Vec<StayRow>, sqlx::Error> {
     sqlx::query_as(
         "SELECT s.stay, h.units AS of_machine, p.units, p.start_at, p.end_at,
-                coalesce((SELECT array_agg(k.public_key ORDER BY k.id) FROM ssh_keys k
-                          WHERE k.participant = l.holder AND k.removed_at IS NULL
-                            AND (a.ssh_key IS NULL OR k.id = a.ssh_key)), '{}') AS keys
+                ARRAY(SELECT k.public_key FROM ssh_keys k
+                      WHERE k.participant = l.holder AND k.removed_at IS NULL
+                        AND (a.ssh_key IS NULL OR k.id = a.ssh_key)
+                        AND p.end_at > $3 AND octet_length(k.public_key) <= $4
+                      ORDER BY k.id DESC LIMIT $5) AS keys
          FROM agents g JOIN hosts h ON h.id = g.host JOIN stays s ON s.host = h.id
          LEFT JOIN placements p ON p.stay = s.stay AND p.host = s.host
          LEFT JOIN leases l ON l.id = p.lease
@@ -210,6 +230,9 @@ async fn stays(db: &PgPool, agent: i64, told: Timestamp) -> Result<Vec<StayRow>,
     )
     .bind(agent)
     .bind(jiff_sqlx::Timestamp::from(told))
+    .bind(jiff_sqlx::Timestamp::from(market))
+    .bind(LONGEST_KEY)
+    .bind(MOST_KEYS)
     .fetch_all(db)
     .await
 }

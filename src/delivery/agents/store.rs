@@ -57,7 +57,7 @@ pub(super) async fn enrol(
     token: &[u8; 32],
     key: &[u8; 32],
     inventory: &serde_json::Value,
-    now: Timestamp,
+    (now, market): (Timestamp, Timestamp),
 ) -> Result<Enrolled, sqlx::Error> {
     let mut transaction = db.begin().await?;
     let found: Option<Token> = sqlx::query_as(
@@ -90,13 +90,14 @@ pub(super) async fn enrol(
         .execute(&mut *transaction)
         .await?;
     let agent: Option<i64> = sqlx::query_scalar(
-        "INSERT INTO agents (host, public_key, enrolled_at, seen_at, inventory)
-         VALUES ($1, $2, $3, $3, $4) ON CONFLICT (public_key) DO NOTHING RETURNING id",
+        "INSERT INTO agents (host, public_key, enrolled_at, seen_at, inventory, speaks_from)
+         VALUES ($1, $2, $3, $3, $4, $5) ON CONFLICT (public_key) DO NOTHING RETURNING id",
     )
     .bind(host)
     .bind(&key[..])
     .bind(now.to_sqlx())
     .bind(inventory)
+    .bind(market.to_sqlx())
     .fetch_optional(&mut *transaction)
     .await?;
     let Some(agent) = agent else {
@@ -141,7 +142,7 @@ pub(super) async fn seen(
     let program: String = beat.program.chars().take(40).collect();
     sqlx::query(
         "UPDATE agents SET seen_at = $2, program = $3, clock_ahead_ms = $4, waiting = $5,
-                inventory = $6
+                inventory = CASE WHEN inventory = $6 THEN inventory ELSE $6 END
          WHERE id = $1",
     )
     .bind(agent)

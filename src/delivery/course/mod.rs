@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::inbox::{Reason, Stage, StateChange};
 
-pub(super) use store::say;
+pub(super) use store::{hold, say};
 
 /// Who says what follows from the clock and the tables alone.
 const EXCHANGE: &str = "exchange";

@@ -6,9 +6,11 @@ mod store;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use reading::{Minute, PublicKey, SignedReading, Terms, Untrue};
+use reading::{Minute, SignedReading, Terms, Untrue};
 use serde::Deserialize;
+use serde_json::json;
 use sqlx::PgPool;
+use ssh_key::PublicKey;
 
 pub(super) use store::open_case;
 pub use store::take_states;
@@ -18,6 +20,15 @@ const SKEW: u32 = 60;
 
 /// The most readings of a request whose signatures are checked on the thread that answers.
 const CHECKED_AT_ONCE: usize = 50;
+
+/// The most states that are taken at once.
+const MOST_STATES: usize = 200;
+
+/// The most bytes of JSON that are kept of what shows a state.
+const MOST_EVIDENCE: usize = 8 << 10;
+
+/// The most bytes of a machine's key, as SSH writes it: one of RSA with 4,096 bits has 716.
+const MOST_HOST_KEY: usize = 1 << 10;
 
 /// What of an agent's readings was taken: by stay, up to which number. Whether it is believed is
 /// another matter.
@@ -38,6 +49,16 @@ pub struct StateChange {
     pub at: Timestamp,
     /// What shows it.
     pub evidence: serde_json::Value,
+}
+
+impl StateChange {
+    /// Leaves out what shows it where that is too much to keep.
+    fn shorten(&mut self) {
+        let bytes = self.evidence.to_string().len();
+        if bytes > MOST_EVIDENCE {
+            self.evidence = json!({ "left_out_bytes": bytes });
+        }
+    }
 }
 
 /// Where a stay stands on a machine.
@@ -98,6 +119,26 @@ struct WayIn {
     user: String,
     port: u16,
     host_key: String,
+}
+
+impl WayIn {
+    /// The way in that an agent tells of, where it is one: holders type it into their shells, and
+    /// each vantage reads those of all others with it.
+    fn of(evidence: &serde_json::Value) -> Option<Self> {
+        let mut way: Self = serde_json::from_value(evidence.clone()).ok()?;
+        let is_plain =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let is_name = way
+            .user
+            .starts_with(|first: char| first.is_ascii_lowercase())
+            && way.user.len() <= 32
+            && way.user.bytes().all(is_plain);
+        let mut key = PublicKey::from_openssh(&way.host_key).ok()?;
+        key.set_comment("");
+        way.host_key = key.to_openssh().ok()?;
+        let is_whole = is_name && way.port > 0 && way.host_key.len() <= MOST_HOST_KEY;
+        is_whole.then_some(way)
+    }
 }
 
 /// Takes readings of one agent.
@@ -184,7 +225,7 @@ fn sort(
     let key = key
         .try_into()
         .ok()
-        .and_then(|key: [u8; 32]| PublicKey::from_bytes(&key).ok());
+        .and_then(|key: [u8; 32]| reading::PublicKey::from_bytes(&key).ok());
     let Some(key) = key else {
         return sorted;
     };
@@ -239,8 +280,8 @@ async fn terms(
 ) -> Result<BTreeMap<i64, Terms>, sqlx::Error> {
     let stays: Vec<i64> = stays.iter().copied().collect();
     let rows: Vec<TermsRow> = sqlx::query_as(
-        "SELECT p.stay, min(p.start_at) AS start_at, max(p.end_at) AS end_at,
-                max(p.units) AS units
+        "SELECT p.stay, greatest(min(p.start_at), min(a.speaks_from)) AS start_at,
+                max(p.end_at) AS end_at, max(p.units) AS units
          FROM placements p JOIN agents a ON a.host = p.host
          WHERE a.id = $1 AND p.stay = ANY($2) GROUP BY p.stay",
     )

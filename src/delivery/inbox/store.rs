@@ -8,7 +8,7 @@ use reading::SignedReading;
 use serde_json::json;
 use sqlx::PgPool;
 
-use super::{Bad, Stage, StateChange, WayIn};
+use super::{Bad, MOST_STATES, Stage, StateChange, WayIn};
 use crate::delivery::course::{self, Step};
 
 /// Keeps readings, each once, and notes the hours that are over and have something new. Where there is
@@ -41,6 +41,41 @@ pub(super) async fn add_readings(
     insert(db, agent, readings, market).await
 }
 
+/// An insertion into readings that notes the hours that are over and have something new; gives how
+/// many were added.
+macro_rules! noting_late {
+    ($insertion:literal) => {
+        concat!(
+            "WITH given AS (
+                 SELECT * FROM unnest($2::integer[], $3::bigint[], $4::bigint[], $5::integer[],
+                                      $6::bytea[], $7::bytea[], $8::bytea[])
+                     AS r (minute, stay, sequence, units, before, hash, signature)),
+             added AS (
+                 INSERT INTO readings
+                     (agent, minute, stay, sequence, units, before, hash, signature, story) ",
+            $insertion,
+            " ON CONFLICT DO NOTHING RETURNING stay, minute),
+             late AS (
+                 INSERT INTO late_hours (stay, hour_at)
+                 SELECT DISTINCT stay, to_timestamp(minute / 60 * 3600) FROM added
+                 WHERE to_timestamp((minute / 60 + 1) * 3600) <= $9
+                 ON CONFLICT (stay, hour_at)
+                     DO UPDATE SET news = late_hours.news + 1, again_at = NULL)
+             SELECT count(*) FROM added"
+        )
+    };
+}
+
+/// The story that an agent tells of each minute.
+const FIRST: &str = noting_late!("SELECT $1, given.*, 0 FROM given");
+
+/// A second story of a minute, which shows that neither is to be believed.
+const SECOND: &str = noting_late!(
+    "SELECT $1, given.*, 1 FROM given
+     WHERE EXISTS (SELECT FROM readings k WHERE k.stay = given.stay AND k.agent = $1
+                       AND k.minute = given.minute AND k.story = 0 AND k.hash <> given.hash)"
+);
+
 async fn insert(
     db: &PgPool,
     agent: i64,
@@ -50,6 +85,20 @@ async fn insert(
     if readings.is_empty() {
         return Ok(());
     }
+    let added = insert_as(db, FIRST, agent, readings, market).await?;
+    if usize::try_from(added) != Ok(readings.len()) {
+        insert_as(db, SECOND, agent, readings, market).await?;
+    }
+    Ok(())
+}
+
+async fn insert_as(
+    db: &PgPool,
+    story: &'static str,
+    agent: i64,
+    readings: &[SignedReading],
+    market: Timestamp,
+) -> Result<i64, sqlx::Error> {
     let wide = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let narrow = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
     let of = readings.iter().map(|signed| &signed.reading);
@@ -63,32 +112,18 @@ async fn insert(
         .iter()
         .map(|signed| signed.signature.to_bytes().to_vec());
     let signatures: Vec<Vec<u8>> = signed.collect();
-    sqlx::query(
-        "WITH added AS (
-             INSERT INTO readings
-                 (minute, stay, agent, sequence, units, before, hash, signature)
-             SELECT minute, stay, $1, sequence, units, before, hash, signature
-             FROM unnest($2::integer[], $3::bigint[], $4::bigint[], $5::integer[],
-                         $6::bytea[], $7::bytea[], $8::bytea[])
-                  AS r (minute, stay, sequence, units, before, hash, signature)
-             ON CONFLICT DO NOTHING RETURNING stay, minute)
-         INSERT INTO late_hours (stay, hour_at)
-         SELECT DISTINCT stay, to_timestamp(minute / 60 * 3600) FROM added
-         WHERE to_timestamp((minute / 60 + 1) * 3600) <= $9
-         ON CONFLICT (stay, hour_at) DO UPDATE SET news = late_hours.news + 1, again_at = NULL",
-    )
-    .bind(agent)
-    .bind(minutes)
-    .bind(stays)
-    .bind(sequences)
-    .bind(units)
-    .bind(befores)
-    .bind(hashes)
-    .bind(signatures)
-    .bind(market.to_sqlx())
-    .execute(db)
-    .await
-    .map(|_| ())
+    sqlx::query_scalar(story)
+        .bind(agent)
+        .bind(minutes)
+        .bind(stays)
+        .bind(sequences)
+        .bind(units)
+        .bind(befores)
+        .bind(hashes)
+        .bind(signatures)
+        .bind(market.to_sqlx())
+        .fetch_one(db)
+        .await
 }
 
 /// Opens a case for each kind of what can't be true; one that is open already stays as it is.
@@ -140,8 +175,8 @@ pub(in crate::delivery) async fn open_case(
     .map(|_| ())
 }
 
-/// Takes an agent's states, each once and in their order; gives the number of the last one that
-/// was taken, now or before.
+/// Takes an agent's states, each once and in their order, [`MOST_STATES`] at most; gives the number
+/// of the last one that was taken, now or before.
 ///
 /// # Errors
 /// When the database fails: nothing was taken then.
@@ -152,22 +187,26 @@ pub async fn take_states(
     market: Timestamp,
 ) -> Result<i64, sqlx::Error> {
     states.sort_by_key(|state| state.sequence);
+    states.truncate(MOST_STATES);
     let mut transaction = db.begin().await?;
     let (host, mut through): (i64, i64) =
         sqlx::query_as("SELECT host, states FROM agents WHERE id = $1 FOR UPDATE")
             .bind(agent)
             .fetch_one(&mut *transaction)
             .await?;
-    for state in states {
+    let stays: Vec<i64> = states.iter().map(|state| state.lease).collect();
+    course::hold(&mut transaction, host, &stays).await?;
+    for mut state in states {
         // A number that is missing is waited for: an agent sends its states in their order.
         if state.sequence != through.saturating_add(1) {
             continue;
         }
         through = state.sequence;
         let way_in = match state.stage {
-            Stage::Prepared => serde_json::from_value::<WayIn>(state.evidence.clone()).ok(),
+            Stage::Prepared => WayIn::of(&state.evidence),
             _ => None,
         };
+        state.shorten();
         let is_known = sqlx::query(
             "UPDATE stays SET stage = $3, said_at = $4, login = coalesce($5, login),
                     port = coalesce($6, port), host_key = coalesce($7, host_key)
@@ -202,7 +241,7 @@ pub async fn take_states(
         };
         for (lease, is_over) in leases.into_iter().take(concerned) {
             let step = Step::of_agent(agent, host, &state, is_over);
-            course::say(&mut transaction, lease, &step, market).await?;
+            course::say(&mut *transaction, &[(lease, step)], market).await?;
         }
     }
     sqlx::query("UPDATE agents SET states = $2 WHERE id = $1")

@@ -5,6 +5,7 @@
 //! Everything is worked out from the tables and the market, and every command does no more than once
 //! (an hour is settled once, a lease fails once), so that it can end anywhere and begin again.
 
+mod defaults;
 mod store;
 mod ways;
 
@@ -22,7 +23,6 @@ use super::agents;
 use super::evidence::Evidence;
 use super::inbox;
 use super::placing;
-use super::probes;
 use super::proof::Owed;
 use super::watch::{Overdue, Watch};
 use crate::clock::{self, MarketClock};
@@ -68,66 +68,96 @@ pub struct Keeper {
 /// How many hours readings are kept where the rules have no deadline for them.
 const KEPT_WITHOUT_DEADLINE: i64 = 72;
 
-/// The first hour since 1970 of which readings still count: the rules' deadline ago.
+/// The first hour since 1970 of which readings still count: the rules' deadline ago, the longest of
+/// those that leases can have been sold under.
 pub fn first_open(market: &Market, now: Timestamp) -> i64 {
-    let deadline = market.rules().reading_deadline_hours;
-    let deadline = deadline.unwrap_or(KEPT_WITHOUT_DEADLINE);
+    let deadlines = market.all_rules().map(|rules| rules.reading_deadline_hours);
+    let longest = deadlines.map(|hours| hours.unwrap_or(KEPT_WITHOUT_DEADLINE));
     now.hour()
         .0
-        .saturating_sub(deadline)
+        .saturating_sub(longest.max().unwrap_or(KEPT_WITHOUT_DEADLINE))
         .saturating_sub(SPARE_HOURS)
+}
+
+/// What the keeper goes by from one glance to the next.
+struct Known {
+    watch: Watch,
+    /// Leases that something happened to.
+    touched: BTreeSet<LeaseId>,
+    /// How many machines each pool has.
+    machines: BTreeMap<PoolId, i64>,
 }
 
 impl Keeper {
     /// Keeps until it is told to stop. What goes wrong is tried again.
     pub async fn run(self, stop: CancellationToken) {
+        let failing = tokio::spawn(self.clone().fail_in_time(stop.clone()));
         let mut batches = self.feed.subscribe();
-        let mut watch = Watch::all(&self.feed.market());
-        let mut touched: BTreeSet<LeaseId> = self
-            .feed
-            .market()
-            .open_leases()
-            .map(|lease| lease.id)
-            .collect();
+        let mut known = {
+            let market = self.feed.market();
+            Known {
+                watch: Watch::all(&market),
+                touched: market.open_leases().map(|lease| lease.id).collect(),
+                machines: BTreeMap::new(),
+            }
+        };
         let mut minute = i64::MIN;
         while !stop.is_cancelled() {
-            touched.extend(watch.follow(&mut batches, &self.feed));
+            let touched = known.watch.follow(&mut batches, &self.feed);
+            known.touched.extend(touched);
             let now = self.clock.now();
             let this_minute = now.0.div_euclid(60_000_000);
             let is_new = this_minute != std::mem::replace(&mut minute, this_minute);
-            if let Err(error) = self.glance(&mut watch, &mut touched, now, is_new).await {
+            for error in self.glance(&mut known, now, is_new).await {
                 tracing::warn!(error = format!("{error:#}"), "delivery could not be kept");
                 minute = i64::MIN;
             }
-            tokio::select! {
-                () = tokio::time::sleep(GLANCE) => {}
-                () = stop.cancelled() => {}
-            }
+            rest(&stop).await;
+        }
+        if let Err(error) = failing.await {
+            tracing::error!(%error, "nobody looks for defaults");
         }
     }
 
-    /// Does what is due once.
+    /// Does what is due once; gives what went wrong. What fails keeps nothing else from being done.
     async fn glance(
         &self,
-        watch: &mut Watch,
-        touched: &mut BTreeSet<LeaseId>,
+        known: &mut Known,
         now: Timestamp,
         is_new_minute: bool,
-    ) -> anyhow::Result<()> {
-        let pools: BTreeSet<PoolId> = placing::pools(&self.db).await?.into_iter().collect();
-        if pools.is_empty() {
-            return self.keep_house(is_new_minute, now).await;
+    ) -> Vec<anyhow::Error> {
+        let begun = self.begin(known, now).await;
+        let settled = self.settle(known, now).await;
+        let corrected = self.correct(now).await;
+        let gone = match is_new_minute {
+            true => self.go_ways(now, &[], true).await,
+            false => Ok(()),
+        };
+        let kept = self.keep_house(is_new_minute, now).await;
+        let all = [begun, settled, corrected, gone, kept];
+        all.into_iter().filter_map(Result::err).collect()
+    }
+
+    /// Places the leases that something happened to, and begins their ways.
+    async fn begin(&self, known: &mut Known, now: Timestamp) -> anyhow::Result<()> {
+        let machines = placing::pools(&self.db).await?;
+        {
+            // A machine that has come may have room for what was sold before.
+            let market = self.feed.market();
+            let has_more =
+                |lease: &&Lease| machines.get(&lease.pool) != known.machines.get(&lease.pool);
+            let more = market.open_leases().filter(has_more).map(|lease| lease.id);
+            if machines != known.machines {
+                known.touched.extend(more);
+            }
         }
-        let placed = self.place(&pools, touched, now).await?;
-        self.settle(&pools, watch, now).await?;
-        self.correct(now).await?;
-        self.fail(now).await?;
-        if is_new_minute {
-            self.go_ways(now, None).await?;
-        } else if !placed.is_empty() {
-            self.go_ways(now, Some(placed)).await?;
+        known.machines = machines;
+        let placed = self.place(&known.machines, &known.touched, now).await?;
+        if !placed.is_empty() {
+            self.go_ways(now, &placed, false).await?;
         }
-        self.keep_house(is_new_minute, now).await
+        known.touched.clear();
+        Ok(())
     }
 
     /// Makes room for readings to come and drops what is not needed any more, once a minute.
@@ -144,11 +174,11 @@ impl Keeper {
         Ok(())
     }
 
-    /// Places the leases that something happened to, and gives them.
+    /// Places these leases where their pools have machines, and gives them.
     async fn place(
         &self,
-        pools: &BTreeSet<PoolId>,
-        touched: &mut BTreeSet<LeaseId>,
+        machines: &BTreeMap<PoolId, i64>,
+        touched: &BTreeSet<LeaseId>,
         now: Timestamp,
     ) -> anyhow::Result<Vec<i64>> {
         // What lost units makes room for what has got them, so it comes first; leases that were made
@@ -156,27 +186,29 @@ impl Keeper {
         let of_machines: Vec<(Lease, i64)> = {
             let market = self.feed.market();
             let leases = touched.iter().filter_map(|id| market.lease(*id));
-            let ours = leases.filter(|lease| pools.contains(&lease.pool));
+            let ours = leases.filter(|lease| machines.contains_key(&lease.pool));
             ours.map(|lease| (lease.clone(), placing::lot_of(&market, lease)))
                 .collect()
         };
         for (lease, lot) in &of_machines {
             placing::place(&self.db, lease, *lot, now).await?;
         }
-        touched.clear();
         Ok(of_machines.iter().map(|(lease, _)| lease.id.0).collect())
     }
 
     /// Settles the hours of which all is known, or has been waited for.
-    async fn settle(
-        &self,
-        pools: &BTreeSet<PoolId>,
-        watch: &mut Watch,
-        now: Timestamp,
-    ) -> anyhow::Result<()> {
+    async fn settle(&self, known: &mut Known, now: Timestamp) -> anyhow::Result<()> {
+        let Known {
+            watch, machines, ..
+        } = known;
         let overdue = {
             let market = self.feed.market();
-            watch.overdue(&market, now, |pool| pools.contains(&pool), AT_A_GLANCE)
+            watch.overdue(
+                &market,
+                now,
+                |pool| machines.contains_key(&pool),
+                AT_A_GLANCE,
+            )
         };
         let mut by_hour: BTreeMap<Hour, Vec<Overdue>> = BTreeMap::new();
         for one in overdue {
@@ -327,52 +359,6 @@ impl Keeper {
             .service_level(lease)
             .map_or(0, |level| level.maintenance_notice_hours)
     }
-
-    /// Ends the leases whose provider has failed them for as long as the service level allows.
-    async fn fail(&self, now: Timestamp) -> anyhow::Result<()> {
-        for lease in self.in_default(now).await? {
-            let answer = self
-                .sequencer
-                .submit(ACTOR, Command::Default { lease })
-                .await?;
-            if let Some(rejection) = answer.rejection() {
-                tracing::debug!(%lease, %rejection, "a lease was not failed");
-            }
-        }
-        Ok(())
-    }
-
-    /// The leases whose provider is in default by now.
-    async fn in_default(&self, now: Timestamp) -> anyhow::Result<Vec<LeaseId>> {
-        probes::weigh_failing(&self.db, clock::instant(now)).await?;
-        let rows: Vec<(i64, Option<jiff_sqlx::Timestamp>)> = sqlx::query_as(
-            "SELECT p.lease, min(CASE WHEN s.accepted_at IS NULL THEN NULL ELSE s.failing_since END)
-             FROM stays s JOIN placements p ON p.stay = s.stay AND p.host = s.host
-             WHERE (s.failing_since IS NOT NULL OR s.accepted_at IS NULL)
-               AND p.start_at <= $1 AND p.end_at > $1
-             GROUP BY p.lease",
-        )
-        .bind(jiff_sqlx::Timestamp::from(clock::instant(now)))
-        .fetch_all(&self.db)
-        .await?;
-        let market = self.feed.market();
-        let failed = rows.into_iter().filter_map(|(id, failing_since)| {
-            let lease = market.lease(LeaseId(id))?;
-            let level = market.service_level(lease)?;
-            let begins = lease.period.start.begins().max(lease.traded_at);
-            let (since, allowed) = match failing_since {
-                Some(since) => (
-                    clock::stamp(since.to_jiff()).max(begins),
-                    level.default_minutes,
-                ),
-                None => (begins, level.grace_minutes),
-            };
-            let is_over = allowed > 0 && since.plus_minutes(allowed) <= now;
-            let can_fail = lease.failed_from.is_none() && lease.open_in(now.next_hour()) > 0;
-            (is_over && can_fail).then_some(lease.id)
-        });
-        Ok(failed.collect())
-    }
 }
 
 /// What a correction that came to other minutes than were asked for lacked.
@@ -383,6 +369,14 @@ fn short_of(receipt: &Receipt, proven: i64) -> Option<Rejection> {
     });
     let is_short = corrected.is_some_and(|minutes| minutes != proven);
     is_short.then_some(Rejection::InsufficientFunds { missing: 0 })
+}
+
+/// The pause between two glances.
+async fn rest(stop: &CancellationToken) {
+    tokio::select! {
+        () = tokio::time::sleep(GLANCE) => {}
+        () = stop.cancelled() => {}
+    }
 }
 
 /// Whether an hour is settled or corrected.

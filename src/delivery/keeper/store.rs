@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 use sqlx::PgPool;
 
-use crate::delivery::course::{Step, say};
 use crate::delivery::evidence::Sealed;
 use crate::delivery::placing::calendar;
 
@@ -127,17 +126,4 @@ pub(super) async fn keep_readings(db: &PgPool, first: i32, last: i32) -> Result<
         .execute(db)
         .await
         .map(|_| ())
-}
-
-/// Notes steps of leases.
-pub(super) async fn take_steps(
-    db: &PgPool,
-    steps: &[(i64, Step)],
-    at: Timestamp,
-) -> Result<(), sqlx::Error> {
-    let mut transaction = db.begin().await?;
-    for (lease, step) in steps {
-        say(&mut transaction, *lease, step, at).await?;
-    }
-    transaction.commit().await
 }

@@ -238,16 +238,19 @@ pub async fn machines(pool: &PgPool, of: PoolId) -> Result<Vec<Machine>, sqlx::E
     .await
 }
 
-/// The pools that are delivered by machines.
+/// The pools that are delivered by machines, and how many each has.
 ///
 /// # Errors
 /// When the database can't be read.
-pub async fn pools(pool: &PgPool) -> Result<Vec<PoolId>, sqlx::Error> {
-    let pools: Vec<i64> =
-        sqlx::query_scalar("SELECT DISTINCT pool FROM hosts WHERE kind = 'agent'")
+pub async fn pools(pool: &PgPool) -> Result<BTreeMap<PoolId, i64>, sqlx::Error> {
+    let pools: Vec<(i64, i64)> =
+        sqlx::query_as("SELECT pool, count(*) FROM hosts WHERE kind = 'agent' GROUP BY pool")
             .fetch_all(pool)
             .await?;
-    Ok(pools.into_iter().map(PoolId).collect())
+    let pools = pools.into_iter();
+    Ok(pools
+        .map(|(pool, machines)| (PoolId(pool), machines))
+        .collect())
 }
 
 /// The lot of a lease.

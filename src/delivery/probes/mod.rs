@@ -217,6 +217,13 @@ pub struct Found {
 }
 
 #[derive(sqlx::FromRow)]
+struct VantageRow {
+    id: i64,
+    added_at: jiff_sqlx::Timestamp,
+    until_at: Option<jiff_sqlx::Timestamp>,
+}
+
+#[derive(sqlx::FromRow)]
 struct SpanRow {
     stay: i64,
     host: i64,
@@ -232,8 +239,9 @@ impl Found {
     /// # Errors
     /// When the database can't be read.
     pub async fn read(db: &mut PgConnection, hour: Hour, stays: &[i64]) -> sqlx::Result<Self> {
-        let vantages: Vec<(i64, jiff_sqlx::Timestamp)> = sqlx::query_as(
-            "SELECT id, added_at FROM vantages WHERE retired_at IS NULL ORDER BY id",
+        let vantages: Vec<VantageRow> = sqlx::query_as(
+            "SELECT id, added_at, until_at FROM vantages
+             WHERE retired_at IS NULL OR until_at IS NOT NULL ORDER BY id",
         )
         .fetch_all(&mut *db)
         .await?;
@@ -255,9 +263,10 @@ impl Found {
                 passed: row.passed,
             });
         }
-        let vantage = |(id, since): (i64, jiff_sqlx::Timestamp)| Vantage {
-            id,
-            since: since.to_jiff(),
+        let vantage = |row: VantageRow| Vantage {
+            id: row.id,
+            since: row.added_at.to_jiff(),
+            until: row.until_at.map(jiff_sqlx::Timestamp::to_jiff),
         };
         Ok(Self {
             hour,

@@ -16,6 +16,8 @@ pub struct Vantage {
     pub id: i64,
     /// From when on it counts.
     pub since: Timestamp,
+    /// Until when; `None` while it does.
+    pub until: Option<Timestamp>,
 }
 
 /// Probes of one stay from one place that came to the same, one after the other.
@@ -44,11 +46,14 @@ pub fn quorum(vantages: usize) -> usize {
 /// probed after the minute says nothing about it.
 ///
 /// # Arguments
-/// `spans` are those of one stay on one machine; `vantages` those that are not retired.
+/// `spans` are those of one stay on one machine; `vantages` all, with when they count.
 pub fn denied(spans: &[Span], vantages: &[Vantage], minute: Minute) -> bool {
     let begins = minute.begins();
     let ends = Minute(minute.0.saturating_add(1)).begins();
-    let counted = vantages.iter().filter(|vantage| vantage.since <= begins);
+    let counts = |vantage: &&Vantage| {
+        vantage.since <= begins && vantage.until.is_none_or(|until| begins < until)
+    };
+    let counted = vantages.iter().filter(counts);
     let mut of: BTreeMap<i64, Vec<Span>> =
         counted.map(|vantage| (vantage.id, Vec::new())).collect();
     let needed = quorum(of.len());
@@ -110,7 +115,13 @@ mod tests {
 
     fn vantages(count: i64) -> Vec<Vantage> {
         let since = at(-1_000_000);
-        (1..=count).map(|id| Vantage { id, since }).collect()
+        (1..=count)
+            .map(|id| Vantage {
+                id,
+                since,
+                until: None,
+            })
+            .collect()
     }
 
     #[test]
@@ -162,8 +173,12 @@ mod tests {
         assert!(!denied(&spans, &four, MINUTE), "three of four are needed");
         four[3].since = at(1);
         assert!(denied(&spans, &four, MINUTE), "of three two");
-        let others = &vantages(4)[1..];
-        assert!(!denied(&spans, others, MINUTE), "the first is retired");
+        let mut others = vantages(4);
+        others[0].until = Some(at(0));
+        assert!(!denied(&spans, &others, MINUTE), "the first is retired");
+        others.truncate(3);
+        others[0].until = Some(at(1));
+        assert!(denied(&spans, &others, MINUTE), "it was not by then");
     }
 
     /// Spans of a vantage that follow each other, as the table has them.

@@ -34,21 +34,26 @@ pub async fn add(
     .await
 }
 
-/// Retires a vantage: nothing that it says or has said counts any more. Gives its number, or none
-/// where there is no such vantage.
+/// Retires a vantage: nothing that it says from now on counts; what it said of minutes before
+/// stands, since hours were settled by it. Gives its number, or none where there is no such vantage.
+///
+/// # Arguments
+/// `now` is real time, `market` the market's.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn retire(
     db: impl PgExecutor<'_>,
     name: &str,
-    now: Timestamp,
+    (now, market): (Timestamp, Timestamp),
 ) -> sqlx::Result<Option<i64>> {
     sqlx::query_scalar(
-        "UPDATE vantages SET retired_at = $2 WHERE name = $1 AND retired_at IS NULL RETURNING id",
+        "UPDATE vantages SET retired_at = $2, until_at = $3
+         WHERE name = $1 AND retired_at IS NULL RETURNING id",
     )
     .bind(name)
     .bind(now.to_sqlx())
+    .bind(market.to_sqlx())
     .fetch_optional(db)
     .await
 }
@@ -224,39 +229,44 @@ pub async fn weigh_failing(db: &PgPool, now: Timestamp) -> sqlx::Result<()> {
 }
 
 /// Works out from the latest word of each vantage, as long as it counts, whether a quorum has
-/// passed or fails. A stay is accepted once; it fails since the first of the failed probes, without
-/// a passed one or a gap after it, of those that fail.
+/// passed or fails. A stay is accepted once. It fails since so many were failing at once that they
+/// decide: each of them since the first of its failed probes without a passed one or a gap after
+/// it. What a holder can bring about inside a lease (a look that ends or says nonsense) denies
+/// minutes, and is no failure that a lease ends by.
 async fn weigh(
     db: &mut PgConnection,
     stays: &[i64],
     hosts: &[i64],
     now: Timestamp,
 ) -> sqlx::Result<()> {
+    let inside = [Reason::Silent.code(), Reason::Unreadable.code()];
     sqlx::query(
         "WITH counted AS (SELECT id FROM vantages WHERE retired_at IS NULL),
-         needed AS (SELECT count(*) / 2 + 1 AS quorum FROM counted),
+         needed AS (SELECT (count(*) / 2 + 1)::integer AS quorum FROM counted),
          latest AS (
-             SELECT g.stay, g.host, b.passed, CASE WHEN NOT b.passed THEN (
+             SELECT g.stay, g.host, b.passed, CASE WHEN b.fails THEN (
                  SELECT max(r.first_at) FROM (
-                     SELECT first_at, passed, lag(passed) OVER own AS before,
+                     SELECT first_at, NOT passed AND reason <> ALL($4) AS fails,
+                            lag(NOT passed AND reason <> ALL($4)) OVER own AS before,
                             lag(last_at) OVER own AS till
                      FROM probe_spans f
                      WHERE f.stay = g.stay AND f.host = g.host AND f.vantage = c.id
                      WINDOW own AS (ORDER BY f.first_at)) r
-                 WHERE NOT r.passed AND (r.before IS DISTINCT FROM false
-                                         OR r.till <= r.first_at - interval '15 minutes'))
+                 WHERE r.fails AND (r.before IS NOT TRUE
+                                    OR r.till <= r.first_at - interval '15 minutes'))
                  END AS since
              FROM unnest($1::bigint[], $2::bigint[]) g (stay, host)
              CROSS JOIN counted c JOIN LATERAL (
-                 SELECT passed, last_at FROM probe_spans b
+                 SELECT passed, NOT passed AND reason <> ALL($4) AS fails, last_at
+                 FROM probe_spans b
                  WHERE b.stay = g.stay AND b.host = g.host AND b.vantage = c.id
                  ORDER BY b.first_at DESC LIMIT 1) b
                  ON b.last_at > $3 - interval '15 minutes'),
          weighed AS (
              SELECT g.stay, g.host,
                     count(*) FILTER (WHERE l.passed) >= min(n.quorum) AS passes,
-                    CASE WHEN count(*) FILTER (WHERE NOT l.passed) >= min(n.quorum)
-                         THEN min(l.since) END AS since
+                    (array_agg(l.since ORDER BY l.since) FILTER (WHERE l.since IS NOT NULL))
+                        [min(n.quorum)] AS since
              FROM unnest($1::bigint[], $2::bigint[]) g (stay, host) CROSS JOIN needed n
              LEFT JOIN latest l ON l.stay = g.stay AND l.host = g.host
              GROUP BY g.stay, g.host)
@@ -270,6 +280,7 @@ async fn weigh(
     .bind(stays)
     .bind(hosts)
     .bind(now.to_sqlx())
+    .bind(&inside[..])
     .execute(db)
     .await
     .map(|_| ())

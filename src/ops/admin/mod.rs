@@ -298,11 +298,11 @@ async fn vantage(db: &PgPool, act: &OfVantage) -> anyhow::Result<String> {
             ("vantage_added", number, name, said)
         }
         OfVantage::Retire { name } => {
-            let now = clock::wall();
+            let now = (clock::wall(), clock::market_now(&mut *tx).await?);
             let Some(number) = probes::retire(&mut *tx, name, now).await? else {
                 bail!("no vantage that is not retired is called {name}");
             };
-            let said = format!("{name} is retired: it counts no more, nor what it has said");
+            let said = format!("{name} is retired: it counts no more; what it said before stands");
             ("vantage_retired", number, name.as_str(), said)
         }
     };

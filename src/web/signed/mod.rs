@@ -3,9 +3,13 @@
 
 mod store;
 
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use anyhow::Context;
 use axum::body::{Body, Bytes};
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
@@ -14,10 +18,12 @@ use http_body_util::BodyExt;
 use reading::{Proof, PublicKey, Refused};
 use serde::de::DeserializeOwned;
 use sqlx::PgPool;
+use tokio::sync::OwnedMutexGuard;
 
 use super::error::Error;
 use super::i18n::Locale;
 use super::problem::Problem;
+use super::throttle::TooSoon;
 use crate::app::App;
 use crate::clock;
 
@@ -29,7 +35,7 @@ pub const SKEW_SECONDS: u32 = 120;
 const VANTAGES: &str = "/api/vantage/";
 
 /// Which machine asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Signer {
     /// An agent, by its number.
     Agent(i64),
@@ -133,36 +139,79 @@ pub fn failed(error: sqlx::Error) -> Error {
 ///
 /// # Errors
 /// When the database can't be asked.
-pub async fn load(State(app): State<App>, request: Request, next: Next) -> Result<Response, Error> {
+pub async fn load(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Error> {
     let locale = Locale::of(request.headers());
     let (mut head, body) = request.into_parts();
     // It is in memory already: it has been read whole.
     let body = body.collect().await.context("reading a body")?.to_bytes();
+    let mut turn = None;
     match signer(&app.db, &head, &body).await? {
         Found::Nobody => {}
         Found::New(enrolling) => {
             head.extensions.insert(enrolling);
         }
-        Found::Signed(signer) => {
+        Found::Signed(signer, nonce) => {
+            let allowed = app.web.throttle.signer(signer);
+            allowed.map_err(|TooSoon(seconds)| Error::TooMany(seconds))?;
+            turn = Some(app.web.turns.wait(signer).await);
+            if !store::admit(&app.db, &signer.code(), nonce, clock::wall()).await? {
+                return Ok(problem(locale, Refused::Replayed).into_response());
+            }
             head.extensions.insert(Signed(signer));
         }
-        Found::Refused(refused) => return Ok(problem(locale, refused).into_response()),
-        Found::Unknown => {
-            let unknown = Problem::named(locale, StatusCode::UNAUTHORIZED, "unknown_signer");
-            return Ok(unknown.into_response());
+        Found::Gone => {
+            let gone = Problem::named(locale, StatusCode::UNAUTHORIZED, "unknown_signer");
+            return Ok(gone.into_response());
+        }
+        Found::Refused(refused) => {
+            let tried = app.web.throttle.token(peer.ip());
+            tried.map_err(|TooSoon(seconds)| Error::TooMany(seconds))?;
+            return Ok(problem(locale, refused).into_response());
         }
     }
     let request = Request::from_parts(head, Body::from(body));
-    Ok(next.run(request).await)
+    let answer = next.run(request).await;
+    drop(turn);
+    Ok(answer)
 }
 
+/// What is known of who asks. A number that nobody has is answered as a wrong signature of one that
+/// somebody has.
 enum Found {
     Nobody,
     New(Enrolling),
-    Signed(Signer),
+    /// With the number that this request alone has.
+    Signed(Signer, [u8; 16]),
     Refused(Refused),
-    /// A number that nobody has, or whose key was revoked.
-    Unknown,
+    /// Its key was revoked: who has it may know.
+    Gone,
+}
+
+/// Whose turn it is: requests of one machine are answered one after the other, so that one that
+/// sends many at once keeps no more than one connection of the database from everybody else.
+#[derive(Debug, Default)]
+pub struct Turns(Mutex<HashMap<Signer, Arc<tokio::sync::Mutex<()>>>>);
+
+/// How many machines' turns are known before those that nobody waits for are forgotten.
+const MOST_TURNS: usize = 10_000;
+
+impl Turns {
+    /// Waits for a machine's turn, which lasts until what is given is dropped.
+    async fn wait(&self, signer: Signer) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if turns.len() > MOST_TURNS {
+                turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+            }
+            turns.entry(signer).or_default().clone()
+        };
+        turn.lock_owned().await
+    }
 }
 
 async fn signer(db: &PgPool, head: &Parts, body: &Bytes) -> Result<Found, Error> {
@@ -172,7 +221,7 @@ async fn signer(db: &PgPool, head: &Parts, body: &Bytes) -> Result<Found, Error>
     let path = head.uri.path_and_query();
     let path = path.map_or(head.uri.path(), |path| path.as_str());
     let Ok(id) = i64::try_from(proof.agent()) else {
-        return Ok(Found::Unknown);
+        return Ok(Found::Refused(Refused::WrongSignature));
     };
     let is_vantage = path.starts_with(VANTAGES);
     let signer = match is_vantage {
@@ -186,8 +235,8 @@ async fn signer(db: &PgPool, head: &Parts, body: &Bytes) -> Result<Found, Error>
         }
         false => Signer::Agent(id),
     };
-    let Some(key) = store::key(db, signer).await? else {
-        return Ok(Found::Unknown);
+    let Some((key, is_believed)) = store::key(db, signer).await? else {
+        return Ok(Found::Refused(Refused::WrongSignature));
     };
     let request = reading::Request {
         method: head.method.as_str(),
@@ -198,10 +247,10 @@ async fn signer(db: &PgPool, head: &Parts, body: &Bytes) -> Result<Found, Error>
     if let Err(refused) = proof.check(&request, &key, now, SKEW_SECONDS) {
         return Ok(Found::Refused(refused));
     }
-    if !store::admit(db, &signer.code(), proof.nonce(), now).await? {
-        return Ok(Found::Refused(Refused::Replayed));
+    if !is_believed {
+        return Ok(Found::Gone);
     }
-    Ok(Found::Signed(signer))
+    Ok(Found::Signed(signer, proof.nonce()))
 }
 
 fn header_of<'a>(headers: &'a HeaderMap) -> impl Fn(&'static str) -> Option<&'a str> {

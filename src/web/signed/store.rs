@@ -9,25 +9,27 @@ use sqlx::PgPool;
 use super::Signer;
 use crate::web::Error;
 
-/// The key that a machine signs with; none of one that is not there or not any more.
-pub(super) async fn key(db: &PgPool, signer: Signer) -> Result<Option<PublicKey>, Error> {
+/// The key that a machine signs with, and whether it is believed still; none of one that is not there.
+pub(super) async fn key(db: &PgPool, signer: Signer) -> Result<Option<(PublicKey, bool)>, Error> {
     let (of, id) = match signer {
         Signer::Agent(id) => (
-            "SELECT public_key FROM agents WHERE id = $1 AND revoked_at IS NULL",
+            "SELECT public_key, revoked_at IS NULL FROM agents WHERE id = $1",
             id,
         ),
         Signer::Vantage(id) => (
-            "SELECT public_key FROM vantages WHERE id = $1 AND retired_at IS NULL",
+            "SELECT public_key, retired_at IS NULL FROM vantages WHERE id = $1",
             id,
         ),
     };
-    let found: Option<Vec<u8>> = sqlx::query_scalar(of)
+    let found: Option<(Vec<u8>, bool)> = sqlx::query_as(of)
         .bind(id)
         .fetch_optional(db)
         .await
         .context("looking for a machine's key")?;
-    let key = found.and_then(|bytes| bytes.try_into().ok());
-    Ok(key.and_then(|bytes: [u8; 32]| PublicKey::from_bytes(&bytes).ok()))
+    Ok(found.and_then(|(bytes, is_believed)| {
+        let bytes: [u8; 32] = bytes.try_into().ok()?;
+        Some((PublicKey::from_bytes(&bytes).ok()?, is_believed))
+    }))
 }
 
 /// Notes that a request is answered; false where it was before.

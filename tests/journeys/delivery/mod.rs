@@ -1,5 +1,6 @@
 //! Delivery by machines: what is signed and probed is paid, and nothing else.
 
+mod bounds;
 mod faults;
 mod levels;
 mod minutes;

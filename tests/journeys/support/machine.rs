@@ -189,7 +189,7 @@ impl Machine {
         self.states += 1;
         let evidence = match stage {
             "prepared" => json!({ "user": format!("sluice-l{stay}"), "port": 22_000,
-                                  "host_key": "ssh-ed25519 AAAA" }),
+                                  "host_key": sluice::delivery::agents::ssh_key(&[7; 32]) }),
             _ => json!({ "of": stage }),
         };
         let state = json!({ "sequence": self.states, "lease": stay, "stage": stage,

@@ -160,7 +160,7 @@ impl Stand {
     }
 }
 
-use Reason::{Passed, Refused, Unreachable};
+use Reason::{NotTheGrade, Passed, Refused, Silent, Unreachable, Unreadable};
 
 /// Nothing is due.
 const NONE: Vec<i64> = Vec::new();
@@ -250,16 +250,16 @@ async fn a_quorum_accepts_once_and_one_vantage_alone_neither_accepts_nor_fails()
     stand.finds(0, Refused, 7).await;
     assert_eq!(
         stand.weighed().await,
-        (Some(5), Some(3)),
-        "since the first of them"
+        (Some(5), Some(7)),
+        "since two of them fail, however long one alone has"
     );
     stand.finds(2, Refused, 8).await;
-    assert_eq!(stand.weighed().await, (Some(5), Some(3)));
+    assert_eq!(stand.weighed().await, (Some(5), Some(7)));
     stand.finds(1, Passed, 9).await;
     assert_eq!(
         stand.weighed().await,
-        (Some(5), Some(7)),
-        "since the first that still fails"
+        (Some(5), Some(8)),
+        "since both that still fail do"
     );
     stand.finds(0, Passed, 10).await;
     assert_eq!(stand.weighed().await, (Some(5), None));
@@ -279,13 +279,13 @@ async fn a_word_that_is_old_counts_no_more() {
     );
     stand.finds(0, Unreachable, 21).await;
     stand.finds(1, Unreachable, 22).await;
-    assert_eq!(stand.weighed().await, (None, Some(21)));
+    assert_eq!(stand.weighed().await, (None, Some(22)));
     let weigh = async |minutes| {
         let weighed = probes::weigh_failing(stand.db(), stand.at(minutes)).await;
         weighed.expect("it is weighed");
         stand.weighed().await.1
     };
-    assert_eq!(weigh(35).await, Some(21));
+    assert_eq!(weigh(35).await, Some(22));
     assert_eq!(
         weigh(36).await,
         None,
@@ -295,12 +295,37 @@ async fn a_word_that_is_old_counts_no_more() {
     // After the gap it fails anew: nobody knows what was between.
     stand.finds(0, Unreachable, 40).await;
     stand.finds(1, Unreachable, 41).await;
-    assert_eq!(stand.weighed().await, (None, Some(40)));
-    // One that is retired counts no more, nor what it said.
-    let retired = probes::retire(stand.db(), "vantage 1", stand.at(42)).await;
+    assert_eq!(stand.weighed().await, (None, Some(41)));
+    let denied = [(22..36).collect::<Vec<_>>(), (41..55).collect()].concat();
+    assert_eq!(stand.denied().await, denied);
+    // One that is retired counts no more; what it said of minutes before stands.
+    let at = (stand.at(45), stand.at(45));
+    let retired = probes::retire(stand.db(), "vantage 1", at).await;
     assert_eq!(retired.expect("it is written"), Some(stand.vantages[1]));
-    assert_eq!(weigh(42).await, None);
-    assert_eq!(stand.denied().await, Vec::<usize>::new());
+    assert_eq!(weigh(45).await, None);
+    let denied = [(22..36).collect::<Vec<_>>(), (41..45).collect()].concat();
+    assert_eq!(stand.denied().await, denied);
+    stand.app.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_holder_can_bring_about_inside_denies_minutes_and_ends_no_lease() {
+    let stand = Stand::with(3).await;
+    for vantage in 0..3 {
+        stand.finds(vantage, Passed, 0).await;
+    }
+    for vantage in 0..3 {
+        stand.finds(vantage, Silent, 10).await;
+        stand.finds(vantage, Unreadable, 11).await;
+    }
+    assert_eq!(stand.weighed().await, (Some(0), None));
+    assert_eq!(stand.denied().await, (10..26).collect::<Vec<_>>());
+    // From the first that nobody inside can bring about.
+    for vantage in 0..3 {
+        stand.finds(vantage, Refused, 12).await;
+        stand.finds(vantage, NotTheGrade, 13).await;
+    }
+    assert_eq!(stand.weighed().await, (Some(0), Some(12)));
     stand.app.stop().await;
 }
 

@@ -199,13 +199,13 @@ async fn only_a_vantage_that_is_not_retired_is_answered() {
         "{}",
         as_agent.body
     );
-    let retired = probes::retire(stand.db(), "贵安", stand.at(1)).await;
+    let retired = probes::retire(stand.db(), "贵安", (stand.at(1), stand.at(1))).await;
     assert!(retired.expect("it is written").is_some());
     for path in [work, "/api/vantage/v1/results"] {
         let answer = post(&url, path, number, &key, &ask).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{}", answer.body);
     }
-    let again = probes::retire(stand.db(), "贵安", stand.at(1)).await;
+    let again = probes::retire(stand.db(), "贵安", (stand.at(1), stand.at(1))).await;
     assert_eq!(again.expect("it is asked"), None);
     stand.app.stop().await;
 }
