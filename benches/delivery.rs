@@ -288,7 +288,8 @@ async fn wait(market: &Market, count: &'static str, until: i64) {
 /// Bytes of a table with its indexes and partitions.
 async fn size(market: &Market, table: &'static str) -> f64 {
     let size: i64 = sqlx::query_scalar(
-        "SELECT coalesce(sum(pg_total_relation_size(relid)), 0)::bigint FROM pg_partition_tree($1)",
+        "SELECT sum(pg_total_relation_size(relid))::bigint
+         FROM (SELECT relid FROM pg_partition_tree($1) UNION SELECT to_regclass($1::text)) one",
     )
     .bind(table)
     .fetch_one(&market.app.db)

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use market::{Command, Delivered, HOUR_MINUTES, Hour, LeaseId, PoolId, Timestamp};
+use market::{Command, Delivered, HOUR_MINUTES, Hour, Lease, LeaseId, PoolId, Timestamp};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use sqlx::PgPool;
@@ -93,7 +93,7 @@ pub async fn run(
                 continue;
             }
         };
-        let is_ours = |pool| !machines.contains_key(&pool);
+        let is_ours = |lease: &Lease, _| !machines.contains_key(&lease.pool);
         let overdue = watch.overdue(&feed.market(), clock.now(), is_ours, AT_ONCE);
         let is_more = overdue.len() == AT_ONCE;
         let all_taken = match report_all(&db, &sequencer, clock.now(), seed, &overdue).await {
@@ -133,7 +133,7 @@ pub(crate) async fn catch_up(
     loop {
         let overdue = {
             let market = feed.market();
-            Watch::all(&market).overdue(&market, at, |_| true, AT_ONCE)
+            Watch::all(&market).overdue(&market, at, |_, _| true, AT_ONCE)
         };
         let refused = report_all(db, sequencer, at, seed, &overdue).await?;
         if refused.len() == overdue.len() {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use market::{Hour, Lease, LeaseId, Market, PoolId, Timestamp};
+use market::{Hour, Lease, LeaseId, Market, Timestamp};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::TryRecvError;
 
@@ -79,33 +79,31 @@ impl Watch {
         }
     }
 
-    /// At most so many hours that are over by now, of the leases that have waited longest first, of
-    /// pools that are ours.
+    /// At most so many hours that are over by now and that are asked for, of the leases that have
+    /// waited longest first.
     pub(super) fn overdue(
         &self,
         market: &Market,
         now: Timestamp,
-        is_ours: impl Fn(PoolId) -> bool,
+        is_asked: impl Fn(&Lease, Hour) -> bool,
         most: usize,
     ) -> Vec<Overdue> {
         let leases = self
             .due
             .iter()
             .take_while(|(hour, _)| hour.ends() <= now)
-            .filter_map(|(_, lease)| market.lease(*lease))
-            .filter(|lease| is_ours(lease.pool));
+            .filter_map(|(_, lease)| market.lease(*lease));
         let hours = leases.flat_map(|lease| {
-            let lot = placing::lot_of(market, lease);
-            lease
-                .unsettled()
-                .take_while(move |hour| hour.ends() <= now)
-                .map(move |hour| Overdue {
-                    lease: lease.clone(),
-                    lot,
-                    hour,
-                })
+            let over = lease.unsettled().take_while(|hour| hour.ends() <= now);
+            over.map(move |hour| (lease, hour))
         });
-        hours.take(most).collect()
+        let asked = hours.filter(|(lease, hour)| is_asked(lease, *hour));
+        let overdue = asked.map(|(lease, hour)| Overdue {
+            lease: lease.clone(),
+            lot: placing::lot_of(market, lease),
+            hour,
+        });
+        overdue.take(most).collect()
     }
 }
 
@@ -117,7 +115,7 @@ mod tests {
     fn only_leases_with_something_due_are_looked_at() {
         use market::{
             Access, ClientId, Command, InstrumentId, ListInstrument, Money, OpenPool,
-            ParticipantId, PlaceOrder, Rules, Side, Target, TimeInForce,
+            ParticipantId, PlaceOrder, PoolId, Rules, Side, Target, TimeInForce,
         };
         let mut market = Market::new(Rules::none());
         let order = |name: &str, participant, side, hours: (i64, i64)| {
@@ -178,7 +176,7 @@ mod tests {
         };
         let mut watch = Watch::all(&market);
         let over = |watch: &Watch, market: &Market, hour: i64| {
-            let overdue = watch.overdue(market, Hour(hour).begins(), |_| true, 100);
+            let overdue = watch.overdue(market, Hour(hour).begins(), |_, _| true, 100);
             overdue
                 .iter()
                 .map(|one| (one.lease.id.0, one.hour.0))

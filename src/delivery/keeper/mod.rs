@@ -39,6 +39,10 @@ const GLANCE: Duration = Duration::from_millis(250);
 /// corrects what was settled.
 const WAIT_MINUTES: i64 = 10;
 
+/// How many minutes after an hour it is looked at although nothing was told since it was over: all
+/// of it may have been told a little early.
+const EARLY_MINUTES: i64 = 1;
+
 /// How many hours of leases are worked out together.
 const AT_ONCE: usize = 1_000;
 
@@ -86,6 +90,23 @@ struct Known {
     touched: BTreeSet<LeaseId>,
     /// How many machines each pool has.
     machines: BTreeMap<PoolId, i64>,
+    /// Hours that were looked at, and of which something may still be told.
+    open: BTreeSet<(Hour, LeaseId)>,
+    /// Those of which something was told since.
+    news: BTreeSet<(Hour, LeaseId)>,
+}
+
+impl Known {
+    /// Whether there is something to be found by looking at an hour that is over: else the chains of
+    /// all leases would be read again and again while the last of them is waited for.
+    fn is_worth_a_look(&self, lease: &Lease, hour: Hour, now: Timestamp) -> bool {
+        let over = |minutes| hour.ends().plus_minutes(minutes) <= now;
+        let one = (hour, lease.id);
+        self.machines.contains_key(&lease.pool)
+            && (over(WAIT_MINUTES)
+                || self.news.contains(&one)
+                || over(EARLY_MINUTES) && !self.open.contains(&one))
+    }
 }
 
 impl Keeper {
@@ -99,6 +120,8 @@ impl Keeper {
                 watch: Watch::all(&market),
                 touched: market.open_leases().map(|lease| lease.id).collect(),
                 machines: BTreeMap::new(),
+                open: BTreeSet::new(),
+                news: BTreeSet::new(),
             }
         };
         let mut minute = i64::MIN;
@@ -126,15 +149,19 @@ impl Keeper {
         now: Timestamp,
         is_new_minute: bool,
     ) -> Vec<anyhow::Error> {
+        if is_new_minute {
+            let waits = |hour: Hour| hour.ends().plus_minutes(WAIT_MINUTES) > now;
+            known.open.retain(|(hour, _)| waits(*hour));
+        }
         let begun = self.begin(known, now).await;
+        let corrected = self.correct(known, now).await;
         let settled = self.settle(known, now).await;
-        let corrected = self.correct(now).await;
         let gone = match is_new_minute {
             true => self.go_ways(now, &[], true).await,
             false => Ok(()),
         };
         let kept = self.keep_house(is_new_minute, now).await;
-        let all = [begun, settled, corrected, gone, kept];
+        let all = [begun, corrected, settled, gone, kept];
         all.into_iter().filter_map(Result::err).collect()
     }
 
@@ -198,17 +225,10 @@ impl Keeper {
 
     /// Settles the hours of which all is known, or has been waited for.
     async fn settle(&self, known: &mut Known, now: Timestamp) -> anyhow::Result<()> {
-        let Known {
-            watch, machines, ..
-        } = known;
         let overdue = {
             let market = self.feed.market();
-            watch.overdue(
-                &market,
-                now,
-                |pool| machines.contains_key(&pool),
-                AT_A_GLANCE,
-            )
+            let is_asked = |lease: &Lease, hour| known.is_worth_a_look(lease, hour, now);
+            known.watch.overdue(&market, now, is_asked, AT_A_GLANCE)
         };
         let mut by_hour: BTreeMap<Hour, Vec<Overdue>> = BTreeMap::new();
         for one in overdue {
@@ -221,18 +241,26 @@ impl Keeper {
                 let told = self
                     .told(hour, &leases, is_waited_for, Asked::First)
                     .await?;
-                for (lease, rejection) in told {
+                for (lease, rejection) in told.refused {
                     tracing::debug!(%lease, %rejection, "an hour was not settled");
                     // One that was settled meanwhile is looked at again as it stands now.
-                    watch.look(&self.feed.market(), lease);
+                    known.watch.look(&self.feed.market(), lease);
                 }
+                for lease in &leases {
+                    known.news.remove(&(hour, lease.id));
+                    known.open.remove(&(hour, lease.id));
+                }
+                known
+                    .open
+                    .extend(told.open.into_iter().map(|lease| (hour, lease)));
             }
         }
         Ok(())
     }
 
-    /// Corrects the hours of which something new has come.
-    async fn correct(&self, now: Timestamp) -> anyhow::Result<()> {
+    /// Corrects the hours of which something new has come; those that are not settled yet are to be
+    /// looked at.
+    async fn correct(&self, known: &mut Known, now: Timestamp) -> anyhow::Result<()> {
         let late = store::late(&self.db, AT_A_GLANCE, clock::instant(now)).await?;
         let mut by_hour: BTreeMap<Hour, Vec<(i64, i64)>> = BTreeMap::new();
         for one in late {
@@ -253,14 +281,19 @@ impl Keeper {
                 let leases: Vec<Lease> = {
                     let market = self.feed.market();
                     let leases = ids.iter().filter_map(|id| market.lease(LeaseId(*id)));
-                    let settled = leases.filter(|lease| lease.is_settled(hour));
-                    settled.cloned().collect()
+                    let (settled, open): (Vec<&Lease>, Vec<&Lease>) =
+                        leases.partition(|lease| lease.is_settled(hour));
+                    known
+                        .news
+                        .extend(open.into_iter().map(|lease| (hour, lease.id)));
+                    settled.into_iter().cloned().collect()
                 };
                 let told = self.told(hour, &leases, false, Asked::Again).await?;
                 let is_short = |one: &(LeaseId, Rejection)| {
                     matches!(one.1, Rejection::InsufficientFunds { .. })
                 };
                 let short: Vec<i64> = told
+                    .refused
                     .iter()
                     .filter(|one| is_short(one))
                     .map(|(lease, _)| lease.0)
@@ -269,15 +302,13 @@ impl Keeper {
                     let later = clock::instant(now.next_hour().begins());
                     store::put_off(&self.db, hour, &short, later).await?;
                 }
-                // What is not settled yet is looked at when it is.
                 store::looked_at(&self.db, hour, some).await?;
             }
         }
         Ok(())
     }
 
-    /// Works an hour of some leases out and tells the market; gives what it did not take. A correction
-    /// that was taken in part counts as one that there was no money for.
+    /// Works an hour of some leases out and tells the market.
     ///
     /// # Arguments
     /// `is_waited_for` says whether what may still be told is waited for.
@@ -287,9 +318,10 @@ impl Keeper {
         leases: &[Lease],
         is_waited_for: bool,
         asked: Asked,
-    ) -> anyhow::Result<Vec<(LeaseId, Rejection)>> {
+    ) -> anyhow::Result<Told> {
+        let mut told = Told::default();
         if leases.is_empty() {
-            return Ok(Vec::new());
+            return Ok(told);
         }
         let ids: Vec<LeaseId> = leases.iter().map(|lease| lease.id).collect();
         let mut connection = self.db.acquire().await?;
@@ -300,6 +332,7 @@ impl Keeper {
             let notice = self.notice_hours(lease);
             let proof = evidence.proof(lease.id, Owed::to(lease, hour), notice);
             if is_waited_for && proof.open > 0 {
+                told.open.push(lease.id);
                 continue;
             }
             if proof.denied > 0 {
@@ -344,13 +377,12 @@ impl Keeper {
             answers.push(self.sequencer.enqueue(at, ACTOR, command).await?);
             asked_of.push((lease, proven));
         }
-        let mut refused = Vec::new();
         for ((lease, proven), answer) in asked_of.into_iter().zip(join_all(answers).await) {
             let receipt: Receipt = answer?;
             let why = receipt.rejection().or_else(|| short_of(&receipt, proven));
-            refused.extend(why.map(|rejection| (lease, rejection)));
+            told.refused.extend(why.map(|rejection| (lease, rejection)));
         }
-        Ok(refused)
+        Ok(told)
     }
 
     fn notice_hours(&self, lease: &Lease) -> i64 {
@@ -377,6 +409,16 @@ async fn rest(stop: &CancellationToken) {
         () = tokio::time::sleep(GLANCE) => {}
         () = stop.cancelled() => {}
     }
+}
+
+/// What came of telling the market of an hour of some leases.
+#[derive(Debug, Default)]
+struct Told {
+    /// What it did not take. A correction that was taken in part counts as one that there was no money
+    /// for.
+    refused: Vec<(LeaseId, Rejection)>,
+    /// Of which something may still be told.
+    open: Vec<LeaseId>,
 }
 
 /// Whether an hour is settled or corrected.
