@@ -177,7 +177,12 @@ async fn run(url: &str, minutes: u32, alone: f64) {
         rest / LEASES as f64,
         rest * 24.0 / LEASES as f64 / 1e3
     );
-    default(&market, &machines).await;
+    // The server has ended connections that nobody used meanwhile.
+    let fleet = Fleet {
+        connections: Arc::new(connect(&market.site.address).await),
+        ..machines
+    };
+    default(&market, &fleet).await;
     stop.cancel();
     keeping.await.expect("the keeper ends");
     market.stop().await;
@@ -490,6 +495,19 @@ impl Machine {
     }
 }
 
+/// Connections to take turns on.
+async fn connect(address: &str) -> Vec<Mutex<SendRequest<Full<Bytes>>>> {
+    let mut connections = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let stream = TcpStream::connect(address).await.expect("it listens");
+        stream.set_nodelay(true).expect("a socket");
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.expect("HTTP");
+        tokio::spawn(connection);
+        connections.push(Mutex::new(sender));
+    }
+    connections
+}
+
 /// All machines, and the connections that they take turns on.
 #[derive(Clone)]
 struct Fleet {
@@ -524,19 +542,9 @@ impl Fleet {
                 chains: stays.into_iter().map(chain).collect(),
             }));
         }
-        let mut connections = Vec::new();
-        for _ in 0..CONNECTIONS {
-            let stream = TcpStream::connect(&market.site.address)
-                .await
-                .expect("it listens");
-            stream.set_nodelay(true).expect("a socket");
-            let (sender, connection) = handshake(TokioIo::new(stream)).await.expect("HTTP");
-            tokio::spawn(connection);
-            connections.push(Mutex::new(sender));
-        }
         Self {
             machines: Arc::new(machines),
-            connections: Arc::new(connections),
+            connections: Arc::new(connect(&market.site.address).await),
             host: market.site.address.clone(),
         }
     }

@@ -52,14 +52,15 @@ struct Maintenance {
     declared_at: Timestamp,
 }
 
+/// All readings of one chain, column by column: a row each would cost more to read than to use.
 #[derive(sqlx::FromRow)]
-struct ReadingRow {
-    minute: i32,
+struct ReadingsRow {
     stay: i64,
     agent: i64,
-    sequence: i64,
-    units: i32,
-    before: Vec<u8>,
+    minutes: Vec<i32>,
+    sequences: Vec<i64>,
+    units: Vec<i32>,
+    befores: Vec<Vec<u8>>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -347,9 +348,11 @@ async fn tallies(
         }
     }
     let last = i32::try_from(hour.0).unwrap_or(0).saturating_mul(60);
-    let rows: Vec<ReadingRow> = sqlx::query_as(
-        "SELECT r.minute, r.stay, r.agent, r.sequence, r.units, r.before
-         FROM readings r WHERE r.stay = ANY($1) AND r.minute < $2 AND r.minute >= $3",
+    let rows: Vec<ReadingsRow> = sqlx::query_as(
+        "SELECT r.stay, r.agent, array_agg(r.minute) AS minutes, array_agg(r.sequence) AS sequences,
+                array_agg(r.units) AS units, array_agg(r.before) AS befores
+         FROM readings r WHERE r.stay = ANY($1) AND r.minute < $2 AND r.minute >= $3
+         GROUP BY r.stay, r.agent",
     )
     .bind(stays)
     .bind(last.saturating_add(60 + BEYOND))
@@ -358,15 +361,17 @@ async fn tallies(
     .await?;
     let mut told = BTreeSet::new();
     for row in rows {
-        let reading = row.reading();
-        if i64::from(reading.minute.hour().0) == hour.0 {
-            told.insert((row.stay, row.agent));
+        let chain = (row.stay, row.agent);
+        for reading in row.readings() {
+            if i64::from(reading.minute.hour().0) == hour.0 {
+                told.insert(chain);
+            }
+            let tally = tallies
+                .entry(chain)
+                .or_insert_with(|| Tally::new(reading.agent, reading.lease));
+            // It is of this chain; what was sealed before is passed over by the tally itself.
+            let _ = tally.add(&reading);
         }
-        let tally = tallies
-            .entry((row.stay, row.agent))
-            .or_insert_with(|| Tally::new(reading.agent, reading.lease));
-        // It is of this chain; what was sealed before is passed over by the tally itself.
-        let _ = tally.add(&reading);
     }
     Ok((tallies, told))
 }
@@ -400,18 +405,22 @@ impl SealedRow {
     }
 }
 
-impl ReadingRow {
-    fn reading(&self) -> Reading {
+impl ReadingsRow {
+    fn readings(&self) -> impl Iterator<Item = Reading> {
         let number = |id: i64| u64::try_from(id).unwrap_or(0);
         let small = |number: i32| u32::try_from(number).unwrap_or(0);
-        Reading {
-            agent: number(self.agent),
-            lease: number(self.stay),
-            sequence: number(self.sequence),
-            minute: Minute(small(self.minute)),
-            units: small(self.units),
-            before: Digest(self.before.clone().try_into().unwrap_or([0; 32])),
-        }
+        let befores = self.befores.iter().map(|before| &before[..]);
+        let of_each = self.minutes.iter().zip(&self.sequences).zip(&self.units);
+        of_each
+            .zip(befores)
+            .map(move |(((minute, sequence), units), before)| Reading {
+                agent: number(self.agent),
+                lease: number(self.stay),
+                sequence: number(*sequence),
+                minute: Minute(small(*minute)),
+                units: small(*units),
+                before: Digest(before.try_into().unwrap_or([0; 32])),
+            })
     }
 }
 
