@@ -30,8 +30,8 @@ const ADA: i64 = 3;
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// A server of ours; it is killed with this value, whatever fails.
-struct Server {
-    child: Child,
+pub(crate) struct Server {
+    pub(crate) child: Child,
     address: String,
 }
 
@@ -44,7 +44,7 @@ impl Drop for Server {
 
 impl Server {
     /// Starts `sluice serve`, with these flags, and waits until it answers at an address.
-    fn start(folder: &Path, database: &TestDatabase, flags: &[&str]) -> Self {
+    pub(crate) fn start(folder: &Path, database: &TestDatabase, flags: &[&str]) -> Self {
         let mut command = sluice(folder);
         command
             .args(["serve", "--allow-unsafe-database"])
@@ -175,8 +175,8 @@ async fn list(database: &TestDatabase) {
     stop(started);
 }
 
-/// `sluice audit` on a market that is served.
-fn prove(folder: &Path, database: &TestDatabase) {
+/// `sluice audit` on a market, also one that is served.
+pub(crate) fn prove(folder: &Path, database: &TestDatabase) {
     let mut command = sluice(folder);
     let audit = command.arg("audit").env("DATABASE_URL", &database.url);
     let done = audit.output().expect("the audit runs");

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod faults;
+mod killed;
 mod levels;
 mod minutes;
 mod real;
@@ -58,10 +59,15 @@ impl Site {
         Self::of(self.app)
     }
 
-    pub(crate) async fn stop(self) {
+    /// What is served, which nobody keeps any more.
+    pub(crate) async fn unkept(self) -> TestApp {
         self.stop.cancel();
         self.keeping.await.expect("the keeper does not panic");
-        self.app.stop().await;
+        self.app
+    }
+
+    pub(crate) async fn stop(self) {
+        self.unkept().await.stop().await;
     }
 
     /// Sets the market's clock, this many minutes after an hour after the opening.

@@ -102,7 +102,12 @@ impl TestApp {
     }
 
     /// Stops serving, as the program does at Ctrl-C, and proves the books.
-    pub(crate) async fn stop(mut self) {
+    pub(crate) async fn stop(self) {
+        drop(self.ended().await);
+    }
+
+    /// The same, and gives its database for another to go on with.
+    pub(crate) async fn ended(mut self) -> TestDatabase {
         self.app.web.stopping.cancel();
         let served = (&mut self.serving)
             .await
@@ -116,5 +121,6 @@ impl TestApp {
             .await
             .expect("the audit runs");
         assert!(report.ok, "{report:#?}");
+        self.database
     }
 }
