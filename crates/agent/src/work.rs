@@ -183,12 +183,12 @@ impl Agent {
         let why = if asked { Reason::Asked } else { Reason::Ended };
         let number = lease.lease;
         if at >= lease.wipe {
+            // Where files go at once, the last minute ends with this.
+            let ran = meter.look(number, at, 0);
             meter.forget(number);
             let wiped = self.connector.wipe(number, now);
             let wiped = wiped.map(|record| serde_json::to_value(record).expect("JSON"));
-            return self
-                .say(number, Stage::Wiped, why, at, wiped)
-                .map(|()| None);
+            return self.say(number, Stage::Wiped, why, at, wiped).map(|()| ran);
         }
         if asked || at >= lease.end {
             // A lease's last minute ends with it.

@@ -136,3 +136,33 @@ fn as_root_an_agent_without_its_network_keeps_a_lease_to_its_end() {
     last.forget(&BTreeSet::new()).expect("it goes on");
     assert!(folder.join("l108").exists(), "not while something waits");
 }
+
+/// Where files go at the lease's end, its last minute is told as anywhere else.
+#[test]
+#[ignore = "needs root in a namespace of its own"]
+fn as_root_the_last_minute_is_told_where_files_go_at_the_end() {
+    let machine = Cleared(host(14));
+    let folder = machine.0.leases.clone();
+    let (_, public) = holder("fourteen");
+    let mut wanted = lease(114, &[&public]);
+    wanted.wipe = wanted.end;
+    let spool = Spool::open(&folder.with_extension("spool"), 7, 1 << 20).expect("a spool");
+    let secret = AgentKey::from_secret(&[1; 32]);
+    let connector = Connector::Host(machine.0.clone());
+    let agent = Agent::new(7, secret, connector, folder.with_extension("orders"), spool);
+    let agent = agent.expect("it begins");
+    agent.take(vec![wanted]).expect("it is kept");
+    let mut meter = Meter::default();
+    for second in (3_530..=3_620).step_by(10) {
+        let at = now() + SignedDuration::from_secs(second);
+        agent.look(&mut meter, || at).expect("it goes on");
+    }
+    let readings = agent.spool(|spool| spool.readings(9));
+    let told = readings
+        .iter()
+        .map(|one| (one.reading.minute.of_hour(), one.reading.units));
+    assert_eq!(told.collect::<Vec<_>>(), [(59, 8)]);
+    let stages = agent.spool(|spool| spool.states(9));
+    let stages: Vec<_> = stages.iter().map(|one| one.state.stage).collect();
+    assert_eq!(stages, [Stage::Prepared, Stage::Wiped]);
+}
