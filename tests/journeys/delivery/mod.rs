@@ -1,6 +1,7 @@
 //! Delivery by machines: what is signed and probed is paid, and nothing else.
 
 mod bounds;
+mod cut;
 mod faults;
 mod killed;
 mod levels;
