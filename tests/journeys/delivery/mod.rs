@@ -7,6 +7,7 @@ mod killed;
 mod levels;
 mod minutes;
 mod real;
+mod slurm;
 
 use std::time::Duration;
 

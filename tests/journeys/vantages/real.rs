@@ -18,7 +18,7 @@ use sluice_agent::lease::{Access, HolderKey, Lease, Limits, Want};
 
 use super::ssh::line;
 
-fn run(program: &str, arguments: &[&str]) {
+pub(crate) fn run(program: &str, arguments: &[&str]) {
     let done = Command::new(program).args(arguments).status();
     assert!(done.expect(program).success(), "{program} {arguments:?}");
 }

@@ -6,53 +6,38 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use sluice_agent::host::Cgroups;
-use sluice_agent::slurm::{Silent, Slurm};
 use tempfile::TempDir;
 
-use crate::machine::{Cleared, host, now, own_machine, run};
-
-/// A node for most tests; one to be drained; one whose `slurmd` is stopped.
-pub(crate) const NODES: [&str; 3] = ["n1", "n2", "n3"];
+use super::run;
 
 pub(crate) struct Cluster {
-    folder: TempDir,
+    pub(crate) folder: TempDir,
     /// What its nodes' names begin with: their groups of processes are the machine's own.
     prefix: String,
     /// How it keeps track of processes.
     pub(crate) tracking: &'static str,
 }
 
-/// The cluster for all tests; it ends with the last of them.
-pub(crate) fn shared() -> Arc<Cluster> {
-    static RUNNING: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
-    let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(cluster) = running.upgrade() {
-        return cluster;
-    }
-    let prefix = format!("t{}", std::process::id());
-    let cluster = Cluster::start(&prefix, "proctrack/cgroup", &NODES).unwrap_or_else(|why| {
-        // There are kernels and containers that have no cgroups to be written.
-        eprintln!("proctrack/cgroup can't be had here, so it is proctrack/linuxproc: {why}");
-        Cluster::start(&prefix, "proctrack/linuxproc", &NODES).expect("it starts")
-    });
-    let cluster = Arc::new(cluster);
-    *running = Arc::downgrade(&cluster);
-    cluster
-}
-
 impl Cluster {
+    /// Starts one on this machine, which is to be a namespace's own.
+    pub(crate) fn start_as_can(prefix: &str, nodes: &[&str]) -> Self {
+        Self::start(prefix, "proctrack/cgroup", nodes).unwrap_or_else(|why| {
+            // There are kernels and containers that have no cgroups to be written.
+            eprintln!("proctrack/cgroup can't be had here, so it is proctrack/linuxproc: {why}");
+            Self::start(prefix, "proctrack/linuxproc", nodes).expect("it starts")
+        })
+    }
+
     /// Starts one; what its daemons said when it does not come up.
     pub(crate) fn start(
         prefix: &str,
         tracking: &'static str,
         nodes: &[&str],
     ) -> Result<Self, String> {
-        own_machine();
         let cluster = Self {
             folder: tempfile::tempdir().expect("a folder"),
             prefix: prefix.to_owned(),
@@ -95,13 +80,6 @@ impl Cluster {
         }
     }
 
-    /// Ends `slurmctld` as a power cut does.
-    pub(crate) fn end_controller(&self) {
-        let path = self.folder.path().join("slurmctld.pid");
-        let pid = fs::read_to_string(path).expect("it runs");
-        run("kill", &["-9", pid.trim()]);
-    }
-
     fn start_munge(&self) {
         let folder = self.folder.path().join("munge");
         fs::create_dir(&folder).expect("a folder");
@@ -142,7 +120,7 @@ impl Cluster {
         for node in nodes {
             text += &format!(
                 "NodeName={} NodeHostname={hostname} NodeAddr=127.0.0.1 Port={} CPUs=64 \
-                 RealMemory=8000\n",
+                 RealMemory=1000000\n",
                 self.node(node),
                 free_port()
             );
@@ -164,13 +142,6 @@ impl Cluster {
     /// A node's name in Slurm.
     pub(crate) fn node(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
-    }
-
-    /// The process of a node's `slurmd`.
-    pub(crate) fn slurmd(&self, node: &str) -> String {
-        let path = format!("slurmd-{}.pid", self.node(node));
-        let pid = fs::read_to_string(self.folder.path().join(path)).unwrap_or_default();
-        pid.trim().to_owned()
     }
 
     fn log(&self, node: &str) -> String {
@@ -260,39 +231,4 @@ fn remove_group(folder: &Path) {
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("it is bound").port()
-}
-
-/// One test's connector to a node; what it left is ended, also where it failed.
-pub(crate) struct Machine {
-    pub(crate) slurm: Slurm,
-    host: Option<Cleared>,
-}
-
-impl Machine {
-    /// `number` is the test's own, for its ports and leases.
-    pub(crate) fn new(cluster: &Cluster, node: &str, number: u16) -> Self {
-        let host = host(number);
-        let slurm = Slurm {
-            host: host.clone(),
-            node: cluster.node(node),
-            partition: "leases".to_owned(),
-            cpus: 1,
-            gres: None,
-            conf: Some(cluster.conf()),
-            silent: Silent::default(),
-        };
-        Self {
-            slurm,
-            host: Some(Cleared(host)),
-        }
-    }
-}
-
-impl Drop for Machine {
-    fn drop(&mut self) {
-        for lease in self.slurm.host.known().unwrap_or_default() {
-            let _ = self.slurm.wipe(lease, now);
-        }
-        drop(self.host.take());
-    }
 }

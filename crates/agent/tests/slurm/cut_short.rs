@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use sluice_agent::lease::HolderKey;
 use sluice_agent::slurm::{Silent, Slurm};
 
-use crate::cluster::{Machine, shared};
 use crate::machine::{CHILD, entries, holder, host, lease, let_in, now};
+use crate::shared::{Machine, shared};
 
 const GROUP: &str = "SLUICE_AGENT_SLURM_GROUP";
 const NODE: &str = "SLUICE_AGENT_SLURM_NODE";

@@ -9,8 +9,8 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use sluice_agent::connector::Connector;
 
-use crate::cluster::{Machine, shared};
 use crate::machine::{entries, holder, lease, let_in, now, refused, run, running, shut, soon, ssh};
+use crate::shared::{Machine, shared};
 
 #[test]
 #[ignore = "needs root in a namespace of its own"]

@@ -11,3 +11,6 @@ mod machine;
 #[path = "../namespace/mod.rs"]
 mod namespace;
 mod outlived;
+mod shared;
+
+use self::machine::run;

@@ -8,14 +8,16 @@ use std::time::{Duration, Instant};
 
 use sluice_agent::slurm::{Silent, Slurm};
 
-use crate::cluster::{Cluster, Machine, shared};
-use crate::machine::{holder, lease, let_in, now, run, running, soon, ssh};
+use crate::cluster::Cluster;
+use crate::machine::{holder, lease, let_in, now, own_machine, run, running, soon, ssh};
+use crate::shared::{Machine, shared};
 
 /// With `proctrack/pgid` a step's child in a session of its own is forgotten: Slurm says that the
 /// job is cancelled, and the child lives. The evidence says so, and it lives no longer.
 #[test]
 #[ignore = "needs root in a namespace of its own"]
 fn as_root_a_child_that_lives_when_its_job_is_called_cancelled_is_noticed() {
+    own_machine();
     let prefix = format!("p{}", std::process::id());
     let cluster = Cluster::start(&prefix, "proctrack/pgid", &["n1"]).expect("it starts");
     let machine = Machine::new(&cluster, "n1", 27);
