@@ -1,16 +1,17 @@
 //! What a machine has, and what it lacks for a grade.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::statvfs::statvfs;
 use serde::{Deserialize, Serialize};
 
 use crate::host::Cgroups;
+use crate::program::within;
 
 /// How long an accelerator's program may take to say what is there. Where no daemon keeps the
 /// driver loaded, it takes seconds.
@@ -194,46 +195,6 @@ fn ask(program: &str, arguments: &[&str], patience: Duration) -> Result<Option<S
     Ok(Some(String::from_utf8_lossy(&said.stdout).into_owned()))
 }
 
-/// What a program that ends in time came to; one that does not is ended, and it is `None`.
-fn within(command: &mut Command, patience: Duration) -> io::Result<Option<Output>> {
-    let began = Instant::now();
-    command.stdin(Stdio::null());
-    let mut child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
-    let read = |pipe: &mut dyn Read| {
-        let mut bytes = Vec::new();
-        pipe.read_to_end(&mut bytes).map(|_| bytes)
-    };
-    thread::scope(|scope| {
-        let stdout = scope.spawn(move || out.as_mut().map_or(Ok(Vec::new()), |pipe| read(pipe)));
-        let stderr = scope.spawn(move || err.as_mut().map_or(Ok(Vec::new()), |pipe| read(pipe)));
-        let status = loop {
-            let status = child.try_wait()?;
-            if status.is_some() {
-                break status;
-            }
-            if began.elapsed() > patience {
-                child.kill()?;
-                child.wait()?;
-                break None;
-            }
-            thread::sleep(Duration::from_millis(10));
-        };
-        let text = |bytes: thread::Result<io::Result<Vec<u8>>>| {
-            bytes.unwrap_or_else(|_| Err(io::Error::other("it can't be read")))
-        };
-        let (stdout, stderr) = (text(stdout.join())?, text(stderr.join())?);
-        Ok(status.map(|status| Output {
-            status,
-            stdout,
-            stderr,
-        }))
-    })
-}
-
 /// Reads what `nvidia-smi` prints of name, uuid and memory.
 fn nvidia(said: &str) -> Option<Vec<Accelerator>> {
     let read = |line: &str| {
@@ -283,6 +244,8 @@ fn ascend(said: &str) -> Option<Vec<Accelerator>> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]

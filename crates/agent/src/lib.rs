@@ -14,6 +14,7 @@ pub mod lease;
 pub mod look;
 pub mod messages;
 pub mod meter;
+mod program;
 pub mod slurm;
 pub mod spool;
 pub mod work;

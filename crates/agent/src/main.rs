@@ -86,7 +86,7 @@ enum Command {
     Look,
     /// A lease's last process
     #[command(hide = true)]
-    Strike { uid: u32, asker: i32 },
+    Strike { uid: u32, striker: u32, asker: i32 },
 }
 
 /// Named, it makes leases reservations and jobs of Slurm.
@@ -170,7 +170,11 @@ fn done(command: Command) -> Result<ExitCode, Box<dyn Error>> {
         Command::Inventory { needs, homes } => return inventory(needs.as_deref(), &homes),
         Command::Enter { group, program } => match host::enter(&group, &program)? {},
         Command::Look => println!("{}", serde_json::to_string(&Look::take()?)?),
-        Command::Strike { uid, asker } => host::strike(uid, asker)?,
+        Command::Strike {
+            uid,
+            striker,
+            asker,
+        } => host::strike(uid, striker, asker)?,
     }
     Ok(ExitCode::SUCCESS)
 }

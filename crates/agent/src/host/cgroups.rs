@@ -1,15 +1,18 @@
 //! Groups of processes with limits: cgroups of version 2, or of version 1, whichever the machine
 //! keeps its cpu, memory and pids in.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::processes::Process;
 use super::{HostError, at, read_if_there};
 use crate::lease::Limits;
 
@@ -133,6 +136,30 @@ impl Cgroups {
         Ok(found)
     }
 
+    /// Puts processes that are not there into a group, where it is there.
+    pub(super) fn join(&self, group: &str, processes: &[Process]) -> Result<(), HostError> {
+        for folder in self.folders(group) {
+            let file = folder.join("cgroup.procs");
+            let text = match fs::read_to_string(&file) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                other => other.map_err(at(file.display()))?,
+            };
+            let there: BTreeSet<&str> = text.lines().collect();
+            for process in processes {
+                let pid = process.pid.to_string();
+                if there.contains(pid.as_str()) {
+                    continue;
+                }
+                match fs::write(&file, &pid) {
+                    // It ended by itself meanwhile.
+                    Err(error) if error.raw_os_error() == Some(Errno::ESRCH as i32) => {}
+                    other => other.map_err(at(file.display()))?,
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Ends every process of a group. They are stopped first where that can be, so that none
     /// starts another meanwhile.
     pub(super) fn kill(&self, group: &str) -> Result<(), HostError> {
@@ -153,6 +180,7 @@ impl Cgroups {
                     return self.signal(group);
                 }
                 fs::write(&file, "FROZEN").map_err(at(file.display()))?;
+                freeze(&file)?;
                 let signalled = self.signal(group);
                 fs::write(&file, "THAWED").map_err(at(file.display()))?;
                 signalled
@@ -189,6 +217,18 @@ impl Cgroups {
         }
         Ok(())
     }
+}
+
+/// Waits until all of a group have stopped, for a while: one that the system holds does not stop.
+fn freeze(state: &Path) -> Result<(), HostError> {
+    for _ in 0..50 {
+        let text = read_if_there(state).map_err(at(state.display()))?;
+        if text.trim() != "FREEZING" {
+            break;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::{DirBuilderExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -17,9 +17,10 @@ use nix::unistd::Pid;
 
 use super::account::Account;
 use super::cgroups::Cgroups;
-use super::{HostError, Variable, at, read_if_there, run};
+use super::{HostError, LONGEST_PROGRAM, Variable, at, read_if_there, run};
 use crate::folder::write_whole;
 use crate::lease::{Access, Lease};
+use crate::program::within;
 
 pub(super) struct Door {
     pub(super) folder: PathBuf,
@@ -137,8 +138,8 @@ impl Door {
             .arg(self.file("sshd_config"))
             .arg("-E")
             .arg(&log);
-        command.stdin(Stdio::null()).stdout(Stdio::null());
-        let done = command.output().map_err(at(program.display()))?;
+        let done = within(&mut command, LONGEST_PROGRAM).map_err(at(program.display()))?;
+        let done = done.ok_or_else(|| self.said("it does not start"))?;
         if !done.status.success() {
             return Err(self.said(&String::from_utf8_lossy(&done.stderr)));
         }

@@ -16,22 +16,25 @@ mod ipc;
 pub(crate) mod processes;
 mod sweep;
 
-use std::fs::{self, File};
-use std::io::{self, Read, Seek};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::ops::RangeInclusive;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
 
 use crate::folder::write_whole;
 use crate::lease::{Access, Closed, Lease, Wiped};
+use crate::program::within;
+
+use self::processes::Process;
 
 pub use cgroups::Cgroups;
 pub use processes::{enter, strike};
@@ -40,6 +43,9 @@ pub use processes::{enter, strike};
 /// are handed out for containers.
 const FIRST_UID: u32 = 66_000;
 const UIDS: u64 = 34_000;
+
+/// How long a program may take. Those that change the system's files wait for each other.
+const LONGEST_PROGRAM: Duration = Duration::from_secs(30);
 
 /// Where else on a Debian machine an account can leave files.
 pub const SHARED: [&str; 11] = [
@@ -157,28 +163,26 @@ pub(crate) fn at<E: Into<io::Error>>(what: impl std::fmt::Display) -> impl FnOnc
 }
 
 /// Runs a program with these arguments, without a shell.
-///
-/// What it says goes into memory of its own, not through a pipe: were this program killed, the
-/// other would be too when it next said something, half way through `/etc/passwd`.
 fn run(program: &str, arguments: &[&str]) -> Result<(), HostError> {
-    let mut said = File::from(memfd_create(c"said", MFdFlags::MFD_CLOEXEC).map_err(at(program))?);
+    run_within(LONGEST_PROGRAM, program, arguments)
+}
+
+/// The same, and no longer than so.
+fn run_within(patience: Duration, program: &str, arguments: &[&str]) -> Result<(), HostError> {
     let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .env("LC_ALL", "C")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null());
-    command.stderr(said.try_clone().map_err(at(program))?);
-    let status = command.status().map_err(at(program))?;
-    if status.success() {
-        return Ok(());
-    }
-    let mut text = Vec::new();
-    said.rewind().map_err(at(program))?;
-    said.read_to_end(&mut text).map_err(at(program))?;
+    command.args(arguments).env("LC_ALL", "C");
+    let done = within(&mut command, patience).map_err(at(program))?;
+    let said = match done {
+        Some(done) if done.status.success() => return Ok(()),
+        Some(done) => {
+            let text = String::from_utf8_lossy(&done.stderr).trim().to_owned();
+            format!("{text} ({})", done.status)
+        }
+        None => format!("it did not end in {} s", patience.as_secs()),
+    };
     Err(HostError::Program {
         program: program.to_owned(),
-        said: format!("{} ({status})", String::from_utf8_lossy(&text).trim()),
+        said,
     })
 }
 
@@ -281,16 +285,17 @@ impl Host {
         }
         let between = between(&account.name, record.uid);
         // What can start processes of the account from outside may do so once more while it is
-        // ended; quiet is when twice in a row nothing is found.
-        let mut quiet = 0;
+        // ended; quiet is when twice in a row nothing is found. What is not found is ended all the
+        // same, once at least.
+        let (mut quiet, mut struck) = (0, false);
         for _ in 0..100 {
             let inside = cgroups.processes(&group)?;
-            let all = processes::of(record.uid).map_err(at("/proc"))?;
+            let mut all = processes::of(record.uid).map_err(at("/proc"))?;
             let outside: Vec<_> = all
                 .iter()
                 .filter(|one| !inside.contains(&one.pid))
                 .collect();
-            if inside.is_empty() && outside.is_empty() {
+            if struck && inside.is_empty() && outside.is_empty() {
                 quiet += 1;
                 if quiet == 2 {
                     break;
@@ -303,8 +308,12 @@ impl Host {
                     .escaped
                     .extend(outside.iter().map(|one| one.name.clone()));
                 self.save(number, &record)?;
-                cgroups.kill(&group)?;
+                all.retain(|one| one.uid == record.uid);
+                let _ = cgroups.join(&group, &all);
+                let killed = cgroups.kill(&group);
                 processes::end(&self.program, record.uid)?;
+                killed?;
+                struck = true;
             }
             thread::sleep(Duration::from_millis(50));
         }
@@ -317,6 +326,34 @@ impl Host {
         record.stage = Stage::Closed;
         self.save(number, &record)?;
         Ok(record.closed)
+    }
+
+    /// Puts what leases' accounts run outside their groups (a job of `cron`, say) into them, so
+    /// that their limits hold for it as well.
+    ///
+    /// # Errors
+    /// The system said no.
+    pub fn gather(&self) -> Result<(), HostError> {
+        let cgroups = Cgroups::detect().ok_or(HostError::NoCgroups)?;
+        let mut groups = BTreeMap::new();
+        for number in self.known()? {
+            let record = self.load(number)?;
+            let open = record.filter(|record| record.stage == Stage::Open);
+            groups.extend(open.map(|record| (record.uid, self.group(number))));
+        }
+        if groups.is_empty() {
+            return Ok(());
+        }
+        let own = |uids: &[u32]| uids.first().is_some_and(|uid| groups.contains_key(uid));
+        let all = processes::find(|_, uids| own(uids)).map_err(at("/proc"))?;
+        let mut by_account: BTreeMap<u32, Vec<Process>> = BTreeMap::new();
+        for process in all {
+            by_account.entry(process.uid).or_default().push(process);
+        }
+        for (uid, processes) in by_account {
+            cgroups.join(&groups[&uid], &processes)?;
+        }
+        Ok(())
     }
 
     /// Removes everything that the lease left, and looks once more.

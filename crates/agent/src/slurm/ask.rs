@@ -1,17 +1,13 @@
 //! What Slurm is asked and told, by its own programs: `scontrol`, `squeue`, `sbatch`, `scancel`.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read, Seek};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
-
-use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::Slurm;
 use crate::host::{HostError, at};
+use crate::program::within;
 
 /// States of a node, or marks on them, in which it is not there for a lease. The first stand
 /// alone, the others behind a `+`.
@@ -162,42 +158,26 @@ impl Slurm {
         if self.silent.is_recent() {
             return Err(silence());
         }
-        let memory = || memfd_create(c"said", MFdFlags::MFD_CLOEXEC).map(File::from);
-        let (mut out, mut err) = (
-            memory().map_err(at(program))?,
-            memory().map_err(at(program))?,
-        );
         let mut command = Command::new(program);
         command
             .args(arguments)
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .env("LC_ALL", "C")
-            .stdin(Stdio::null())
-            .stdout(out.try_clone().map_err(at(program))?)
-            .stderr(err.try_clone().map_err(at(program))?);
+            .env("LC_ALL", "C");
         if let Some(conf) = &self.conf {
             command.env("SLURM_CONF", conf);
         }
-        let mut child = command.spawn().map_err(at(program))?;
-        let began = Instant::now();
-        let status = loop {
-            if let Some(status) = child.try_wait().map_err(at(program))? {
-                break status;
-            }
-            if began.elapsed() > LONGEST_ANSWER {
-                let _ = child.kill();
-                child.wait().map_err(at(program))?;
-                self.silent.begin();
-                return Err(silence());
-            }
-            thread::sleep(Duration::from_millis(5));
+        let done = within(&mut command, LONGEST_ANSWER).map_err(at(program))?;
+        let Some(done) = done else {
+            self.silent.begin();
+            return Err(silence());
         };
-        let printed = read(&mut out).map_err(at(program))?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        let (status, printed) = (done.status, text(&done.stdout));
         if status.success() {
             return Ok(printed);
         }
-        let said = [printed, read(&mut err).map_err(at(program))?].join(" ");
+        let said = [printed, text(&done.stderr)].join(" ");
         if said.contains("Unable to contact slurm controller") {
             self.silent.begin();
         }
@@ -247,13 +227,6 @@ impl Slurm {
             other => Ok(other?.lines().filter_map(Job::read).collect()),
         }
     }
-}
-
-fn read(said: &mut File) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    said.rewind()?;
-    said.read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
 }
 
 /// Something that Slurm's programs did not say themselves.

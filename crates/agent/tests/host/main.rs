@@ -3,6 +3,7 @@
 //! system's account files; the machine's own are never touched.
 
 mod alone;
+mod attacks;
 mod cut_short;
 mod leases;
 mod machine;

@@ -1,0 +1,129 @@
+//! Holders who attack the machine: what outlives its lease, what stops the agent.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use sluice_agent::host::Cgroups;
+
+use crate::machine::{Cleared, holder, host, lease, let_in, now, soon};
+
+/// A process of the account outside the lease's group, as a job of `cron` would be.
+fn outside(uid: u32, program: impl AsRef<OsStr>, arguments: &[&str]) -> Child {
+    let mut command = Command::new(program);
+    command.args(arguments).uid(uid).gid(uid);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command.spawn().expect("it starts")
+}
+
+/// Waits until a child was ended by the signal that none can refuse.
+fn struck(what: &str, child: &mut Child) {
+    use std::os::unix::process::ExitStatusExt;
+
+    for _ in 0..100 {
+        if let Some(status) = child.try_wait().expect("it is this test's") {
+            assert_eq!(status.signal(), Some(9), "{what}");
+            return;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    panic!("it runs on: {what}");
+}
+
+/// A name that is no text, and a process whose first thread has ended while another runs on: both
+/// are as alive as any.
+#[test]
+#[ignore = "needs root in a namespace of its own"]
+fn as_root_what_hides_by_its_name_or_its_first_thread_is_ended() {
+    let machine = Cleared(host(10));
+    let host = &machine.0;
+    let (_, public) = holder("ten");
+    host.prepare(&lease(110, &[&public])).expect("it is made");
+    let nameless = Path::new("/var/tmp").join(OsStr::from_bytes(b"\xff"));
+    fs::copy("/bin/sleep", &nameless).expect("it is copied");
+    let mut nameless = outside(66_110, &nameless, &["7141"]);
+    let headless = "use threads; threads->create(sub { sleep 7142 }); syscall(60, 0);";
+    let mut headless = outside(66_110, "perl", &["-e", headless]);
+    let status = format!("/proc/{}/status", headless.id());
+    soon("its first thread has ended", || {
+        fs::read_to_string(&status).is_ok_and(|text| text.contains("State:\tZ"))
+    });
+    let closed = host.close(110).expect("it is closed");
+    struck("a name that is no text", &mut nameless);
+    struck("a process without its first thread", &mut headless);
+    assert_eq!(closed.escaped.len(), 2, "{closed:?}");
+    host.wipe(110, now).expect("it is wiped");
+}
+
+/// What the account starts outside its group has the group's limits from the next look on.
+#[test]
+#[ignore = "needs root in a namespace of its own"]
+fn as_root_what_runs_outside_the_group_is_put_into_it() {
+    let machine = Cleared(host(12));
+    let host = &machine.0;
+    let (key, public) = holder("twelve");
+    let access = host.prepare(&lease(112, &[&public])).expect("it is made");
+    let mut stray = outside(66_112, "sleep", &["7143"]);
+    let mut other = outside(66_990, "sleep", &["7144"]);
+    let groups = |child: &Child| {
+        let text = fs::read_to_string(format!("/proc/{}/cgroup", child.id()));
+        let text = text.expect("it runs");
+        text.matches(&format!("{}/l112", host.group)).count()
+    };
+    assert_eq!(groups(&stray), 0);
+    host.gather().expect("they are moved");
+    let all = Cgroups::detect()
+        .expect("there are groups")
+        .folders("")
+        .len();
+    assert_eq!((groups(&stray), groups(&other)), (all, 0));
+    host.gather().expect("nothing is left to be moved");
+    // What keeps the agent alive where memory is short is not its holders'.
+    let score = let_in(&access, &key, "cat /proc/self/oom_score_adj");
+    assert_eq!(score, "0\n");
+    let closed = host.close(112).expect("it is closed");
+    struck("what was moved", &mut stray);
+    assert_eq!(closed.escaped, Vec::<String>::new());
+    assert!(other.try_wait().expect("it is this test's").is_none());
+    other.kill().expect("it is this test's");
+    other.wait().expect("it ended");
+    host.wipe(112, now).expect("it is wiped");
+}
+
+/// What ends an account's processes can't be stopped by them.
+#[test]
+#[ignore = "needs root in a namespace of its own"]
+fn as_root_nobody_stops_what_ends_them() {
+    let machine = Cleared(host(11));
+    let host = machine.0.clone();
+    let (_, public) = holder("eleven");
+    // Whatever is started next, as soon as that is of this account.
+    let stops = "fork; while (1) { open F, '/proc/loadavg'; my $last = (split ' ', <F>)[4]; \
+                 for (1..200) { kill 'STOP', $last + $_ for 1..4 } }";
+    let (told, done) = mpsc::channel();
+    thread::spawn(move || {
+        for _ in 0..4 {
+            host.prepare(&lease(111, &[&public])).expect("it is made");
+            let mut stops = outside(66_111, "perl", &["-e", stops]);
+            thread::sleep(Duration::from_millis(30));
+            let closed = host.close(111).expect("it is closed");
+            struck("what stops others", &mut stops);
+            assert_eq!(closed.escaped[..2], ["perl", "perl"]);
+        }
+        told.send(())
+    });
+    done.recv_timeout(Duration::from_secs(20))
+        .expect("it is not held up");
+    machine.0.wipe(111, now).expect("it is wiped");
+}
