@@ -43,6 +43,18 @@ impl Connector {
         }
     }
 
+    /// Puts what leases' accounts run outside their groups of processes into them. Not on a node of
+    /// Slurm, which has groups of its own for what it starts.
+    ///
+    /// # Errors
+    /// The system said no.
+    pub fn gather(&self) -> Result<(), HostError> {
+        match self {
+            Self::Host(host) => host.gather(),
+            Self::Slurm(_) => Ok(()),
+        }
+    }
+
     /// Ends access and everything that runs. Files stay.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 //! their time has come, and signs what ran. It opens no port, runs no code that anyone sends it,
 //! and speaks to nobody but its exchange. docs/AGENT.md says what it can see and do.
 
+pub mod beside;
 pub mod clock;
 pub mod connector;
 pub mod enrol;

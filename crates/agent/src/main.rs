@@ -6,6 +6,7 @@ use std::fs;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 use sluice_agent::connector::Connector;
@@ -212,7 +213,7 @@ fn run(
     let orders = folder.file("orders.json");
     let connector = slurm.connector(host);
     let agent = Agent::new(identity.agent, key, connector, orders, spool)?;
-    agent.run(&exchange)?;
+    Arc::new(agent).run(exchange, || true)?;
     Ok(())
 }
 

@@ -1,18 +1,23 @@
-//! What an agent does all day, by two threads: one looks at leases, hands them out and takes them
-//! back when their time has come; the other talks to the exchange. What they share is small: the
-//! orders, and the spool. So a network that is slow or gone stops neither looks nor ends.
+//! What an agent does all day. One thread looks at leases, measures them, and finds what is due: to
+//! hand one out, or to take it back when its time has come. That is done [beside](crate::beside)
+//! it. Another talks to the exchange, and a third puts what runs outside leases' groups of
+//! processes into them. What they share is small: the orders, and the spool. So a network that is
+//! slow or gone stops neither looks nor ends, nor does one lease another's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use reading::AgentKey;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::beside::{Act, Beside, Due};
 use crate::clock::Clock;
 use crate::connector::Connector;
 use crate::exchange::{CallError, Exchange, timed};
@@ -28,6 +33,9 @@ use crate::spool::{MOST_TOGETHER, Spool, SpoolError};
 
 /// The most readings of one request.
 const MOST_SENT: usize = 2_000;
+
+/// How often, in real time, processes are looked through at the most.
+const GATHER_LEAST: Duration = Duration::from_secs(1);
 
 /// An agent at work.
 pub struct Agent {
@@ -107,25 +115,52 @@ impl Agent {
 
     /// Works until something can't be gone on from.
     ///
+    /// # Arguments
+    /// `goes_on` is asked at each look.
+    ///
     /// # Errors
     /// What that is. After a start it is tried again.
-    pub fn run(&self, exchange: &Exchange) -> Result<(), WorkError> {
-        thread::scope(|scope| {
-            let talk = scope.spawn(|| {
-                loop {
-                    if let Err(error) = self.talk(exchange) {
-                        tell(&error);
-                    }
-                    thread::sleep(self.clock.talk_pause());
+    pub fn run(
+        self: &Arc<Self>,
+        exchange: Exchange,
+        goes_on: impl Fn() -> bool,
+    ) -> Result<(), WorkError> {
+        let agent = Arc::clone(self);
+        let talk = thread::spawn(move || {
+            loop {
+                if let Err(error) = agent.talk(&exchange) {
+                    tell(&error);
                 }
-            });
-            let mut meter = Meter::default();
-            while !talk.is_finished() {
-                self.look(&mut meter, || self.clock.market_now())?;
-                thread::sleep(self.clock.look_pause());
+                thread::sleep(agent.clock.talk_pause());
             }
-            Ok(())
-        })
+        });
+        let agent = Arc::clone(self);
+        let gather = thread::spawn(move || agent.gather());
+        let mut meter = Meter::default();
+        let mut beside = Beside::default();
+        while goes_on() && !talk.is_finished() && !gather.is_finished() {
+            let due = self.look(&mut meter, self.clock.market_now())?;
+            beside.done()?;
+            beside.start(self, due);
+            thread::sleep(self.clock.look_pause());
+        }
+        beside.all_done()
+    }
+
+    /// Puts what runs outside leases' groups into them, for ever.
+    fn gather(&self) {
+        let mut before = None;
+        loop {
+            let gathered = self.connector.gather();
+            let why = gathered.as_ref().err().map(ToString::to_string);
+            if let Err(error) = gathered
+                && why != before
+            {
+                tell(&error);
+            }
+            before = why;
+            thread::sleep(self.clock.look_pause().max(GATHER_LEAST));
+        }
     }
 
     /// Takes in what the exchange wants, and keeps it.
@@ -152,15 +187,32 @@ impl Agent {
         })
     }
 
-    /// Looks at every lease once: does what is due, and notes what ran.
+    /// Looks at every lease once: notes what ran, and says what is due.
+    ///
+    /// # Arguments
+    /// `at` is the market's time now.
     ///
     /// # Errors
     /// The spool is lost. That it or its disk is full is said, and the readings are missing.
-    pub fn look(&self, meter: &mut Meter, now: impl Fn() -> Timestamp) -> Result<(), WorkError> {
-        let leases: Vec<Lease> = self.shared().leases.values().cloned().collect();
-        let mut ran = Vec::new();
-        for lease in leases {
-            ran.extend(self.look_at(&lease, meter, &now)?);
+    pub fn look(&self, meter: &mut Meter, at: Timestamp) -> Result<Vec<Due>, WorkError> {
+        let known = {
+            let shared = self.shared();
+            let stage = |lease: &Lease| shared.said.get(&lease.lease).map(|one| one.0);
+            let known = shared.leases.values();
+            known
+                .map(|lease| (lease.clone(), stage(lease)))
+                .collect::<Vec<_>>()
+        };
+        let (mut ran, mut due) = (Vec::new(), Vec::new());
+        for (lease, stage) in known {
+            let (some, act) = self.look_at(&lease, stage, meter, at);
+            ran.extend(some);
+            due.extend(act.map(|(act, reason)| Due {
+                lease,
+                act,
+                reason,
+                at,
+            }));
         }
         for some in ran.chunks(MOST_TOGETHER) {
             let mut shared = self.shared();
@@ -169,16 +221,16 @@ impl Agent {
             let readings = some.iter().filter_map(sign).collect();
             said(shared.spool.add(readings))?;
         }
-        Ok(())
+        Ok(due)
     }
 
     fn look_at(
         &self,
         lease: &Lease,
+        stage: Option<Stage>,
         meter: &mut Meter,
-        now: &impl Fn() -> Timestamp,
-    ) -> Result<Option<Ran>, WorkError> {
-        let at = now();
+        at: Timestamp,
+    ) -> (Option<Ran>, Option<(Act, Reason)>) {
         let asked = lease.want == Want::Over;
         let why = if asked { Reason::Asked } else { Reason::Ended };
         let number = lease.lease;
@@ -186,40 +238,50 @@ impl Agent {
             // Where files go at once, the last minute ends with this.
             let ran = meter.look(number, at, 0);
             meter.forget(number);
-            let wiped = self.connector.wipe(number, now);
-            let wiped = wiped.map(|record| serde_json::to_value(record).expect("JSON"));
-            return self.say(number, Stage::Wiped, why, at, wiped).map(|()| ran);
+            let due = stage != Some(Stage::Wiped);
+            return (ran, due.then_some((Act::Wipe, why)));
         }
         if asked || at >= lease.end {
             // A lease's last minute ends with it.
             let ran = meter.look(number, at, 0);
             meter.forget(number);
-            let closed = self.connector.close(number);
-            let closed = closed.map(|closed| serde_json::to_value(closed).expect("JSON"));
-            return self
-                .say(number, Stage::Closed, why, at, closed)
-                .map(|()| ran);
+            return (ran, Some((Act::Close, why)));
         }
         let units = self.connector.units(lease, at);
-        let known = self
-            .shared()
-            .said
-            .get(&number)
-            .is_some_and(|one| one.0 == Stage::Prepared);
-        let why = if known && units == 0 {
+        let gone = stage == Some(Stage::Prepared) && units == 0;
+        let why = if gone {
             Reason::Restored
         } else {
             Reason::Asked
         };
         let begun = at >= lease.start;
-        let access = if begun {
-            self.connector.prepare(lease, at)
-        } else {
-            self.connector.prepare(&lease.before_its_start(), at)
+        let ran = begun.then(|| meter.look(number, at, units)).flatten();
+        (ran, Some((Act::Prepare, why)))
+    }
+
+    /// Does what is due, and says what came of it.
+    ///
+    /// # Arguments
+    /// `now` is the market's time.
+    ///
+    /// # Errors
+    /// The spool is lost.
+    pub fn act(&self, due: &Due, now: impl Fn() -> Timestamp) -> Result<(), WorkError> {
+        let (lease, at) = (&due.lease, due.at);
+        let number = lease.lease;
+        let (stage, done) = match due.act {
+            Act::Close => (Stage::Closed, self.connector.close(number).map(json)),
+            Act::Wipe => (Stage::Wiped, self.connector.wipe(number, now).map(json)),
+            Act::Prepare => {
+                let access = if at >= lease.start {
+                    self.connector.prepare(lease, at)
+                } else {
+                    self.connector.prepare(&lease.before_its_start(), at)
+                };
+                (Stage::Prepared, access.map(json))
+            }
         };
-        let access = access.map(|access| serde_json::to_value(access).expect("JSON"));
-        self.say(number, Stage::Prepared, why, at, access)?;
-        Ok(begun.then(|| meter.look(number, at, units)).flatten())
+        self.say(number, stage, due.reason, at, done)
     }
 
     /// Puts a state on the spool, unless it is what was said last.
@@ -394,6 +456,10 @@ fn said(done: Result<(), SpoolError>) -> Result<bool, WorkError> {
     }
 }
 
-fn tell(error: &dyn std::error::Error) {
+fn json(evidence: impl Serialize) -> serde_json::Value {
+    serde_json::to_value(evidence).expect("evidence is JSON")
+}
+
+pub(crate) fn tell(error: &dyn std::error::Error) {
     eprintln!("sluice-agent: {error}");
 }

@@ -3,12 +3,16 @@
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::unistd::{Group, Uid, User};
 
 use super::{HostError, at, read_if_there, run};
+
+/// One lease's account is changed after another's.
+static CHANGING: Mutex<()> = Mutex::new(());
 
 /// How long the system's files may be locked by another.
 const LONGEST_LOCK: Duration = Duration::from_secs(20);
@@ -145,6 +149,7 @@ fn unless(holds: bool, error: HostError) -> Result<(), HostError> {
 /// Runs a program that changes the system's files. They are locked while another does; so they are
 /// after a start of the agent, while what its predecessor began comes to its end.
 fn change(program: &str, arguments: &[&str]) -> Result<(), HostError> {
+    let _one = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
     let began = Instant::now();
     loop {
         let done = run(program, arguments);

@@ -24,6 +24,7 @@ use std::ops::RangeInclusive;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -43,6 +44,9 @@ pub use processes::{enter, strike};
 /// are handed out for containers.
 const FIRST_UID: u32 = 66_000;
 const UIDS: u64 = 34_000;
+
+/// Numbers and ports are chosen by one lease after another.
+static CHOOSING: Mutex<()> = Mutex::new(());
 
 /// How long a program may take. Those that change the system's files wait for each other.
 const LONGEST_PROGRAM: Duration = Duration::from_secs(30);
@@ -450,6 +454,7 @@ impl Host {
 
     /// Decides on the number of the account and the port, and writes them down.
     fn begin(&self, number: u64) -> Result<Record, HostError> {
+        let _one = CHOOSING.lock().unwrap_or_else(PoisonError::into_inner);
         let offset = u32::try_from(number % UIDS).expect("it is below 34,000");
         let mut taken = Vec::new();
         for other in self.known()? {

@@ -1,15 +1,20 @@
 //! The agent at work without its exchange.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use reading::{AgentKey, Digest};
 use sluice_agent::connector::Connector;
+use sluice_agent::exchange::Exchange;
 use sluice_agent::lease::Access;
-use sluice_agent::messages::{Reason, Stage};
+use sluice_agent::messages::{MarketTime, Reason, Stage};
 use sluice_agent::meter::Meter;
 use sluice_agent::spool::Spool;
 use sluice_agent::work::Agent;
@@ -36,7 +41,9 @@ fn as_root_an_agent_without_its_network_keeps_a_lease_to_its_end() {
     let mut meter = Meter::default();
     let look = |agent: &Agent, meter: &mut Meter, seconds: i64| {
         let at = now() + SignedDuration::from_secs(seconds);
-        agent.look(meter, || at).expect("it goes on");
+        for due in agent.look(meter, at).expect("it goes on") {
+            agent.act(&due, || at).expect("it goes on");
+        }
     };
     // Prepared before its start, and its holder's from then on; then two minutes, the way in being
     // shut in the second.
@@ -141,10 +148,10 @@ fn as_root_an_agent_without_its_network_keeps_a_lease_to_its_end() {
 #[test]
 #[ignore = "needs root in a namespace of its own"]
 fn as_root_the_last_minute_is_told_where_files_go_at_the_end() {
-    let machine = Cleared(host(14));
+    let machine = Cleared(host(17));
     let folder = machine.0.leases.clone();
-    let (_, public) = holder("fourteen");
-    let mut wanted = lease(114, &[&public]);
+    let (_, public) = holder("seventeen");
+    let mut wanted = lease(117, &[&public]);
     wanted.wipe = wanted.end;
     let spool = Spool::open(&folder.with_extension("spool"), 7, 1 << 20).expect("a spool");
     let secret = AgentKey::from_secret(&[1; 32]);
@@ -155,7 +162,9 @@ fn as_root_the_last_minute_is_told_where_files_go_at_the_end() {
     let mut meter = Meter::default();
     for second in (3_530..=3_620).step_by(10) {
         let at = now() + SignedDuration::from_secs(second);
-        agent.look(&mut meter, || at).expect("it goes on");
+        for due in agent.look(&mut meter, at).expect("it goes on") {
+            agent.act(&due, || at).expect("it is said");
+        }
     }
     let readings = agent.spool(|spool| spool.readings(9));
     let told = readings
@@ -165,4 +174,62 @@ fn as_root_the_last_minute_is_told_where_files_go_at_the_end() {
     let stages = agent.spool(|spool| spool.states(9));
     let stages: Vec<_> = stages.iter().map(|one| one.state.stage).collect();
     assert_eq!(stages, [Stage::Prepared, Stage::Wiped]);
+}
+
+/// However long a lease takes to end, another's minutes go on.
+#[test]
+#[ignore = "needs root in a namespace of its own"]
+fn as_root_a_lease_that_does_not_end_keeps_no_other_from_being_measured() {
+    let mut machine = Cleared(host(13));
+    let folder = machine.0.leases.clone();
+    // What ends processes takes longer than it may, for as long as this file is there.
+    let slow = folder.with_extension("slow");
+    let (program, own) = (folder.with_extension("sh"), machine.0.program.clone());
+    let script = format!(
+        "#!/bin/sh\n[ $1 = strike -a -e {} ] && exec sleep 30\nexec {} \"$@\"\n",
+        slow.display(),
+        own.display()
+    );
+    fs::write(&program, script).expect("it is written");
+    fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("it is ours");
+    fs::write(&slow, "").expect("it is written");
+    machine.0.program = program;
+    let (_, public) = holder("thirteen");
+    let (mut ends, goes_on) = (lease(113, &[&public]), lease(114, &[&public]));
+    for lease in [&ends, &goes_on] {
+        machine.0.prepare(lease).expect("it is made");
+    }
+    ends.end = now();
+    let secret = AgentKey::from_secret(&[1; 32]);
+    let spool = Spool::open(&folder.with_extension("spool"), 7, 1 << 20).expect("a spool");
+    let orders = folder.with_extension("orders");
+    let connector = Connector::Host(machine.0.clone());
+    let agent = Agent::new(7, secret, connector, orders, spool).expect("it begins");
+    let agent = Arc::new(agent);
+    agent.take(vec![ends, goes_on]).expect("it is kept");
+    let market = MarketTime {
+        at: now(),
+        speed: 15,
+    };
+    agent.clock.learn_market(market, Duration::ZERO);
+    let nobody = Exchange::new("http://127.0.0.1:9", None).expect("an address");
+    let over = AtomicBool::new(false);
+    let stages = || {
+        let told = agent.spool(|spool| spool.states(9)).into_iter();
+        let of_first = told.filter(|one| one.state.lease == 113);
+        of_first.map(|one| one.state.stage).collect::<Vec<_>>()
+    };
+    thread::scope(|scope| {
+        let run = scope.spawn(|| agent.run(nobody, || !over.load(Ordering::Relaxed)));
+        soon("a minute is over", || {
+            agent.spool(|spool| spool.readings(9)).len() == 1
+        });
+        let told = agent.spool(|spool| spool.readings(9));
+        assert_eq!((told[0].reading.lease, told[0].reading.units), (114, 8));
+        assert!(!stages().contains(&Stage::Closed), "{:?}", stages());
+        fs::remove_file(&slow).expect("it is there");
+        soon("it ends", || stages().contains(&Stage::Closed));
+        over.store(true, Ordering::Relaxed);
+        run.join().expect("it ended").expect("it went on");
+    });
 }
