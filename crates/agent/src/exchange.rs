@@ -13,7 +13,7 @@ use crate::key::random;
 use crate::messages::Problem;
 
 /// The most bytes of an answer that are read.
-const LONGEST_ANSWER: u64 = 1 << 20;
+const LONGEST_ANSWER: u64 = 4 << 20;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Where an exchange is, and how to know it.

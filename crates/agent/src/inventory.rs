@@ -11,11 +11,15 @@ use nix::sys::statvfs::statvfs;
 use serde::{Deserialize, Serialize};
 
 use crate::host::Cgroups;
+use crate::lease::printable;
 use crate::program::within;
 
 /// How long an accelerator's program may take to say what is there. Where no daemon keeps the
 /// driver loaded, it takes seconds.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The most characters that are told of what could not be asked.
+const LONGEST_PROBLEM: usize = 1_000;
 
 /// What a machine has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -167,7 +171,8 @@ pub(crate) fn accelerators(patience: Duration) -> (Vec<Accelerator>, Vec<String>
             Err(problem) => problems.push(problem),
         }
     }
-    (accelerators, problems)
+    let short = |problem: &String| printable(problem, LONGEST_PROBLEM);
+    (accelerators, problems.iter().map(short).collect())
 }
 
 /// What a program prints; `None` where it is not there.

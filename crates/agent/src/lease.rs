@@ -150,11 +150,41 @@ pub struct Access {
 pub struct Closed {
     /// How many processes were ended, the way in included.
     pub processes: u64,
-    /// The names of those that had left the lease's group of processes.
+    /// The names of those that had left the lease's group of processes: the first [`MOST_NAMES`].
     pub escaped: Vec<String>,
-    /// What a scheduler said of the lease's jobs, and what was found in its place.
+    /// How many those were.
+    #[serde(default)]
+    pub escaped_count: u64,
+    /// What a scheduler said of the lease's jobs, and what was found in its place: the first
+    /// [`MOST_NAMES`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub jobs: Vec<EndedJob>,
+}
+
+/// The most names of processes that are kept, and of each the most characters. Holders name their
+/// processes, and start as many as they like.
+pub const MOST_NAMES: usize = 50;
+const LONGEST_NAME: usize = 64;
+
+impl Closed {
+    /// Notes processes that had left the lease's group.
+    pub(crate) fn note_escaped(&mut self, names: &[String]) {
+        self.escaped_count += names.len() as u64;
+        note(&mut self.escaped, names);
+    }
+}
+
+/// Adds names, as many as are kept of them.
+pub(crate) fn note(kept: &mut Vec<String>, names: &[String]) {
+    let room = MOST_NAMES.saturating_sub(kept.len());
+    let names = names.iter().take(room);
+    kept.extend(names.map(|name| printable(name, LONGEST_NAME)));
+}
+
+/// A text of at most so many characters, with nothing in it that would do something to a terminal.
+pub(crate) fn printable(text: &str, most: usize) -> String {
+    let shown = |one: char| if one.is_control() { '\u{fffd}' } else { one };
+    text.chars().take(most).map(shown).collect()
 }
 
 /// A scheduler's job of a lease, once it was to have ended.
@@ -193,6 +223,20 @@ mod tests {
 
     const KEY: &str =
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl";
+
+    #[test]
+    fn names_are_as_many_and_as_long_as_are_kept_and_show_as_text() {
+        let mut closed = Closed::default();
+        for _ in 0..2 {
+            let names: Vec<String> = (0..40).map(|_| "\u{1b}[2J".repeat(30)).collect();
+            closed.note_escaped(&names);
+        }
+        assert_eq!((closed.escaped.len(), closed.escaped_count), (50, 80));
+        let short = |name: &String| name.chars().count() == 64 && !name.contains('\u{1b}');
+        assert!(closed.escaped.iter().all(short), "{closed:?}");
+        let text = serde_json::to_string(&closed).expect("JSON");
+        assert!(text.len() < 8 << 10, "{}", text.len());
+    }
 
     #[test]
     fn a_key_is_one_line_without_options() {

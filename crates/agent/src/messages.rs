@@ -4,7 +4,6 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::inventory::Inventory;
-use crate::lease::Lease;
 
 /// The version of all of it.
 pub const VERSION: u64 = 1;
@@ -52,8 +51,9 @@ pub struct Orders {
     /// Market time, in which leases begin and end; real time where it is not said.
     pub market: Option<MarketTime>,
     /// Every lease that the machine is to have, or is to be rid of. One that is not named stays
-    /// as it was last asked for, and ends at its end.
-    pub leases: Vec<Lease>,
+    /// as it was last asked for, and ends at its end. Each is a [`Lease`](crate::lease::Lease), and
+    /// is read by itself: one that can't be understood is no reason to hear none.
+    pub leases: Vec<serde_json::Value>,
 }
 
 /// Market time at the moment of an answer.

@@ -102,6 +102,14 @@ pub enum SpoolError {
         /// How many bytes it may have.
         limit: u64,
     },
+    /// A record is longer than one may be. Nothing of it was written.
+    #[error("the spool {path} takes no record of {length} bytes")]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// How long it is.
+        length: usize,
+    },
     /// The disk is full. Nothing of it was written.
     #[error(
         "the disk of the spool {0} is full: free some space, what ran meanwhile can't be noted"
@@ -402,6 +410,12 @@ impl Spool {
         }
         let mut bytes = Vec::new();
         push(&mut bytes, record);
+        if bytes.len() > HEADER + LONGEST {
+            return Err(SpoolError::TooLong {
+                path: self.path.clone(),
+                length: bytes.len() - HEADER,
+            });
+        }
         let after = |length: u64| length.saturating_add(bytes.len() as u64);
         if after(self.length) > self.limit && self.length > 2 * self.needed() {
             self.rewrite()?;

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reading::AgentKey;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize as _, Serialize};
 
 use crate::beside::{Act, Beside, Due};
 use crate::clock::Clock;
@@ -24,7 +24,7 @@ use crate::exchange::{CallError, Exchange, timed};
 use crate::folder::write_whole;
 use crate::host::HostError;
 use crate::inventory::Inventory;
-use crate::lease::{Lease, Want};
+use crate::lease::{Lease, Want, printable};
 use crate::messages::{
     Heartbeat, Orders, ReadingsTaken, Reason, Stage, State, States, StatesTaken, VERSION,
 };
@@ -33,6 +33,12 @@ use crate::spool::{MOST_TOGETHER, Spool, SpoolError};
 
 /// The most readings of one request.
 const MOST_SENT: usize = 2_000;
+/// The most changes of state of one request, and about how many bytes of them.
+const MOST_STATES: usize = 200;
+const MOST_STATE_BYTES: usize = 512 << 10;
+/// The most bytes of what shows a state, and characters of what went wrong.
+const LONGEST_EVIDENCE: usize = 8 << 10;
+const LONGEST_ERROR: usize = 1_000;
 
 /// How often, in real time, processes are looked through at the most.
 const GATHER_LEAST: Duration = Duration::from_secs(1);
@@ -296,10 +302,17 @@ impl Agent {
         let (stage, reason, evidence) = match done {
             Ok(evidence) => (stage, reason, evidence),
             Err(error) => {
-                let evidence = serde_json::json!({ "error": error.to_string() });
+                let words: Vec<String> = error
+                    .to_string()
+                    .split_whitespace()
+                    .map(str::to_owned)
+                    .collect();
+                let error = printable(&words.join(" "), LONGEST_ERROR);
+                let evidence = serde_json::json!({ "error": error });
                 (Stage::Failed, Reason::Machine, evidence)
             }
         };
+        let evidence = bounded(evidence);
         let mut shared = self.shared();
         let new = (stage, evidence.clone());
         let again = shared.said.get(&lease) == Some(&new);
@@ -320,10 +333,34 @@ impl Agent {
     }
 
     /// Talks to the exchange once: says that it is there, hears what is wanted, sends what waits.
+    /// Each of these is tried, whatever became of the others: what ran is told also where the rest
+    /// is not understood.
     ///
     /// # Errors
     /// It was not reached, or said no: what waits goes on waiting.
     pub fn talk(&self, exchange: &Exchange) -> Result<(), TalkError> {
+        let named = self.say_that_it_is_there(exchange);
+        let states = self.send_states(exchange);
+        let readings = self.send_readings(exchange);
+        for later in [&states, &readings] {
+            if let (Err(error), Err(_)) = (later, &named) {
+                tell(error);
+            }
+        }
+        let named = named?;
+        states?;
+        readings?;
+        if let Some(named) = named {
+            self.forget(&named)?;
+        }
+        Ok(())
+    }
+
+    /// The leases that the exchange names; `None` where one of them could not even be told apart.
+    fn say_that_it_is_there(
+        &self,
+        exchange: &Exchange,
+    ) -> Result<Option<BTreeSet<u64>>, TalkError> {
         let inventory = Inventory::take(self.connector.homes()).map_err(TalkError::Inventory)?;
         let heartbeat = Heartbeat {
             version: VERSION,
@@ -339,16 +376,33 @@ impl Agent {
         if let Some(market) = orders.market {
             self.clock.learn_market(market, took);
         }
-        let named: BTreeSet<u64> = orders.leases.iter().map(|lease| lease.lease).collect();
-        self.take(orders.leases)?;
-        self.send_states(exchange)?;
-        self.send_readings(exchange)?;
-        Ok(self.forget(&named)?)
+        let (mut named, mut all_named) = (BTreeSet::new(), true);
+        let mut leases = Vec::new();
+        for order in orders.leases {
+            let number = order["lease"].as_u64();
+            named.extend(number);
+            all_named &= number.is_some();
+            match Lease::deserialize(order) {
+                Ok(lease) => leases.push(lease),
+                Err(error) => tell(&NotUnderstood { number, error }),
+            }
+        }
+        self.take(leases)?;
+        Ok(all_named.then_some(named))
     }
 
     fn send_states(&self, exchange: &Exchange) -> Result<(), TalkError> {
         loop {
-            let states = self.shared().spool.states(MOST_TOGETHER);
+            let mut states = self.shared().spool.states(MOST_STATES);
+            let mut room = MOST_STATE_BYTES;
+            let fits = states.iter().take_while(|change| {
+                let length = serde_json::to_vec(change).map_or(0, |text| text.len());
+                let fits = length <= room;
+                room = room.saturating_sub(length);
+                fits
+            });
+            // One is sent whatever its length: the exchange says what is wrong with it.
+            states.truncate(fits.count().max(1));
             let Some(last) = states.last().map(|change| change.sequence) else {
                 return Ok(());
             };
@@ -444,16 +498,47 @@ pub enum TalkError {
     Inventory(io::Error),
 }
 
+/// An order that can't be understood. Others are.
+#[derive(Debug, thiserror::Error)]
+#[error("the order of {} can't be understood: {error}", .number.map_or("a lease".to_owned(), |number| format!("l{number}")))]
+struct NotUnderstood {
+    number: Option<u64>,
+    error: serde_json::Error,
+}
+
 /// A full spool or disk is said and lived with; a lost one is not. Whether it was done.
 fn said(done: Result<(), SpoolError>) -> Result<bool, WorkError> {
     match done {
         Ok(()) => Ok(true),
-        Err(error @ (SpoolError::Bound { .. } | SpoolError::DiskFull(_))) => {
+        Err(
+            error @ (SpoolError::Bound { .. }
+            | SpoolError::DiskFull(_)
+            | SpoolError::TooLong { .. }),
+        ) => {
             tell(&error);
             Ok(false)
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Evidence of a length that the exchange takes: what is longest of it is left out, by name.
+fn bounded(mut evidence: serde_json::Value) -> serde_json::Value {
+    let mut cut = Vec::new();
+    while evidence.to_string().len() > LONGEST_EVIDENCE {
+        let Some(fields) = evidence.as_object_mut() else {
+            return serde_json::json!({ "cut": true });
+        };
+        let longest = fields.iter().filter(|(name, _)| *name != "cut");
+        let longest = longest.max_by_key(|(_, value)| value.to_string().len());
+        let Some(name) = longest.map(|(name, _)| name.clone()) else {
+            break;
+        };
+        fields.remove(&name);
+        cut.push(name);
+        fields.insert("cut".to_owned(), serde_json::json!(cut));
+    }
+    evidence
 }
 
 fn json(evidence: impl Serialize) -> serde_json::Value {
@@ -462,4 +547,26 @@ fn json(evidence: impl Serialize) -> serde_json::Value {
 
 pub(crate) fn tell(error: &dyn std::error::Error) {
     eprintln!("sluice-agent: {error}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_is_cut_to_what_the_exchange_takes() {
+        let short = serde_json::json!({ "processes": 3, "escaped": ["a"] });
+        assert_eq!(bounded(short.clone()), short);
+        let long =
+            serde_json::json!({ "processes": 3, "jobs": vec!["a"; 9_000], "b": vec![1; 9_000] });
+        let cut = bounded(long);
+        assert_eq!(
+            cut,
+            serde_json::json!({ "processes": 3, "cut": ["jobs", "b"] })
+        );
+        assert_eq!(
+            bounded("a".repeat(9_000).into()),
+            serde_json::json!({ "cut": true })
+        );
+    }
 }

@@ -32,7 +32,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::folder::write_whole;
-use crate::lease::{Access, Closed, Lease, Wiped};
+use crate::lease::{Access, Closed, Lease, Wiped, note};
 use crate::program::within;
 
 use self::processes::Process;
@@ -164,6 +164,13 @@ pub(crate) fn at<E: Into<io::Error>>(what: impl std::fmt::Display) -> impl FnOnc
         what: what.to_string(),
         error: error.into(),
     }
+}
+
+/// Says that these run on.
+pub(crate) fn running(names: impl IntoIterator<Item = String>) -> HostError {
+    let mut some = Vec::new();
+    note(&mut some, &names.into_iter().collect::<Vec<_>>());
+    HostError::Running(some.join(", "))
 }
 
 /// Runs a program with these arguments, without a shell.
@@ -307,10 +314,8 @@ impl Host {
             } else {
                 quiet = 0;
                 record.closed.processes += (inside.len() + outside.len()) as u64;
-                record
-                    .closed
-                    .escaped
-                    .extend(outside.iter().map(|one| one.name.clone()));
+                let names: Vec<String> = outside.iter().map(|one| one.name.clone()).collect();
+                record.closed.note_escaped(&names);
                 self.save(number, &record)?;
                 all.retain(|one| one.uid == record.uid);
                 let _ = cgroups.join(&group, &all);
@@ -323,8 +328,7 @@ impl Host {
         }
         if quiet < 2 {
             let left = processes::of(record.uid).map_err(at("/proc"))?;
-            let names: Vec<_> = left.into_iter().map(|one| one.name).collect();
-            return Err(HostError::Running(names.join(", ")));
+            return Err(running(left.into_iter().map(|one| one.name)));
         }
         between?;
         record.stage = Stage::Closed;
@@ -503,8 +507,10 @@ impl Host {
         if owned.entries > 0 {
             left.push(format!("{} files in shared folders", owned.entries));
         }
-        for process in processes::of(account.uid).map_err(at("/proc"))? {
-            left.push(format!("the process {}", process.name));
+        let running = processes::of(account.uid).map_err(at("/proc"))?;
+        if let Some(first) = running.first() {
+            let more = running.len() - 1;
+            left.push(format!("the process {} and {more} more", first.name));
         }
         if left.is_empty() {
             return Ok(());

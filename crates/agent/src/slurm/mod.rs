@@ -24,8 +24,8 @@ use serde::{Deserialize, Serialize};
 
 use self::ask::{Entry, Job, said};
 use crate::folder::write_whole;
-use crate::host::{Host, HostError, Variable, account_name, at};
-use crate::lease::{Access, Closed, EndedJob, Lease, Wiped};
+use crate::host::{Host, HostError, Variable, account_name, at, running};
+use crate::lease::{Access, Closed, EndedJob, Lease, MOST_NAMES, Wiped, note};
 
 pub use self::ask::Silent;
 
@@ -70,6 +70,9 @@ struct Record {
     ended: Vec<EndedJob>,
     /// The names of processes of jobs that were not the account's and outlived them.
     others: Vec<String>,
+    /// How many those were.
+    #[serde(default)]
+    others_count: u64,
 }
 
 impl Slurm {
@@ -142,9 +145,11 @@ impl Slurm {
             self.end_reservation(&self.name(number))
         })?;
         let record = self.load(number)?;
-        closed.processes += record.others.len() as u64;
-        closed.escaped.extend(record.others);
+        closed.processes += record.others_count;
+        closed.escaped_count += record.others_count;
+        note(&mut closed.escaped, &record.others);
         closed.jobs = record.ended;
+        closed.jobs.truncate(MOST_NAMES);
         Ok(closed)
     }
 
@@ -427,22 +432,23 @@ impl Slurm {
         let mut found = survivors::still(&first, survivors::find(uid, &jobs)?);
         for one in &mut record.ended {
             let of_job = found.iter().filter(|other| other.job == Some(one.job));
-            one.alive.extend(of_job.map(|other| other.name.clone()));
+            let names: Vec<String> = of_job.map(|other| other.name.clone()).collect();
+            note(&mut one.alive, &names);
         }
         for _ in 0..100 {
             found.retain(|one| !one.of_account);
             if found.is_empty() {
                 return self.save(number, record);
             }
-            let names = found.iter().map(|one| one.name.clone());
-            record.others.extend(names);
+            let names: Vec<String> = found.iter().map(|one| one.name.clone()).collect();
+            record.others_count += names.len() as u64;
+            note(&mut record.others, &names);
             self.save(number, record)?;
             survivors::end(&found);
             thread::sleep(Duration::from_millis(50));
             found = survivors::find(uid, &jobs)?;
         }
-        let names: Vec<String> = found.into_iter().map(|one| one.name).collect();
-        Err(HostError::Running(names.join(", ")))
+        Err(running(found.into_iter().map(|one| one.name)))
     }
 
     fn end_reservation(&self, name: &str) -> Result<(), HostError> {

@@ -176,6 +176,15 @@ fn as_root_the_last_minute_is_told_where_files_go_at_the_end() {
     assert_eq!(stages, [Stage::Prepared, Stage::Wiped]);
 }
 
+/// Ends the agent, also when the test fails.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// However long a lease takes to end, another's minutes go on.
 #[test]
 #[ignore = "needs root in a namespace of its own"]
@@ -220,6 +229,7 @@ fn as_root_a_lease_that_does_not_end_keeps_no_other_from_being_measured() {
         of_first.map(|one| one.state.stage).collect::<Vec<_>>()
     };
     thread::scope(|scope| {
+        let ends = Ends(&over);
         let run = scope.spawn(|| agent.run(nobody, || !over.load(Ordering::Relaxed)));
         soon("a minute is over", || {
             agent.spool(|spool| spool.readings(9)).len() == 1
@@ -229,7 +239,7 @@ fn as_root_a_lease_that_does_not_end_keeps_no_other_from_being_measured() {
         assert!(!stages().contains(&Stage::Closed), "{:?}", stages());
         fs::remove_file(&slow).expect("it is there");
         soon("it ends", || stages().contains(&Stage::Closed));
-        over.store(true, Ordering::Relaxed);
+        drop(ends);
         run.join().expect("it ended").expect("it went on");
     });
 }
