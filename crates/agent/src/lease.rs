@@ -155,6 +155,10 @@ pub struct Closed {
     /// How many those were.
     #[serde(default)]
     pub escaped_count: u64,
+    /// The names of those that were ended since they held a port that a door is opened on, with the
+    /// port: the first [`MOST_NAMES`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<String>,
     /// What a scheduler said of the lease's jobs, and what was found in its place: the first
     /// [`MOST_NAMES`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -164,7 +168,7 @@ pub struct Closed {
 /// The most names of processes that are kept, and of each the most characters. Holders name their
 /// processes, and start as many as they like.
 pub const MOST_NAMES: usize = 50;
-const LONGEST_NAME: usize = 64;
+pub(crate) const LONGEST_NAME: usize = 64;
 
 impl Closed {
     /// Notes processes that had left the lease's group.

@@ -6,18 +6,18 @@
 //! can't add to them.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::{DirBuilderExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::account::Account;
 use super::cgroups::Cgroups;
-use super::{HostError, LONGEST_PROGRAM, Variable, at, read_if_there, run};
+use super::{HostError, LONGEST_PROGRAM, Variable, at, ports, read_if_there, run};
 use crate::folder::write_whole;
 use crate::lease::{Access, Lease};
 use crate::program::within;
@@ -102,13 +102,27 @@ impl Door {
 
     /// Whether `sshd` runs in its group and takes connections.
     pub(super) fn is_open(&self, cgroups: &Cgroups, group: &str) -> bool {
-        let pid = read_if_there(&self.file("sshd.pid")).unwrap_or_default();
-        let Ok(pid) = pid.trim().parse().map(Pid::from_raw) else {
-            return false;
-        };
-        let inside = cgroups.processes(group).is_ok_and(|all| all.contains(&pid));
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-        inside && TcpStream::connect_timeout(&address, Duration::from_secs(2)).is_ok()
+        self.listener(cgroups, group).is_some() && ports::is_open(self.port)
+    }
+
+    fn listener(&self, cgroups: &Cgroups, group: &str) -> Option<Pid> {
+        let pid = read_if_there(&self.file("sshd.pid")).ok()?;
+        let pid = Pid::from_raw(pid.trim().parse().ok()?);
+        let inside = cgroups.processes(group).ok()?;
+        inside.contains(&pid).then_some(pid)
+    }
+
+    /// Ends an `sshd` that is not all that it is to be: it found its port held by another, for one
+    /// version of IP. Sessions go on.
+    pub(super) fn shut(&self, cgroups: &Cgroups, group: &str) {
+        for _ in 0..50 {
+            let Some(pid) = self.listener(cgroups, group) else {
+                return;
+            };
+            // One that ended by itself meanwhile is as well.
+            let _ = kill(pid, Signal::SIGKILL);
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Starts `sshd` in these groups and waits until it takes connections.

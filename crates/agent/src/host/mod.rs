@@ -13,13 +13,13 @@ mod account;
 mod cgroups;
 mod door;
 mod ipc;
+mod ports;
 pub(crate) mod processes;
 mod sweep;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
 use std::ops::RangeInclusive;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::folder::write_whole;
-use crate::lease::{Access, Closed, Lease, Wiped, note};
+use crate::lease::{Access, Closed, LONGEST_NAME, Lease, MOST_NAMES, Wiped, note, printable};
 use crate::program::within;
 
 use self::processes::Process;
@@ -234,12 +234,55 @@ impl Host {
         let door = self.door(number, record.port);
         door.make(&account, lease, &self.program, &environment)?;
         if !door.is_open(&cgroups, &self.group(number)) {
-            let groups = cgroups.folders(&self.group(number));
-            door.open(&self.program, &groups, || {
-                door.is_open(&cgroups, &self.group(number))
-            })?;
+            self.open(&door, &cgroups, &self.group(number))?;
         }
         door.access(&account)
+    }
+
+    /// Opens a door. Where a holder's process has its port that is ended; it may be held anew.
+    fn open(&self, door: &door::Door, cgroups: &Cgroups, group: &str) -> Result<(), HostError> {
+        let is_open = || door.is_open(cgroups, group);
+        let mut tries = 0;
+        loop {
+            door.shut(cgroups, group);
+            if !ports::is_free(door.port) {
+                self.clear(&(door.port..=door.port))?;
+            }
+            tries += 1;
+            match door.open(&self.program, &cgroups.folders(group), is_open) {
+                Err(_) if tries < 3 && !ports::is_free(door.port) => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Ends what holders' processes hold these ports, says so, and notes it with their leases.
+    fn clear(&self, ports: &RangeInclusive<u16>) -> Result<(), HostError> {
+        let mut leases = BTreeMap::new();
+        for number in self.known()? {
+            let record = self.load(number)?.filter(|record| record.wiped.is_none());
+            leases.extend(record.map(|record| (record.uid, number)));
+        }
+        let own = |uids: &[u32]| uids.first().is_some_and(|uid| leases.contains_key(uid));
+        let all = processes::find(|_, uids| own(uids)).map_err(at("/proc"))?;
+        for (process, port) in ports::clear(ports, &all) {
+            let port = port.map_or("hidden".to_owned(), |port| port.to_string());
+            let line = format!("{} {port}", printable(&process.name, LONGEST_NAME));
+            let number = leases[&process.uid];
+            eprintln!("sluice-agent: l{number}: ended for a door's port: {line}");
+            self.note_port(number, &line)?;
+        }
+        Ok(())
+    }
+
+    fn note_port(&self, number: u64, line: &str) -> Result<(), HostError> {
+        let path = self.folder(number).join("ports");
+        let before = read_if_there(&path).map_err(at(path.display()))?;
+        if before.lines().count() < MOST_NAMES {
+            let text = format!("{before}{line}\n");
+            write_whole(&path, 0o600, text.as_bytes()).map_err(at(path.display()))?;
+        }
+        Ok(())
     }
 
     /// How many units run and let the holder in, now: all or none.
@@ -331,6 +374,9 @@ impl Host {
             return Err(running(left.into_iter().map(|one| one.name)));
         }
         between?;
+        let ports = self.folder(number).join("ports");
+        let ports = read_if_there(&ports).map_err(at(ports.display()))?;
+        record.closed.ports = ports.lines().map(str::to_owned).collect();
         record.stage = Stage::Closed;
         self.save(number, &record)?;
         Ok(record.closed)
@@ -464,10 +510,19 @@ impl Host {
         for other in self.known()? {
             taken.extend(self.load(other)?.map(|record| record.port));
         }
-        let free = |port: &u16| {
-            !taken.contains(port) && TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok()
-        };
-        let port = self.ports.clone().find(free);
+        let free = |port: &u16| !taken.contains(port) && ports::is_free(*port);
+        let mut port = self.ports.clone().find(free);
+        if port.is_none() {
+            self.clear(&self.ports)?;
+            // What was ended lets go of its port a little later.
+            for _ in 0..50 {
+                port = port.or_else(|| self.ports.clone().find(free));
+                if port.is_some() {
+                    break;
+                }
+                thread::sleep(Duration::from_millis(10));
+            }
+        }
         let folder = self.folder(number);
         let mut builder = fs::DirBuilder::new();
         let made = builder.recursive(true).mode(0o711).create(&folder);

@@ -74,6 +74,14 @@ pub(crate) fn find(wanted: impl Fn(&Path, &[u32]) -> bool) -> io::Result<Vec<Pro
     Ok(found)
 }
 
+/// The real user of a process; `None` when it is gone.
+pub(super) fn real_uid(pid: Pid) -> Option<u32> {
+    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
+    let status = String::from_utf8_lossy(&status);
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
 /// Whether a process ended while it was looked at.
 fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::ESRCH as i32)

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use sluice_agent::host::Cgroups;
 
-use crate::machine::{Cleared, holder, host, lease, let_in, now, soon};
+use crate::machine::{Cleared, holder, host, lease, let_in, now, shut, soon};
 
 /// A process of the account outside the lease's group, as a job of `cron` would be.
 fn outside(uid: u32, program: impl AsRef<OsStr>, arguments: &[&str]) -> Child {
@@ -126,4 +127,51 @@ fn as_root_nobody_stops_what_ends_them() {
     done.recv_timeout(Duration::from_secs(20))
         .expect("it is not held up");
     machine.0.wipe(111, now).expect("it is wiped");
+}
+
+/// A holder who takes all ports that doors could be opened on, for either version of IP and
+/// whether they listen or not, shuts nobody out.
+#[test]
+#[ignore = "needs root in a namespace of its own"]
+fn as_root_a_holder_who_takes_all_ports_shuts_nobody_out() {
+    let machine = Cleared(host(14));
+    let host = &machine.0;
+    let (_, public) = holder("fourteen");
+    let first = lease(120, &[&public]);
+    host.prepare(&first).expect("it is made");
+    let (low, high) = (host.ports.start(), host.ports.end());
+    let take = |what: &str| {
+        let script = format!(
+            "use Socket qw(:all); for my $port ({low}..{high}) {{ {what} push @all, $s; }} \
+             rename '/var/tmp/taking', '/var/tmp/taken'; sleep 7151"
+        );
+        fs::write("/var/tmp/taking", "").expect("it is written");
+        chown("/var/tmp/taking", Some(66_120), None).expect("root can");
+        let taker = outside(66_120, "perl", &["-e", &script]);
+        soon("they are taken", || Path::new("/var/tmp/taken").exists());
+        fs::remove_file("/var/tmp/taken").expect("it is there");
+        taker
+    };
+    let fourth = "socket my $s, PF_INET, SOCK_STREAM, 0; \
+                  bind $s, pack_sockaddr_in($port, INADDR_ANY);";
+    let sixth = "socket my $s, PF_INET6, SOCK_STREAM, 0; \
+                 setsockopt $s, IPPROTO_IPV6, IPV6_V6ONLY, 1; \
+                 bind $s, pack_sockaddr_in6($port, Socket::IN6ADDR_ANY); listen $s, 1;";
+    for (number, what) in [(121, fourth), (122, sixth)] {
+        let mut taker = take(what);
+        let other = lease(number, &[&public]);
+        host.prepare(&other).expect(what);
+        struck(what, &mut taker);
+        assert_eq!(host.units(&other), 8);
+    }
+    // The port of one whose way in is gone for a moment is not another's either.
+    shut(host, 121);
+    soon("it is seen", || host.units(&lease(121, &[])) == 0);
+    let mut taker = take(sixth);
+    host.prepare(&lease(121, &[&public])).expect("it is opened");
+    struck("the door's own port", &mut taker);
+    assert_eq!(host.units(&lease(121, &[])), 8);
+    let closed = host.close(120).expect("it is closed");
+    assert_eq!(closed.ports.len(), 3, "{closed:?}");
+    assert!(closed.ports.iter().all(|one| one.starts_with("perl 22")));
 }
