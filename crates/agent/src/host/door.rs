@@ -9,6 +9,7 @@ use std::fs;
 use std::os::unix::fs::{DirBuilderExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
@@ -28,6 +29,10 @@ pub(super) struct Door {
 }
 
 const SSHD: [&str; 3] = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"];
+
+/// Whoever connects and says nothing shuts out their own address, and of IP's sixth version their
+/// own network. OpenSSH knows these since 8.5.
+const BY_SOURCE: [&str; 2] = ["PerSourceMaxStartups 3", "PerSourceNetBlockSize 32:64"];
 
 impl Door {
     /// Writes what `sshd` reads. Keys hold from the next sign-in on; sessions that are open stay.
@@ -66,7 +71,34 @@ impl Door {
         self.write("authorized_keys", 0o640, &lines)?;
         let keys = self.file("authorized_keys");
         chown(&keys, Some(0), Some(account.uid)).map_err(at(keys.display()))?;
-        self.write("sshd_config", 0o600, &self.config(account, environment))
+        let known = self.known()?;
+        let config = self.config(account, environment) + &known.join("\n") + "\n";
+        self.write("sshd_config", 0o600, &config)
+    }
+
+    /// Those of [`BY_SOURCE`] that this machine's `sshd` knows.
+    fn known(&self) -> Result<&'static [&'static str], HostError> {
+        static KNOWN: OnceLock<Vec<&'static str>> = OnceLock::new();
+        if let Some(known) = KNOWN.get() {
+            return Ok(known);
+        }
+        make_apart()?;
+        let key = self.file("host_key").display().to_string();
+        let fixed = ["-t", "-f", "/dev/null", "-h", &key];
+        // Whatever else is wrong is no reason to leave them out.
+        run(self.sshd()?, &fixed)?;
+        let mut known = Vec::new();
+        for option in BY_SOURCE {
+            if run(self.sshd()?, &[&fixed[..], &["-o", option]].concat()).is_ok() {
+                known.push(option);
+            }
+        }
+        Ok(KNOWN.get_or_init(|| known))
+    }
+
+    fn sshd(&self) -> Result<&'static str, HostError> {
+        let sshd = SSHD.into_iter().find(|path| Path::new(path).exists());
+        sshd.ok_or_else(|| self.said("it is not installed (openssh-server)"))
     }
 
     fn config(&self, account: &Account, environment: &[Variable]) -> String {
@@ -94,7 +126,10 @@ impl Door {
             "X11Forwarding no".to_owned(),
             "AllowAgentForwarding no".to_owned(),
             "GatewayPorts no".to_owned(),
-            "LoginGraceTime 20".to_owned(),
+            "LoginGraceTime 10".to_owned(),
+            "MaxStartups 200:30:1000".to_owned(),
+            "MaxAuthTries 6".to_owned(),
+            "MaxSessions 20".to_owned(),
             "Subsystem sftp internal-sftp".to_owned(),
         ];
         lines.join("\n") + "\n"
@@ -132,15 +167,8 @@ impl Door {
         groups: &[PathBuf],
         is_open: impl Fn() -> bool,
     ) -> Result<(), HostError> {
-        // Where `sshd` goes while it does not trust its other end yet.
-        let apart = Path::new("/run/sshd");
-        let made = fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o755)
-            .create(apart);
-        made.map_err(at(apart.display()))?;
-        let sshd = SSHD.into_iter().find(|path| Path::new(path).exists());
-        let sshd = sshd.ok_or_else(|| self.said("it is not installed (openssh-server)"))?;
+        make_apart()?;
+        let sshd = self.sshd()?;
         let log = self.file("sshd.log");
         let mut command = Command::new(program);
         command.arg("enter");
@@ -217,6 +245,14 @@ impl Door {
     fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
+}
+
+/// Makes the folder where `sshd` goes while it does not trust its other end yet.
+fn make_apart() -> Result<(), HostError> {
+    let apart = Path::new("/run/sshd");
+    let mut builder = fs::DirBuilder::new();
+    let made = builder.recursive(true).mode(0o755).create(apart);
+    made.map_err(at(apart.display()))
 }
 
 /// A variable as an option of a key.
