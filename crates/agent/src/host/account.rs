@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::unistd::{Group, Uid, User};
+use nix::unistd::{Gid, Group, Uid, User};
 
 use super::{HostError, at, read_if_there, run};
 
@@ -139,6 +139,13 @@ impl Account {
             other => Ok(other),
         }
     }
+}
+
+/// Whether a number is no account's and no group's.
+pub(super) fn is_nobodys(uid: u32) -> bool {
+    let user = User::from_uid(Uid::from_raw(uid));
+    let group = Group::from_gid(Gid::from_raw(uid));
+    matches!((user, group), (Ok(None), Ok(None)))
 }
 
 /// An error, unless what was wanted holds.

@@ -36,6 +36,7 @@ use crate::lease::{Access, Closed, LONGEST_NAME, Lease, MOST_NAMES, Wiped, note,
 use crate::program::within;
 
 use self::processes::Process;
+use self::sweep::Amount;
 
 pub use cgroups::Cgroups;
 pub use processes::{enter, strike};
@@ -138,8 +139,11 @@ struct Record {
     port: u16,
     stage: Stage,
     closed: Closed,
-    /// What was there before the wipe began to remove it.
+    /// What was in the home before the wipe began to remove it.
     found: Option<Found>,
+    /// What was elsewhere, likewise.
+    #[serde(default)]
+    elsewhere: Option<Amount>,
     wiped: Option<Wiped>,
 }
 
@@ -154,8 +158,8 @@ enum Stage {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Found {
     began: Timestamp,
-    entries: u64,
-    bytes: u64,
+    #[serde(flatten)]
+    amount: Amount,
 }
 
 /// Says to which act the system said no.
@@ -431,14 +435,24 @@ impl Host {
         }
         let account = self.account(number, record.uid);
         record.stage = Stage::Wiping;
+        // The home goes first: what is wrong elsewhere keeps nothing of it.
+        sweep::unmount(&account.home, account.uid)?;
         let found = match record.found.take() {
             Some(found) => found,
-            None => self.count(&account, now())?,
+            None => Found {
+                began: now(),
+                amount: sweep::count(&account.home)?,
+            },
         };
         record.found = Some(found.clone());
         self.save(number, &record)?;
-        sweep::unmount(&account.home, account.uid)?;
         sweep::remove(&account.home)?;
+        let elsewhere = match record.elsewhere {
+            Some(elsewhere) => elsewhere,
+            None => sweep::count_owned(&self.shared, account.uid)?,
+        };
+        record.elsewhere = Some(elsewhere);
+        self.save(number, &record)?;
         sweep::remove_owned(&self.shared, account.uid)?;
         ipc::remove(account.uid)?;
         account.remove()?;
@@ -450,8 +464,8 @@ impl Host {
         let wiped = Wiped {
             account: account.name,
             uid: account.uid,
-            entries: found.entries,
-            bytes: found.bytes,
+            entries: found.amount.entries + elsewhere.entries,
+            bytes: found.amount.bytes + elsewhere.bytes,
             began: found.began,
             done: now(),
         };
@@ -505,11 +519,17 @@ impl Host {
     /// Decides on the number of the account and the port, and writes them down.
     fn begin(&self, number: u64) -> Result<Record, HostError> {
         let _one = CHOOSING.lock().unwrap_or_else(PoisonError::into_inner);
-        let offset = u32::try_from(number % UIDS).expect("it is below 34,000");
-        let mut taken = Vec::new();
+        let (mut taken, mut numbers) = (Vec::new(), Vec::new());
         for other in self.known()? {
-            taken.extend(self.load(other)?.map(|record| record.port));
+            if let Some(record) = self.load(other)? {
+                taken.push(record.port);
+                numbers.push(record.uid);
+            }
         }
+        let from = |offset: u64| FIRST_UID + u32::try_from(offset % UIDS).unwrap_or(0);
+        let mut all = (0..UIDS).map(|offset| from(number % UIDS + offset));
+        let uid = all.find(|uid| !numbers.contains(uid) && account::is_nobodys(*uid));
+        let uid = uid.ok_or_else(|| HostError::Account(account_name(number)))?;
         let free = |port: &u16| !taken.contains(port) && ports::is_free(*port);
         let mut port = self.ports.clone().find(free);
         if port.is_none() {
@@ -528,26 +548,16 @@ impl Host {
         let made = builder.recursive(true).mode(0o711).create(&folder);
         made.map_err(at(folder.display()))?;
         let record = Record {
-            uid: FIRST_UID + offset,
+            uid,
             port: port.ok_or_else(|| HostError::Ports(self.ports.clone()))?,
             stage: Stage::Open,
             closed: Closed::default(),
             found: None,
+            elsewhere: None,
             wiped: None,
         };
         self.save(number, &record)?;
         Ok(record)
-    }
-
-    fn count(&self, account: &account::Account, began: Timestamp) -> Result<Found, HostError> {
-        sweep::unmount(&account.home, account.uid)?;
-        let mut found = sweep::count(&account.home)?;
-        found += sweep::count_owned(&self.shared, account.uid)?;
-        Ok(Found {
-            began,
-            entries: found.entries,
-            bytes: found.bytes,
-        })
     }
 
     fn look_again(&self, account: &account::Account) -> Result<(), HostError> {

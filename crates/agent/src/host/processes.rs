@@ -141,7 +141,10 @@ pub fn enter(
     for group in groups {
         fs::write(group.join("cgroup.procs"), "0")?;
     }
-    fs::write("/proc/self/oom_score_adj", "0")?;
+    let score = Path::new("/proc/self/oom_score_adj");
+    if fs::read_to_string(score)?.starts_with('-') {
+        fs::write(score, "0")?;
+    }
     let (program, arguments) = program.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     Err(std::process::Command::new(program).args(arguments).exec())
 }

@@ -18,6 +18,7 @@ use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::mount::{MntFlags, umount2};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
+use serde::{Deserialize, Serialize};
 
 use super::{HostError, at};
 
@@ -28,7 +29,7 @@ const UP: &str = ".moved-up-";
 const DEEP: usize = 32;
 
 /// How much there is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Amount {
     pub(super) entries: u64,
     pub(super) bytes: u64,
@@ -243,7 +244,13 @@ fn owned_within(
     act: &mut Act<'_>,
 ) -> Result<(), Errno> {
     for name in entries(folder)? {
-        let Some(found) = look(folder, &name)? else {
+        let found = match look(folder, &name) {
+            // What another account mounted (FUSE), which lets in nobody else, root included; or
+            // whose program is gone.
+            Err(Errno::EACCES | Errno::ENOTCONN) | Ok(None) => continue,
+            other => other?,
+        };
+        let Some(found) = found else {
             continue;
         };
         if found.st_uid == uid {

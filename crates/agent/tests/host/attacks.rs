@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::net::TcpStream;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use sluice_agent::host::Cgroups;
 
-use crate::machine::{Cleared, holder, host, lease, let_in, now, shut, soon};
+use crate::machine::{Cleared, holder, host, lease, let_in, now, run, shut, soon, ssh_with};
 
 /// A process of the account outside the lease's group, as a job of `cron` would be.
 fn outside(uid: u32, program: impl AsRef<OsStr>, arguments: &[&str]) -> Child {
@@ -74,7 +75,17 @@ fn as_root_what_runs_outside_the_group_is_put_into_it() {
     let machine = Cleared(host(12));
     let host = &machine.0;
     let (key, public) = holder("twelve");
-    let access = host.prepare(&lease(112, &[&public])).expect("it is made");
+    // What keeps the agent alive where memory is short is not its holders'. (A container's root
+    // may not be allowed to ask for it.)
+    let score = Path::new("/proc/self/oom_score_adj");
+    let before = fs::read_to_string(score).expect("it is there");
+    let kept = fs::write(score, "-500").is_ok();
+    let access = host.prepare(&lease(112, &[&public]));
+    fs::write(score, before.trim()).expect("root can");
+    let access = access.expect("it is made");
+    let score = let_in(&access, &key, "cat /proc/self/oom_score_adj");
+    let expected = if kept { "0" } else { before.trim() };
+    assert_eq!(score.trim(), expected);
     let mut stray = outside(66_112, "sleep", &["7143"]);
     let mut other = outside(66_990, "sleep", &["7144"]);
     let groups = |child: &Child| {
@@ -90,9 +101,6 @@ fn as_root_what_runs_outside_the_group_is_put_into_it() {
         .len();
     assert_eq!((groups(&stray), groups(&other)), (all, 0));
     host.gather().expect("nothing is left to be moved");
-    // What keeps the agent alive where memory is short is not its holders'.
-    let score = let_in(&access, &key, "cat /proc/self/oom_score_adj");
-    assert_eq!(score, "0\n");
     let closed = host.close(112).expect("it is closed");
     struck("what was moved", &mut stray);
     assert_eq!(closed.escaped, Vec::<String>::new());
@@ -174,4 +182,53 @@ fn as_root_a_holder_who_takes_all_ports_shuts_nobody_out() {
     let closed = host.close(120).expect("it is closed");
     assert_eq!(closed.ports.len(), 3, "{closed:?}");
     assert!(closed.ports.iter().all(|one| one.starts_with("perl 22")));
+}
+
+/// Whoever connects and says nothing shuts out themselves.
+#[test]
+#[ignore = "needs root in a namespace of its own"]
+fn as_root_connections_that_say_nothing_shut_a_door_for_nobody_else() {
+    let machine = Cleared(host(15));
+    let host = &machine.0;
+    let (key, public) = holder("fifteen");
+    let access = host.prepare(&lease(125, &[&public])).expect("it is made");
+    let idle: Vec<TcpStream> = (0..120)
+        .map(|_| TcpStream::connect(("127.0.0.1", access.port)).expect("it is taken"))
+        .collect();
+    thread::sleep(Duration::from_millis(200));
+    for _ in 0..3 {
+        let done = ssh_with(&access, &key, &["-b", "127.0.0.2"], "echo in");
+        assert_eq!(String::from_utf8_lossy(&done.stdout), "in\n", "{done:?}");
+    }
+    drop(idle);
+}
+
+/// What one holder mounted where all may write, which lets in nobody else, root included, keeps
+/// nobody else's files.
+#[test]
+#[ignore = "needs root in a namespace of its own"]
+fn as_root_what_another_mounted_keeps_no_wipe_from_its_end() {
+    let mut machine = Cleared(host(16));
+    machine.0.shared = vec!["/var/tmp/mounts".into()];
+    let host = &machine.0;
+    let (key, public) = holder("sixteen");
+    fs::create_dir_all("/var/tmp/mounts/of-another").expect("a folder");
+    run("chmod", &["1777", "/var/tmp/mounts"]);
+    let script = "exec 3<>/dev/fuse && mount -i -t fuse -o \
+                  fd=3,rootmode=40000,user_id=66991,group_id=66991 none \
+                  /var/tmp/mounts/of-another && exec sleep 7161";
+    let mut mounted = outside(0, "bash", &["-c", script]);
+    soon("it is mounted", || {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").expect("it is there");
+        mounts.contains("user_id=66991")
+    });
+    let refused = fs::metadata("/var/tmp/mounts/of-another");
+    assert!(refused.is_err(), "{refused:?}");
+    let access = host.prepare(&lease(126, &[&public])).expect("it is made");
+    let_in(&access, &key, "echo mine > /var/tmp/mounts/mine");
+    let wiped = host.wipe(126, now).expect("it is wiped");
+    assert_eq!(wiped.expect("it was there").entries, 3);
+    run("umount", &["-l", "/var/tmp/mounts/of-another"]);
+    mounted.kill().expect("it is this test's");
+    mounted.wait().expect("it ended");
 }

@@ -281,14 +281,31 @@ fn as_root_an_account_that_is_somebody_elses_is_left_alone() {
     let machine = Cleared(host(6));
     let host = &machine.0;
     let (_, public) = holder("six");
+    run("useradd", &["--no-create-home", "sluice-l151"]);
+    let refused = host.prepare(&lease(151, &[&public]));
+    assert!(matches!(refused, Err(HostError::Account(_))), "{refused:?}");
+    run("userdel", &["sluice-l151"]);
+    host.prepare(&lease(151, &[&public]))
+        .expect("now it is made");
+    host.wipe(151, now).expect("it is wiped");
+
+    // A number that is somebody else's is passed over: an account's, a group's, another lease's.
     run(
         "useradd",
-        &["--uid", "66106", "--no-create-home", "somebody"],
+        &["--uid", "66153", "--no-create-home", "somebody"],
     );
-    let refused = host.prepare(&lease(106, &[&public]));
-    assert!(matches!(refused, Err(HostError::Account(_))), "{refused:?}");
+    run("groupadd", &["--gid", "66154", "some"]);
+    let mut numbers = Vec::new();
+    for number in [153, 153 + 34_000] {
+        host.prepare(&lease(number, &[&public]))
+            .expect("it is made");
+    }
+    for number in [153, 153 + 34_000] {
+        let wiped = host.wipe(number, now).expect("it is wiped");
+        numbers.push(wiped.expect("it was there").uid);
+    }
+    assert_eq!(numbers, [66_155, 66_156]);
+    assert_eq!(entries("somebody").len(), 4, "it is as it was");
     run("userdel", &["somebody"]);
-    host.prepare(&lease(106, &[&public]))
-        .expect("now it is made");
-    host.wipe(106, now).expect("it is wiped");
+    run("groupdel", &["some"]);
 }
