@@ -265,14 +265,15 @@ impl Host {
         let mut leases = BTreeMap::new();
         for number in self.known()? {
             let record = self.load(number)?.filter(|record| record.wiped.is_none());
-            leases.extend(record.map(|record| (record.uid, number)));
+            leases.extend(record.map(|record| (record.uid, (number, record.port))));
         }
+        let door = |process: &Process| leases.get(&process.uid).map(|(_, port)| *port);
         let own = |uids: &[u32]| uids.first().is_some_and(|uid| leases.contains_key(uid));
         let all = processes::find(|_, uids| own(uids)).map_err(at("/proc"))?;
-        for (process, port) in ports::clear(ports, &all) {
+        for (process, port) in ports::clear(ports, &all, door) {
             let port = port.map_or("hidden".to_owned(), |port| port.to_string());
             let line = format!("{} {port}", printable(&process.name, LONGEST_NAME));
-            let number = leases[&process.uid];
+            let (number, _) = leases[&process.uid];
             eprintln!("sluice-agent: l{number}: ended for a door's port: {line}");
             self.note_port(number, &line)?;
         }

@@ -11,7 +11,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use rustix::net::getsockname;
+use rustix::net::{getpeername, getsockname};
 use rustix::process::{
     Pid, PidfdFlags, PidfdGetfdFlags, Signal, pidfd_getfd, pidfd_open, pidfd_send_signal,
 };
@@ -58,9 +58,13 @@ fn listens(list: &Path, port: u16) -> bool {
 /// Ends those of these processes that hold one of these ports, and gives them, with the port where
 /// it could be asked. One that hides its sockets from being asked (they are a thread's own, or its
 /// first thread has ended) is ended as well: nothing that is used for work does so.
+///
+/// # Arguments
+/// `door` gives the port of the door of a process's own lease: sessions through it have that port.
 pub(super) fn clear<'a>(
     ports: &RangeInclusive<u16>,
     processes: &'a [Process],
+    door: impl Fn(&Process) -> Option<u16>,
 ) -> Vec<(&'a Process, Option<u16>)> {
     let held = |process: &'a Process| {
         let pid = Pid::from_raw(process.pid.as_raw())?;
@@ -71,19 +75,40 @@ pub(super) fn clear<'a>(
         let own = sockets(&folder.join("fd"));
         let port = own.iter().find_map(|(number, _)| {
             let socket = pidfd_getfd(&opened, *number, PidfdGetfdFlags::empty()).ok()?;
-            let address = SocketAddr::try_from(getsockname(socket).ok()?).ok()?;
-            ports.contains(&address.port()).then_some(address.port())
+            let port = SocketAddr::try_from(getsockname(&socket).ok()?)
+                .ok()?
+                .port();
+            let session = door(process) == Some(port) && getpeername(&socket).is_ok();
+            (ports.contains(&port) && !session).then_some(port)
         });
-        if port.is_none() {
-            let own: BTreeSet<&PathBuf> = own.iter().map(|(_, name)| name).collect();
-            let tasks = fs::read_dir(folder.join("task")).ok()?.flatten();
-            let mut all = tasks.flat_map(|task| sockets(&task.path().join("fd")));
-            all.find(|(_, name)| !own.contains(name))?;
-        }
+        (port.is_some() || hides(&folder, &own)).then_some(())?;
         pidfd_send_signal(&opened, Signal::KILL).ok()?;
         Some((process, port))
     };
     processes.iter().filter_map(held).collect()
+}
+
+/// Whether a thread of a process has sockets that are not among the process's.
+fn hides(folder: &Path, own: &[(i32, PathBuf)]) -> bool {
+    let of_threads = || {
+        let tasks = fs::read_dir(folder.join("task"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let all = tasks.flat_map(|task| sockets(&task.path().join("fd")));
+        all.map(|(_, name)| name).collect::<BTreeSet<_>>()
+    };
+    let mut hidden = of_threads();
+    hidden.retain(|name| own.iter().all(|(_, other)| other != name));
+    if hidden.is_empty() {
+        return false;
+    }
+    // One that was opened just now is the process's too, and one that was closed is nobody's.
+    for (_, name) in sockets(&folder.join("fd")) {
+        hidden.remove(&name);
+    }
+    let later = of_threads();
+    hidden.iter().any(|name| later.contains(name))
 }
 
 /// The sockets among the files of a process or thread: number and name.

@@ -191,13 +191,19 @@ impl Drop for Ends<'_> {
 fn as_root_a_lease_that_does_not_end_keeps_no_other_from_being_measured() {
     let mut machine = Cleared(host(13));
     let folder = machine.0.leases.clone();
-    // What ends processes takes longer than it may, for as long as this file is there.
+    // What ends processes takes longer than it may, for as long as this file is there; and where
+    // groups of version 1 can be had it can't even be killed.
     let slow = folder.with_extension("slow");
     let (program, own) = (folder.with_extension("sh"), machine.0.program.clone());
+    let held = format!("/sys/fs/cgroup/freezer/{}-held", machine.0.group);
+    let held = Path::new(&held);
+    let freezes = fs::create_dir(held).is_ok();
     let script = format!(
-        "#!/bin/sh\n[ $1 = strike -a -e {} ] && exec sleep 30\nexec {} \"$@\"\n",
-        slow.display(),
-        own.display()
+        "#!/bin/sh\n[ $1 = strike -a -e {slow} ] || exec {own} \"$@\"\n\
+         cd {held} && echo $$ >cgroup.procs && echo FROZEN >freezer.state\nexec sleep 30\n",
+        slow = slow.display(),
+        own = own.display(),
+        held = held.display(),
     );
     fs::write(&program, script).expect("it is written");
     fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("it is ours");
@@ -238,8 +244,17 @@ fn as_root_a_lease_that_does_not_end_keeps_no_other_from_being_measured() {
         assert_eq!((told[0].reading.lease, told[0].reading.units), (114, 8));
         assert!(!stages().contains(&Stage::Closed), "{:?}", stages());
         fs::remove_file(&slow).expect("it is there");
+        if freezes {
+            let state = held.join("freezer.state");
+            let before = fs::read_to_string(&state).expect("it is there");
+            assert_eq!(before, "FROZEN\n");
+            fs::write(state, "THAWED").expect("root can");
+        }
         soon("it ends", || stages().contains(&Stage::Closed));
         drop(ends);
         run.join().expect("it ended").expect("it went on");
+        if freezes {
+            soon("nothing is held", || fs::remove_dir(held).is_ok());
+        }
     });
 }

@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use sluice_agent::host::Cgroups;
 
-use crate::machine::{Cleared, holder, host, lease, let_in, now, run, shut, soon, ssh_with};
+use crate::machine::{
+    Cleared, holder, host, lease, let_in, now, run, running, shut, soon, ssh_with,
+};
 
 /// A process of the account outside the lease's group, as a job of `cron` would be.
 fn outside(uid: u32, program: impl AsRef<OsStr>, arguments: &[&str]) -> Child {
@@ -144,14 +146,16 @@ fn as_root_nobody_stops_what_ends_them() {
 fn as_root_a_holder_who_takes_all_ports_shuts_nobody_out() {
     let machine = Cleared(host(14));
     let host = &machine.0;
-    let (_, public) = holder("fourteen");
-    let first = lease(120, &[&public]);
-    host.prepare(&first).expect("it is made");
+    let (key, public) = holder("fourteen");
+    let access = host.prepare(&lease(120, &[&public])).expect("it is made");
+    // Its own sessions have the port of its own door.
+    let session = thread::spawn(move || ssh_with(&access, &key, &[], "sleep 7152"));
+    soon("it is signed in", || running("^sleep 7152$") == 1);
     let (low, high) = (host.ports.start(), host.ports.end());
-    let take = |what: &str| {
+    let take = |what: &str, then: &str| {
         let script = format!(
             "use Socket qw(:all); for my $port ({low}..{high}) {{ {what} push @all, $s; }} \
-             rename '/var/tmp/taking', '/var/tmp/taken'; sleep 7151"
+             rename '/var/tmp/taking', '/var/tmp/taken'; {then}"
         );
         fs::write("/var/tmp/taking", "").expect("it is written");
         chown("/var/tmp/taking", Some(66_120), None).expect("root can");
@@ -165,8 +169,15 @@ fn as_root_a_holder_who_takes_all_ports_shuts_nobody_out() {
     let sixth = "socket my $s, PF_INET6, SOCK_STREAM, 0; \
                  setsockopt $s, IPPROTO_IPV6, IPV6_V6ONLY, 1; \
                  bind $s, pack_sockaddr_in6($port, Socket::IN6ADDR_ANY); listen $s, 1;";
-    for (number, what) in [(121, fourth), (122, sixth)] {
-        let mut taker = take(what);
+    let waits = "sleep 7151";
+    // Without its first thread it has no files that could be looked at.
+    let hides = "use threads; threads->create(sub { sleep 7151 }); syscall(60, 0);";
+    for (number, what, then) in [
+        (121, fourth, waits),
+        (122, sixth, waits),
+        (123, sixth, hides),
+    ] {
+        let mut taker = take(what, then);
         let other = lease(number, &[&public]);
         host.prepare(&other).expect(what);
         struck(what, &mut taker);
@@ -175,13 +186,17 @@ fn as_root_a_holder_who_takes_all_ports_shuts_nobody_out() {
     // The port of one whose way in is gone for a moment is not another's either.
     shut(host, 121);
     soon("it is seen", || host.units(&lease(121, &[])) == 0);
-    let mut taker = take(sixth);
+    let mut taker = take(sixth, waits);
     host.prepare(&lease(121, &[&public])).expect("it is opened");
     struck("the door's own port", &mut taker);
     assert_eq!(host.units(&lease(121, &[])), 8);
+    assert!(!session.is_finished(), "{:?}", session.join());
     let closed = host.close(120).expect("it is closed");
-    assert_eq!(closed.ports.len(), 3, "{closed:?}");
-    assert!(closed.ports.iter().all(|one| one.starts_with("perl 22")));
+    session.join().expect("it ended");
+    let (hidden, named): (Vec<_>, Vec<_>) =
+        closed.ports.iter().partition(|one| *one == "perl hidden");
+    assert_eq!((hidden.len(), named.len()), (1, 3), "{closed:?}");
+    assert!(named.iter().all(|one| one.starts_with("perl 22")));
 }
 
 /// Whoever connects and says nothing shuts out themselves.
