@@ -176,12 +176,14 @@ fn as_root_the_last_minute_is_told_where_files_go_at_the_end() {
     assert_eq!(stages, [Stage::Prepared, Stage::Wiped]);
 }
 
-/// Ends the agent, also when the test fails.
-struct Ends<'a>(&'a AtomicBool);
+/// Ends the agent and lets go of what was frozen, also when the test fails.
+struct Ends<'a>(&'a AtomicBool, &'a Path, &'a Path);
 
 impl Drop for Ends<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
+        let _ = fs::remove_file(self.1);
+        let _ = fs::write(self.2.join("freezer.state"), "THAWED");
     }
 }
 
@@ -235,7 +237,7 @@ fn as_root_a_lease_that_does_not_end_keeps_no_other_from_being_measured() {
         of_first.map(|one| one.state.stage).collect::<Vec<_>>()
     };
     thread::scope(|scope| {
-        let ends = Ends(&over);
+        let ends = Ends(&over, &slow, held);
         let run = scope.spawn(|| agent.run(nobody, || !over.load(Ordering::Relaxed)));
         soon("a minute is over", || {
             agent.spool(|spool| spool.readings(9)).len() == 1
