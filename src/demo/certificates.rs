@@ -2,7 +2,7 @@
 //! those of one pool fail now and then.
 
 use anyhow::Context;
-use market::PoolId;
+use market::{ParticipantId, PoolId};
 use sqlx::PgPool;
 
 use super::{Cast, store};
@@ -17,12 +17,29 @@ const HOST_UNITS: i64 = 8;
 const FAILS_EVERY: i64 = 9;
 const FAILS_MINUTES: i64 = 25;
 
+/// From which number on the codes of machines' providers are, and where these are registered: a
+/// provider is of some region of the catalogue, though its machine is here.
+const MACHINES_CODES: usize = 900;
+const MACHINES_REGION: &str = "CN-GUZ-GAN";
+
 /// An application that was certified, to be written.
 pub(super) struct Certified {
     pub(super) participant: i64,
     pub(super) legal_name: String,
     pub(super) credit_code: String,
     pub(super) region: &'static str,
+    /// What it says that it has.
+    pub(super) capacity: &'static str,
+}
+
+/// A pool whose one machine is real, to be written.
+pub(super) struct NewMachine {
+    pub(super) provider: ParticipantId,
+    pub(super) legal_name: &'static str,
+    pub(super) pool: PoolId,
+    pub(super) name: &'static str,
+    pub(super) units: i64,
+    pub(super) address: String,
 }
 
 /// A simulated host to be written.
@@ -48,6 +65,7 @@ pub(super) async fn prepare(db: &PgPool, cast: &Cast) -> anyhow::Result<()> {
             legal_name: super::provider_name(fleet, place),
             credit_code: credit_code(place)?,
             region: provider.region.code,
+            capacity: "演示环境的模拟主机",
         });
         identifiers.push(Subject::Provider(participant));
     }
@@ -71,6 +89,30 @@ pub(super) async fn prepare(db: &PgPool, cast: &Cast) -> anyhow::Result<()> {
     store::certify(db, &certified, &identifiers).await?;
     store::name_pools(db, &pools, &hosts).await?;
     Ok(())
+}
+
+/// Certifies the provider of a real machine, names its pool, and registers the machine; gives its
+/// number.
+///
+/// # Errors
+/// When the database fails.
+pub(super) async fn certify_machine(
+    db: &PgPool,
+    place: usize,
+    new: NewMachine,
+) -> anyhow::Result<i64> {
+    let certified = Certified {
+        participant: new.provider.0,
+        legal_name: new.legal_name.to_owned(),
+        credit_code: credit_code(MACHINES_CODES + place)?,
+        region: MACHINES_REGION,
+        capacity: "本机沙箱里的真实代理，CPU 与其他程序共用",
+    };
+    let subjects = [Subject::Provider(new.provider), Subject::Pool(new.pool)];
+    store::certify(db, &[certified], &subjects.map(Identifier)).await?;
+    let name = format!("本机沙箱 {}", new.name);
+    store::name_pools(db, &[(new.pool.0, new.provider.0, name)], &[]).await?;
+    Ok(store::machine(db, &new).await?)
 }
 
 /// Hosts of whole lots for all units of a pool.

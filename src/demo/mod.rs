@@ -3,7 +3,8 @@
 //!
 //! Nodes, regions, prices and the work that is asked for are those of the replay's built-in profile
 //! ([`crate::replay`]), drawn from a fixed seed. Their delivery is simulated
-//! ([`crate::delivery::simulated`]) and labelled as such.
+//! ([`crate::delivery::simulated`]) and labelled as such; beside them stand a few real machines, where
+//! the system allows it ([`machines`]).
 //!
 //! What its traders do in an hour of market time ([`traders`]) follows from the seed, that hour, and
 //! what the market had committed before it. So it can be planned again after a restart, and what the
@@ -15,6 +16,7 @@ mod certificates;
 mod life;
 mod listing;
 mod logins;
+pub mod machines;
 mod past;
 mod room;
 mod store;

@@ -6,7 +6,7 @@ use jiff_sqlx::ToSqlx;
 use market::{Command, Hour, Money, ParticipantId, Timestamp};
 use sqlx::{PgConnection, PgPool};
 
-use super::certificates::{Certified, NewHost};
+use super::certificates::{Certified, NewHost, NewMachine};
 use super::logins::NewLogin;
 use super::room::Room;
 use crate::clock;
@@ -192,7 +192,7 @@ pub(super) async fn certify(
                  contact_phone, contact_mail, region, site_address, capacity, state, created_at,
                  saved_at, submitted_at, decided_by, decided_at)
              SELECT $1, $2, $3, '演示', '000-00000000', 'demo@example.org', $4, '演示环境',
-                 '演示环境的模拟主机', 'certified', $5, $5, $5, u.id, $5
+                 $6, 'certified', $5, $5, $5, u.id, $5
              FROM users u WHERE u.login = 'demo-operations' AND u.participant = 0
              ON CONFLICT (participant) WHERE state <> 'refused' DO NOTHING",
         )
@@ -201,6 +201,7 @@ pub(super) async fn certify(
         .bind(&one.credit_code)
         .bind(one.region)
         .bind(now)
+        .bind(one.capacity)
         .execute(db)
         .await?;
     }
@@ -275,6 +276,60 @@ pub(super) async fn name_pools(
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// Registers a machine, once; gives its number.
+pub(super) async fn machine(db: &PgPool, new: &NewMachine) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(
+        "INSERT INTO hosts (pool, name, units, kind, address) VALUES ($1, $2, $3, 'agent', $4)
+         ON CONFLICT (pool, name) DO UPDATE SET address = EXCLUDED.address RETURNING id",
+    )
+    .bind(new.pool.0)
+    .bind(new.name)
+    .bind(new.units)
+    .bind(&new.address)
+    .fetch_one(db)
+    .await
+}
+
+/// The number of a machine's agent, where this is its key.
+pub(super) async fn agent(
+    db: &PgPool,
+    host: i64,
+    key: &[u8; 32],
+) -> Result<Option<i64>, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT id FROM agents WHERE host = $1 AND public_key = $2 AND revoked_at IS NULL",
+    )
+    .bind(host)
+    .bind(&key[..])
+    .fetch_optional(db)
+    .await
+}
+
+/// Retires the demonstration's vantages but those with these keys.
+pub(super) async fn retire_vantages(
+    db: &PgPool,
+    but: &[Vec<u8>],
+    now: jiff::Timestamp,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE vantages SET retired_at = $2
+         WHERE retired_at IS NULL AND name LIKE 'demonstration %' AND public_key <> ALL($1)",
+    )
+    .bind(but)
+    .bind(now.to_sqlx())
+    .execute(db)
+    .await
+    .map(|_| ())
+}
+
+/// The number of the vantage with this key.
+pub(super) async fn vantage(db: &PgPool, key: &[u8; 32]) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("SELECT id FROM vantages WHERE public_key = $1")
+        .bind(&key[..])
+        .fetch_one(db)
+        .await
 }
 
 /// Writes what was said of a dispute; gives the proposal's number, or none where that was done

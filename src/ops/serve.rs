@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::db::purpose::{self, Purpose};
 use crate::db::{self, Database, Sharing};
 use crate::delivery::keeper::Keeper;
 use crate::delivery::simulated;
+use crate::demo::machines::{self, Machines, Reached, Sandbox, Unfit};
 use crate::demo::{self, Demonstration, Login};
 use crate::replay::decimal::Decimal;
 use crate::sequencer::{self, StartError, Started, scheduler, standby};
@@ -65,10 +67,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(arguments: &Arguments, settings: Settings) -> anyhow::Result<()> {
-    let is_open =
-        !settings.listen.ip().to_canonical().is_loopback() || settings.public_url.is_some();
     ensure!(
-        !arguments.demo || arguments.demo_in_the_open || !is_open,
+        !arguments.demo || arguments.demo_in_the_open || is_closed(&settings),
         "the demonstration would be open to the network, and its logins are printed: \
          listen on 127.0.0.1 without public_url, or say --demo-in-the-open"
     );
@@ -86,6 +86,11 @@ async fn serve(arguments: &Arguments, settings: Settings) -> anyhow::Result<()> 
     let closed = database.close().await;
     served?;
     Ok(closed?)
+}
+
+/// Whether nobody but this computer's users reaches the pages.
+fn is_closed(settings: &Settings) -> bool {
+    settings.listen.ip().to_canonical().is_loopback() && settings.public_url.is_none()
 }
 
 async fn serve_from(
@@ -120,8 +125,23 @@ async fn serve_from(
     let Some((clock, started)) = led else {
         return Ok(());
     };
+    let machines = match &demonstration {
+        Some(demonstration) => {
+            let reached = Reached {
+                db: pool.clone(),
+                sequencer: started.sequencer.clone(),
+                feed: started.feed.clone(),
+                clock: clock.clone(),
+            };
+            let folder = settings.data_dir.join("machines");
+            let may_open = is_closed(settings);
+            open_machines(reached, demonstration, &folder, may_open).await?
+        }
+        None => None,
+    };
     let options = Options {
         test_money: arguments.demo,
+        real_machines: machines.is_some(),
         ..Options::from(settings)
     };
     let web = Arc::new(Web::new(options));
@@ -153,15 +173,24 @@ async fn serve_from(
         writeln!(
             out,
             "{}",
-            welcome(listener.local_addr()?, settings, demonstration)
+            welcome(
+                listener.local_addr()?,
+                settings,
+                demonstration,
+                machines.is_some()
+            )
         )?;
     }
+    let address = listener.local_addr()?;
     let pages = tokio::spawn(server::serve(
         listener,
         router::router(app),
         Limits::from(settings),
         stopping.clone(),
     ));
+    if let Some(machines) = machines {
+        tasks.spawn(machines.run(format!("http://{address}"), stopping.clone()));
+    }
     let was_asked = tokio::select! {
         asked = super::asked_to_stop() => asked.context("waiting for a signal").map(|()| true)?,
         () = started.sequencer.ended() => false,
@@ -278,17 +307,55 @@ async fn live_through(
     demo::open_room(pool, cast, &market).await
 }
 
+/// Opens the demonstration's real machines, or says why there are none.
+async fn open_machines(
+    reached: Reached,
+    demonstration: &Demonstration,
+    folder: &Path,
+    is_closed: bool,
+) -> anyhow::Result<Option<Machines>> {
+    let agent = std::env::current_exe()?.with_file_name("sluice-agent");
+    let sandbox = match is_closed {
+        true => Sandbox::find(folder, &agent).await,
+        false => Err(Unfit::Open),
+    };
+    match sandbox {
+        Ok(sandbox) => {
+            let opened = machines::open(reached, &demonstration.cast, sandbox).await?;
+            Ok(Some(opened))
+        }
+        Err(why) => {
+            tracing::info!("all delivery is simulated, no real machines are started: {why}");
+            machines::withdraw(&reached.sequencer, &reached.feed).await?;
+            Ok(None)
+        }
+    }
+}
+
 /// Where the demonstration is, who can sign in, and what can be done there.
-fn welcome(address: SocketAddr, settings: &Settings, demonstration: &Demonstration) -> String {
+fn welcome(
+    address: SocketAddr,
+    settings: &Settings,
+    demonstration: &Demonstration,
+    has_machines: bool,
+) -> String {
     let hour = 3600.0 / f64::from(settings.clock_speed);
+    let symbol = machines::SYMBOL;
+    let delivery = match has_machines {
+        true => format!(
+            "Its delivery is simulated but for {symbol}: real machines in sandboxes of this computer, \
+             to sign in by SSH."
+        ),
+        false => "Its delivery is simulated.".to_owned(),
+    };
     let logins: Vec<String> = demonstration.logins.iter().map(Login::to_string).collect();
     format!(
         "\nSluice 算渠 is open: http://{address}\n\n\
          Sign in with one of these, or sign up and credit yourself test money in the wallet:\n\
          {}\n\
          TOTP is the secret of time-based codes: any authenticator, or `oathtool --totp -b SECRET`.\n\n\
-         A market hour passes in {hour:.0} seconds; its traders and its delivery are simulated, its \
-         money is test money.\n\
+         A market hour passes in {hour:.0} seconds; its traders are simulated, its money is test money.\n\
+         {delivery}\n\
          Ctrl-C stops everything; the next start goes on where it was.\n",
         logins.join("\n")
     )

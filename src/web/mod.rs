@@ -92,6 +92,8 @@ pub struct Options {
     pub data_hours: i64,
     /// Whether people may credit themselves test money: never where money is real.
     pub test_money: bool,
+    /// Whether some of what a demonstration delivers is delivered by real machines.
+    pub real_machines: bool,
 }
 
 impl Default for Options {
@@ -106,6 +108,7 @@ impl Default for Options {
             streams: 2048,
             data_hours: 24,
             test_money: false,
+            real_machines: false,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::ffi::OsString;
 use std::fs;
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -54,6 +55,12 @@ enum Command {
         /// The ports of which each lease gets one, for SSH
         #[arg(long, env = "SLUICE_AGENT_PORTS", default_value = "22000-22999", value_parser = ports)]
         ports: RangeInclusive<u16>,
+        /// The one address at which leases are let in, in place of all of this machine's
+        #[arg(long, env = "SLUICE_AGENT_LISTEN")]
+        listen: Option<IpAddr>,
+        /// The name of the group of processes (cgroup) that leases' groups are made in
+        #[arg(long, env = "SLUICE_AGENT_GROUP", default_value = "sluice", value_parser = group)]
+        group: String,
         /// The most MiB of disk for what the exchange has not acknowledged
         #[arg(long, env = "SLUICE_AGENT_SPOOL_MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=65_536))]
         spool_mib: u64,
@@ -164,10 +171,12 @@ fn done(command: Command) -> Result<ExitCode, Box<dyn Error>> {
         } => enrol(&exchange, &token, &places)?,
         Command::Run {
             ports,
+            listen,
+            group,
             spool_mib,
             slurm,
             places,
-        } => run(ports, spool_mib, slurm, &places)?,
+        } => run((ports, listen), group, spool_mib, slurm, &places)?,
         Command::Inventory { needs, homes } => return inventory(needs.as_deref(), &homes),
         Command::Enter { group, program } => match host::enter(&group, &program)? {},
         Command::Look => println!("{}", serde_json::to_string(&Look::take()?)?),
@@ -190,7 +199,8 @@ fn enrol(address: &str, token: &str, places: &Places) -> Result<(), Box<dyn Erro
 }
 
 fn run(
-    ports: RangeInclusive<u16>,
+    (ports, listen): (RangeInclusive<u16>, Option<IpAddr>),
+    group: String,
     spool_mib: u64,
     slurm: SlurmNode,
     places: &Places,
@@ -207,7 +217,8 @@ fn run(
         homes: places.homes.clone(),
         shared: host::SHARED.iter().map(PathBuf::from).collect(),
         ports,
-        group: "sluice".to_owned(),
+        listen,
+        group,
         program: std::env::current_exe()?,
     };
     let orders = folder.file("orders.json");
@@ -235,6 +246,15 @@ fn inventory(needs: Option<&Path>, homes: &Path) -> Result<ExitCode, Box<dyn Err
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Reads the name of a group: one folder below the top.
+fn group(text: &str) -> Result<String, String> {
+    let is_plain = |one: char| one.is_ascii_alphanumeric() || "-_".contains(one);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => Ok(text.to_owned()),
+        false => Err("letters, digits, - and _".to_owned()),
+    }
 }
 
 /// Reads `22000-22999`.

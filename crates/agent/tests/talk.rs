@@ -76,6 +76,7 @@ fn agent(folder: &TempDir, spool: Spool) -> Agent {
         ports: 1..=1,
         group: "sluice-test".to_owned(),
         program: "/nowhere".into(),
+        listen: None,
     };
     let key = AgentKey::from_secret(&[1; 32]);
     let orders = path.join("orders.json");

@@ -135,6 +135,7 @@ fn as_root_a_probe_passes_at_a_real_door_and_fails_with_it() {
         homes: "/home".into(),
         shared: Vec::new(),
         ports: 22_900..=22_919,
+        listen: None,
         group: format!("sluice-vantage-{}", std::process::id()),
         program: files.join("sluice-agent"),
     });

@@ -6,6 +6,7 @@
 //! can't add to them.
 
 use std::fs;
+use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,6 +27,8 @@ use crate::program::within;
 pub(super) struct Door {
     pub(super) folder: PathBuf,
     pub(super) port: u16,
+    /// The one address that is listened at, or none for all.
+    pub(super) listen: Option<IpAddr>,
 }
 
 const SSHD: [&str; 3] = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"];
@@ -132,12 +135,16 @@ impl Door {
             "MaxSessions 20".to_owned(),
             "Subsystem sftp internal-sftp".to_owned(),
         ];
+        let listen = self
+            .listen
+            .map(|address| format!("ListenAddress {address}"));
+        let lines: Vec<String> = lines.into_iter().chain(listen).collect();
         lines.join("\n") + "\n"
     }
 
     /// Whether `sshd` runs in its group and takes connections.
     pub(super) fn is_open(&self, cgroups: &Cgroups, group: &str) -> bool {
-        self.listener(cgroups, group).is_some() && ports::is_open(self.port)
+        self.listener(cgroups, group).is_some() && ports::is_open(self.port, self.listen)
     }
 
     fn listener(&self, cgroups: &Cgroups, group: &str) -> Option<Pid> {

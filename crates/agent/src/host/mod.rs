@@ -21,6 +21,7 @@ mod sweep;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -81,6 +82,8 @@ pub struct Host {
     pub shared: Vec<PathBuf>,
     /// The ports of which each lease gets one.
     pub ports: RangeInclusive<u16>,
+    /// The one address at which leases are let in; none for every address of the machine.
+    pub listen: Option<IpAddr>,
     /// The name of the group of processes that holds those of all leases.
     pub group: String,
     /// This program: it starts again as a lease's first process, as its account's last, and as the
@@ -546,6 +549,7 @@ impl Host {
         door::Door {
             folder: self.folder(number),
             port,
+            listen: self.listen,
         }
     }
 

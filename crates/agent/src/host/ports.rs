@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
@@ -28,14 +28,19 @@ pub(super) fn is_free(port: u16) -> bool {
     free((Ipv4Addr::UNSPECIFIED, port).into()) && free((Ipv6Addr::UNSPECIFIED, port).into())
 }
 
-/// Whether a program of root's takes connections on a port, for both versions of IP.
+/// Whether a program of root's takes connections on a port, for both versions of IP, or for that of
+/// the one address where doors are.
 ///
 /// It is not tried: whoever lets connections wait there by the hundred has a door all the same,
 /// and holds nobody up.
-pub(super) fn is_open(port: u16) -> bool {
-    let sixth = Path::new("/proc/net/tcp6");
+pub(super) fn is_open(port: u16, only: Option<IpAddr>) -> bool {
+    let (fourth, sixth) = (Path::new("/proc/net/tcp"), Path::new("/proc/net/tcp6"));
     let has_sixth = || sixth.exists() && TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok();
-    listens(Path::new("/proc/net/tcp"), port) && (listens(sixth, port) || !has_sixth())
+    match only {
+        Some(IpAddr::V4(_)) => listens(fourth, port),
+        Some(IpAddr::V6(_)) => listens(sixth, port),
+        None => listens(fourth, port) && (listens(sixth, port) || !has_sixth()),
+    }
 }
 
 fn listens(list: &Path, port: u16) -> bool {
@@ -144,7 +149,7 @@ mod tests {
             assert!(!is_free(port), "{address}");
             drop(held);
             assert!(is_free(port), "{address}");
-            assert!(!is_open(port), "nothing listens");
+            assert!(!is_open(port, None), "nothing listens");
         }
     }
 }

@@ -71,6 +71,7 @@ pub(crate) fn host(number: u16) -> Host {
         homes: "/home".into(),
         shared: vec!["/var/tmp".into(), "/dev/shm".into()],
         ports: 22_000 + 20 * number..=22_019 + 20 * number,
+        listen: None,
         group: format!("sluice-test-{}-{number}", std::process::id()),
         program: own_machine().join("sluice-agent"),
     }
