@@ -11,6 +11,7 @@ mod corrections;
 mod database;
 mod delivered;
 mod delivery;
+mod demo_machines;
 mod demonstration;
 mod deposits;
 mod dispute_rooms;

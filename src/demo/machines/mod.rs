@@ -17,8 +17,8 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use data_encoding::HEXLOWER;
 use market::{
-    Access, ClientId, Command, Hour, InstrumentId, ListInstrument, Market, Money, OpenPool,
-    ParticipantId, PlaceOrder, PoolId, Side, Target, TimeInForce, Timestamp, WHOLE_BPS, YUAN,
+    Access, ClientId, Command, Hour, InstrumentId, ListInstrument, Money, OpenPool, ParticipantId,
+    PlaceOrder, PoolId, Side, Target, TimeInForce, Timestamp, WHOLE_BPS, YUAN,
 };
 use rand::TryRng;
 use rand::rngs::SysRng;
@@ -36,7 +36,7 @@ use crate::clock::{self, MarketClock};
 use crate::delivery::{agents, probes};
 use crate::feed::Feed;
 use crate::replay::tariff::TICK;
-use crate::sequencer::{Actor, Sequencer};
+use crate::sequencer::{Actor, Sequencer, SubmitError};
 use sandbox::{Running, Start};
 use vantages::Vantage;
 
@@ -59,8 +59,8 @@ const UNIT_MEMORY: u64 = 64;
 const HOURS: i64 = 365 * 24;
 const STAY_HOURS: i64 = 4;
 
-/// The last minute of an hour in which the customer orders for the next.
-const LAST_MINUTE: i64 = 50;
+/// How many minutes before an hour the customer orders it at the latest.
+const LEAD_MINUTES: i64 = 5;
 
 /// How often it is looked what is to be done, and how long a machine that has ended is left alone.
 const GLANCE: Duration = Duration::from_millis(200);
@@ -229,8 +229,18 @@ pub async fn withdraw(sequencer: &Sequencer, feed: &Feed) -> anyhow::Result<()> 
             })
             .collect()
     };
-    for command in asks {
-        sequencer.submit(ACTOR, command).await?;
+    send(sequencer, asks).await
+}
+
+/// Has the market do these.
+async fn send(sequencer: &Sequencer, commands: Vec<Command>) -> anyhow::Result<()> {
+    for command in commands {
+        let receipt = sequencer.submit(ACTOR, command).await?;
+        let rejection = receipt.rejection();
+        ensure!(
+            rejection.is_none(),
+            "the machines' lists were rejected: {rejection:?}"
+        );
     }
     Ok(())
 }
@@ -261,15 +271,7 @@ async fn list(reached: &Reached, machine: &Machine) -> anyhow::Result<()> {
         }
         commands
     };
-    for command in commands {
-        let receipt = reached.sequencer.submit(ACTOR, command).await?;
-        let rejection = receipt.rejection();
-        ensure!(
-            rejection.is_none(),
-            "a machine was not listed: {rejection:?}"
-        );
-    }
-    Ok(())
+    send(&reached.sequencer, commands).await
 }
 
 /// Money for the bonds of a pool, and the pool.
@@ -343,9 +345,16 @@ impl Machines {
                 }
             });
         }
+        let mut ordered = None;
         while !stop.is_cancelled() {
-            if let Err(error) = machines.lease().await {
-                tracing::debug!(error = format!("{error:#}"), "a machine was not leased");
+            let now = machines.reached.clock.now();
+            let next = now.next_hour();
+            let is_early = now.plus_minutes(LEAD_MINUTES) <= next.begins();
+            if is_early && ordered != Some(next) {
+                match machines.lease(next).await {
+                    Ok(()) => ordered = Some(next),
+                    Err(error) => tracing::debug!(%error, "a machine was not leased"),
+                }
             }
             tokio::select! {
                 () = tokio::time::sleep(GLANCE) => {}
@@ -447,37 +456,28 @@ impl Machines {
         Ok(token)
     }
 
-    /// Sees to it that the customer has a lease of each machine in the next hour.
-    async fn lease(&self) -> anyhow::Result<()> {
-        let now = self.reached.clock.now();
-        let minute = now.0.div_euclid(60_000_000).rem_euclid(60);
-        if minute > LAST_MINUTE {
-            return Ok(());
-        }
-        let next = now.next_hour();
-        let wanted: Vec<Command> = {
+    /// Lets the customer order a lease of each machine for the next hour, where the last one that it
+    /// ordered is over by then. One that failed it is not made up for.
+    async fn lease(&self, next: Hour) -> Result<(), SubmitError> {
+        let wanted: Vec<PlaceOrder> = {
             let market = self.reached.feed.market();
-            let missing = self.all.iter().filter_map(|machine| {
-                let order = self.order(machine, next);
-                let is_new = market.order_of(self.customer, &order.client_id).is_none();
-                let is_missing = is_new && !self.has_lease(&market, machine, next);
-                is_missing.then_some(Command::PlaceOrder(order))
-            });
-            missing.collect()
+            let is_due = |machine: &&Machine| {
+                (0..STAY_HOURS).all(|before| {
+                    let order = self.order(machine, Hour(next.0 - before));
+                    market.order_of(self.customer, &order.client_id).is_none()
+                })
+            };
+            let due = self.all.iter().filter(is_due);
+            due.map(|machine| self.order(machine, next)).collect()
         };
-        for command in wanted {
+        for order in wanted {
+            let command = Command::PlaceOrder(order);
             let receipt = self.reached.sequencer.submit(ACTOR, command).await?;
             if let Some(rejection) = receipt.rejection() {
                 tracing::debug!(%rejection, "the customer's lease of a machine was refused");
             }
         }
         Ok(())
-    }
-
-    fn has_lease(&self, market: &Market, machine: &Machine, hour: Hour) -> bool {
-        market.open_leases().any(|lease| {
-            lease.holder == self.customer && lease.pool == machine.pool && lease.held_in(hour) > 0
-        })
     }
 
     fn order(&self, machine: &Machine, from: Hour) -> PlaceOrder {

@@ -54,7 +54,7 @@ fn make_machine() -> PathBuf {
 }
 
 /// The agent's program, built like this test.
-fn built_agent() -> PathBuf {
+pub(crate) fn built_agent() -> PathBuf {
     let mut build = Command::new(env!("CARGO"));
     build.args([
         "build",
