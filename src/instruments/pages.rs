@@ -193,6 +193,9 @@ fn card(app: &App, shell: &Shell, symbol: &Symbol) -> Card {
             "card.metered",
             locale.tr("card.metered_value", [("n", &pflops)]),
         ));
+    } else {
+        let line = symbol.grade_line(locale);
+        rows.extend((!line.is_empty()).then_some(("card.unit", line)));
     }
     if let Some(grams) = symbol.carbon_grams() {
         rows.push((

@@ -5,6 +5,10 @@ use market::catalogue::{Grade, Region};
 use super::format;
 use super::i18n::Locale;
 
+/// The grade and the region of the demonstration's real machines, which no catalogue has.
+const SHARED_CPU: &str = "SHARED-CPU";
+const LOCAL: &str = "LOCAL";
+
 /// An instrument by the parts of its symbol. What the catalogue does not know is shown as it is
 /// written.
 #[derive(Clone, Debug)]
@@ -43,11 +47,19 @@ impl Symbol {
         self.text.split('.').nth(1).unwrap_or_default()
     }
 
+    fn is_here(&self) -> bool {
+        self.region_code() == LOCAL
+    }
+
     /// The cluster, without the word for "cluster" that every Chinese name ends with.
     pub fn cluster(&self, locale: impl Into<Locale>) -> &str {
         let locale = locale.into();
         match self.region {
             Some(region) => cluster(region, locale),
+            None if self.is_here() => match locale {
+                Locale::Zh => "本机",
+                Locale::En => "This computer",
+            },
             None => self.region_code(),
         }
     }
@@ -56,7 +68,10 @@ impl Symbol {
     pub fn hub(&self, locale: impl Into<Locale>) -> String {
         let locale = locale.into();
         let Some(region) = self.region else {
-            return String::new();
+            return match self.is_here() {
+                true => locale.t("region.here").into_owned(),
+                false => String::new(),
+            };
         };
         let hub = match locale {
             Locale::Zh => region.hub_zh,
@@ -74,7 +89,10 @@ impl Symbol {
     pub fn grade_line(&self, locale: impl Into<Locale>) -> String {
         let locale = locale.into();
         let Some(grade) = self.grade else {
-            return String::new();
+            return match self.grade_name() == SHARED_CPU {
+                true => locale.t("grade.shared_cpu").into_owned(),
+                false => String::new(),
+            };
         };
         let lot = grade.lot.to_string();
         let sold = if grade.lot == 1 {
@@ -175,5 +193,16 @@ mod tests {
         assert_eq!(symbol.title(Locale::Zh), "X · Y · Z");
         assert_eq!(symbol.carbon_grams(), None);
         assert_eq!(symbol.metered(Money(1)), None);
+    }
+
+    #[test]
+    fn the_demonstrations_real_machines_are_of_this_computer() {
+        let symbol = Symbol::new("SHARED-CPU.LOCAL.GOLD");
+        assert_eq!(symbol.title(Locale::Zh), "SHARED-CPU · 本机 · 金级");
+        assert_eq!(symbol.hub(Locale::En), "the demonstration’s real machines");
+        assert_eq!(
+            symbol.grade_line(Locale::Zh),
+            "本机处理器的一份，与其他程序共用"
+        );
     }
 }

@@ -56,7 +56,8 @@ pub enum EnrolError {
     },
 }
 
-const IDENTITY: &str = "agent.json";
+/// The file of an agent's folder that says who it is.
+pub const IDENTITY: &str = "agent.json";
 
 /// Makes the key where there is none, and asks the exchange for a number. Where the answer was
 /// lost the same again, with the same token, gives the same number.

@@ -22,7 +22,7 @@ use market::{
 };
 use rand::TryRng;
 use rand::rngs::SysRng;
-use sluice_agent::enrol::Identity;
+use sluice_agent::enrol::{IDENTITY, Identity};
 use sluice_agent::folder::write_whole;
 use sluice_agent::inventory::Needs;
 use sluice_agent::key;
@@ -378,6 +378,8 @@ impl Machines {
         };
         let token = token.as_deref();
         let start = Start { exchange, token };
+        // What one that was killed has left.
+        self.sandbox.clear(machine.name).await;
         let mut running = self.sandbox.start(machine.name, machine.place, &start)?;
         let kept = self.misbehave(machine, &mut running, stop).await;
         running.end().await;
@@ -420,7 +422,7 @@ impl Machines {
     /// the exchange is now.
     async fn is_enrolled(&self, machine: &Machine, exchange: &str) -> anyhow::Result<bool> {
         let state = self.sandbox.state(machine.name);
-        let (path, Ok(key)) = (state.join("agent.json"), key::load(&state.join("key"))) else {
+        let (path, Ok(key)) = (state.join(IDENTITY), key::load(&state.join("key"))) else {
             return Ok(false);
         };
         let Ok(text) = std::fs::read(&path) else {

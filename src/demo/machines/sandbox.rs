@@ -1,5 +1,5 @@
 //! The sandbox of a machine: namespaces of its own, in which nothing of the system's can be written
-//! (`machine.sh`), as long as this program lives.
+//! (`sandbox.sh`), as long as this program lives.
 //!
 //! The machine listens to this program on a pipe. When the program ends, however it ends, the pipe
 //! does, and the first process of the machine with it; the system then ends all the others.
@@ -17,10 +17,10 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
 
-const MACHINE: &str = include_str!("machine.sh");
-const PROBE: &str = include_str!("probe.sh");
+const MACHINE: &str = include_str!("sandbox.sh");
+const TRIAL: &str = include_str!("trial.sh");
 
-/// Where a machine finds its agent, and the agent its folder: places of `machine.sh`.
+/// Where a machine finds its agent, and the agent its folder: places of `sandbox.sh`.
 const AGENT: &str = "/srv/sluice-agent";
 const STATE: &str = "/srv/machine/state";
 
@@ -91,18 +91,18 @@ impl Sandbox {
             .create(folder)?;
         let folder = fs::canonicalize(folder)?;
         let sandbox = Self { folder, agent };
-        let mut command = sandbox.command("probe")?;
-        command.args(["bash", "-c", PROBE, "probe", &sandbox.group("probe")]);
+        let mut command = sandbox.command("trial")?;
+        command.args(["bash", "-c", TRIAL, "trial", &sandbox.group("trial")]);
         let mut child = command.spawn()?;
         // It is not told anything, and ends by itself while somebody could.
         let _open = child.stdin.take();
         let ended = timeout(PATIENCE, child.wait()).await;
         let works = matches!(ended, Ok(Ok(status)) if status.success());
-        sandbox.clear("probe").await;
+        sandbox.clear("trial").await;
         if works {
             return Ok(sandbox);
         }
-        let said = fs::read_to_string(sandbox.log("probe")).unwrap_or_default();
+        let said = fs::read_to_string(sandbox.log("trial")).unwrap_or_default();
         let last = said.trim().lines().last().unwrap_or("it does not answer");
         Err(Unfit::Sandbox(last.to_owned()))
     }
@@ -219,7 +219,7 @@ impl Running {
         self.child.try_wait()
     }
 
-    /// Tells it what to do, in a word of `machine.sh`.
+    /// Tells it what to do, in a word of `sandbox.sh`.
     pub(super) async fn tell(&mut self, order: &str) -> io::Result<()> {
         match &mut self.told {
             Some(told) => told.write_all(format!("{order}\n").as_bytes()).await,

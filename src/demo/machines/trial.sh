@@ -1,4 +1,4 @@
-# Whether a machine of the demonstration can do its work here: run inside one (machine.sh), it does
+# Whether a machine of the demonstration can do its work here: run inside one (sandbox.sh), it does
 # once what an agent does for each lease. Says on standard error what is missing.
 #
 #   $1    the name of the group of processes that the agent would use
