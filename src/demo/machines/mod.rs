@@ -66,6 +66,10 @@ const LEAD_MINUTES: i64 = 5;
 const GLANCE: Duration = Duration::from_millis(200);
 const PAUSE: Duration = Duration::from_secs(2);
 
+/// How long after the start doors are first tried. Machines start with this program, and those of
+/// leases in course would be found shut, which is nobody's fault.
+const OPENED: Duration = Duration::from_secs(5);
+
 /// What a machine does to those who lease it.
 #[derive(Clone, Debug)]
 enum Habit {
@@ -322,6 +326,10 @@ impl Machines {
         for vantage in std::mem::take(&mut self.vantages) {
             let (exchange, stop) = (exchange.clone(), stop.clone());
             tasks.spawn(async move {
+                tokio::select! {
+                    () = tokio::time::sleep(OPENED) => {}
+                    () = stop.cancelled() => return,
+                }
                 if let Err(error) = vantage.run(&exchange, stop).await {
                     tracing::warn!(error = format!("{error:#}"), "a vantage does not run");
                 }
