@@ -162,6 +162,9 @@ fn config(expected: &PublicKey) -> client::Config {
     config
 }
 
+/// How `sshd` ends a session where the machine lets nobody sign in (nologin(5)), whose key it knows.
+const NO_LOGIN: u32 = 254;
+
 /// Has the lease looked at from inside, and gives what is printed.
 async fn run(session: &Handle<Known>) -> Result<Vec<u8>, Failed> {
     let channel = session.channel_open_session().await;
@@ -181,6 +184,10 @@ async fn run(session: &Handle<Known>) -> Result<Vec<u8>, Failed> {
         if text.len() > MOST_LOOK {
             return Err(said(Reason::Unreadable, "it is longer than 64 KiB"));
         }
+    }
+    // Nobody inside can bring that about.
+    if status == Some(NO_LOGIN) {
+        return Err((Reason::Refused, json!({ "exit_status": status })));
     }
     match text.is_empty() {
         true => Err((Reason::Silent, json!({ "exit_status": status }))),

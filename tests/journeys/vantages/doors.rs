@@ -154,10 +154,13 @@ async fn a_door_that_does_not_know_the_key_refuses() {
 
 #[tokio::test]
 async fn what_says_nothing_or_nothing_that_can_be_read_is_told_apart() {
-    for silent in [Behind::Nothing, Behind::Ends, Behind::StartsNothing] {
+    for silent in [Behind::Nothing, Behind::Ends(1), Behind::StartsNothing] {
         let outcome = found(silent.clone()).await;
         assert_eq!(outcome.reason, Reason::Silent, "{silent:?}: {outcome:?}");
     }
+    // The machine lets nobody in, whose key it knows.
+    let outcome = found(Behind::Ends(254)).await;
+    assert_eq!(outcome.reason, Reason::Refused, "{outcome:?}");
     for unreadable in [
         "forged",
         "{}",

@@ -20,8 +20,8 @@ pub(crate) enum Behind {
     Prints(String),
     /// Starts, and never says anything.
     Nothing,
-    /// Starts, and ends without a word.
-    Ends,
+    /// Starts, and ends without a word and with this.
+    Ends(u32),
     /// Lets nobody start anything.
     StartsNothing,
     /// Another protocol.
@@ -179,7 +179,7 @@ impl server::Handler for Lease {
                 session.data(channel, text.clone().into_bytes())?;
                 session.exit_status_request(channel, 0)?;
             }
-            Behind::Ends => session.exit_status_request(channel, 1)?,
+            Behind::Ends(status) => session.exit_status_request(channel, *status)?,
             _ => return Ok(()),
         }
         session.eof(channel)?;

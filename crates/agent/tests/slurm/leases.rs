@@ -22,7 +22,7 @@ fn as_root_a_holder_signs_in_runs_steps_and_is_out_at_the_end_with_all_that_was_
     let (other_key, _) = holder("slurm-one-other");
     let lease = lease(121, &[&public]);
     assert_eq!(slurm.units(&lease, now()), 0, "nothing is there yet");
-    let access = slurm.prepare(&lease, now()).expect("it is made");
+    let access = machine.prepare(&lease);
     assert_eq!(slurm.units(&lease, now()), 8);
     refused(&access, &other_key);
     let node = &machine.slurm.node;
@@ -101,9 +101,7 @@ fn as_root_what_escaped_from_job_and_way_in_is_found_ended_and_named() {
     let machine = Machine::new(&cluster, "n1", 22);
     let slurm = &machine.slurm;
     let (key, public) = holder("slurm-two");
-    let access = slurm
-        .prepare(&lease(122, &[&public]), now())
-        .expect("it is made");
+    let access = machine.prepare(&lease(122, &[&public]));
     let deaf = |seconds: u32| {
         format!("(setsid sh -c 'trap \"\" HUP TERM INT; sleep {seconds}' >/dev/null 2>&1 &)")
     };
@@ -145,12 +143,8 @@ fn as_root_nobody_else_can_use_a_reservation() {
     let slurm = &machine.slurm;
     let (_, public) = holder("slurm-three");
     let (key, other) = holder("slurm-three-other");
-    slurm
-        .prepare(&lease(123, &[&public]), now())
-        .expect("it is made");
-    let access = slurm
-        .prepare(&lease(124, &[&other]), now())
-        .expect("so is this");
+    machine.prepare(&lease(123, &[&public]));
+    let access = machine.prepare(&lease(124, &[&other]));
     // Nor does their running stand in the way of an end that is put off.
     let mut longer = lease(123, &[&public]);
     longer.end += SignedDuration::from_mins(10);
@@ -219,7 +213,7 @@ fn as_root_units_run_while_slurm_has_the_node_the_reservation_and_the_job() {
     slurm.wipe(125, now).expect("it is wiped");
     slurm.host.forget(125).expect("it is forgotten");
 
-    let access = slurm.prepare(&lease, now()).expect("it is made");
+    let access = machine.prepare(&lease);
     let node = slurm.node.as_str();
     let set = |state: &str| {
         let node = format!("NodeName={node}");

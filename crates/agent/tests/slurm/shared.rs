@@ -2,7 +2,10 @@
 
 use std::fs;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
 
+use sluice_agent::lease::{Access, Lease};
 use sluice_agent::slurm::{Silent, Slurm};
 
 use crate::cluster::Cluster;
@@ -63,6 +66,19 @@ impl Machine {
         Self {
             slurm,
             host: Some(Cleared(host)),
+        }
+    }
+
+    /// Hands a lease out as the agent does: what can't be done yet is tried again. Another test's job
+    /// may still be ending on the node.
+    pub(crate) fn prepare(&self, lease: &Lease) -> Access {
+        let begun = Instant::now();
+        loop {
+            match self.slurm.prepare(lease, now()) {
+                Ok(access) => return access,
+                Err(error) => assert!(begun.elapsed() < Duration::from_secs(30), "{error:?}"),
+            }
+            thread::sleep(Duration::from_millis(500));
         }
     }
 }
