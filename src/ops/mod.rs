@@ -12,7 +12,7 @@ pub mod simulate;
 pub mod vantage;
 
 pub use logging::start_logging;
-pub use signals::asked_to_stop;
+pub use signals::StopSignals;
 
 use std::future::Future;
 

@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use market::{EventKind, Rules};
 
+use super::StopSignals;
 use crate::config::{Flags, Settings};
 use crate::db::{Database, Sharing};
 use crate::replay::books::Books;
@@ -107,12 +108,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     let replay = replay(&mut course, &settings, rules, receipts);
     let (books, took) = super::block_on(async {
+        let mut signals = StopSignals::listen().context("listening for signals")?;
         tokio::select! {
             done = replay => done,
-            stop = super::asked_to_stop() => {
-                stop.context("waiting for a signal")?;
-                bail!("the replay was stopped")
-            }
+            () = signals.asked() => bail!("the replay was stopped"),
         }
     })?;
     if let Some(file) = orders_out {

@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::StopSignals;
 use crate::app::{App, Parts};
 use crate::clock::{self, MarketClock};
 use crate::config::{Flags, Settings};
@@ -117,10 +118,14 @@ async fn serve_from(
     } else {
         None
     };
+    let mut signals = StopSignals::listen().context("listening for signals")?;
     let led = if arguments.standby {
-        stand_by(settings, database, &pool, &listener).await?
+        stand_by(settings, database, &pool, &listener, &mut signals).await?
     } else {
-        Some(lead(settings, database, &pool).await?)
+        tokio::select! {
+            () = signals.asked() => None,
+            led = lead(settings, database, &pool) => Some(led?),
+        }
     };
     let Some((clock, started)) = led else {
         return Ok(());
@@ -192,7 +197,7 @@ async fn serve_from(
         tasks.spawn(machines.run(format!("http://{address}"), stopping.clone()));
     }
     let was_asked = tokio::select! {
-        asked = super::asked_to_stop() => asked.context("waiting for a signal").map(|()| true)?,
+        () = signals.asked() => true,
         () = started.sequencer.ended() => false,
     };
     stopping.cancel();
@@ -226,6 +231,7 @@ async fn stand_by(
     database: &Database,
     pool: &PgPool,
     listener: &TcpListener,
+    signals: &mut StopSignals,
 ) -> anyhow::Result<Option<(MarketClock, Started)>> {
     let same = std::net::TcpListener::from(listener.as_fd().try_clone_to_owned()?);
     let over = CancellationToken::new();
@@ -251,7 +257,7 @@ async fn stand_by(
         }
     };
     let led = tokio::select! {
-        asked = super::asked_to_stop() => asked.context("waiting for a signal").map(|()| None)?,
+        () = signals.asked() => None,
         led = waiting => Some(led?),
     };
     over.cancel();

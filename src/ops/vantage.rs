@@ -11,6 +11,7 @@ use sluice_agent::folder::Folder;
 use sluice_agent::key::{self, KeyError};
 use tokio_util::sync::CancellationToken;
 
+use super::StopSignals;
 use crate::config::{Flags, Settings};
 use crate::vantage::probe::Patience;
 use crate::vantage::{self, Options, Reach};
@@ -93,11 +94,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         at_once: AT_ONCE,
     };
     super::block_on(async {
+        let mut signals = StopSignals::listen().context("listening for signals")?;
         let stop = CancellationToken::new();
         let running = tokio::spawn(vantage::run(options, stop.clone()));
-        super::asked_to_stop()
-            .await
-            .context("waiting for a signal")?;
+        signals.asked().await;
         stop.cancel();
         running.await?;
         Ok(())
