@@ -217,8 +217,10 @@ struct Program {
 
 impl Program {
     fn start(mut command: Command) -> Self {
+        // The market begins at this hour of the day, when one of the machines may be asleep: so fast
+        // that it is heard of in time all the same.
         command
-            .env("SLUICE_CLOCK_SPEED", "30")
+            .env("SLUICE_CLOCK_SPEED", "120")
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
