@@ -307,21 +307,18 @@ pub(super) async fn agent(
     .await
 }
 
-/// Retires the demonstration's vantages but those with these keys.
-pub(super) async fn retire_vantages(
+/// The names of the demonstration's vantages that have none of these keys.
+pub(super) async fn other_vantages(
     db: &PgPool,
     but: &[Vec<u8>],
-    now: jiff::Timestamp,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "UPDATE vantages SET retired_at = $2
+) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT name FROM vantages
          WHERE retired_at IS NULL AND name LIKE 'demonstration %' AND public_key <> ALL($1)",
     )
     .bind(but)
-    .bind(now.to_sqlx())
-    .execute(db)
+    .fetch_all(db)
     .await
-    .map(|_| ())
 }
 
 /// The number of the vantage with this key.

@@ -14,14 +14,11 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
-use data_encoding::HEXLOWER;
+use anyhow::ensure;
 use market::{
     Access, ClientId, Command, Hour, InstrumentId, ListInstrument, Money, OpenPool, ParticipantId,
     PlaceOrder, PoolId, Side, Target, TimeInForce, Timestamp, WHOLE_BPS, YUAN,
 };
-use rand::TryRng;
-use rand::rngs::SysRng;
 use sluice_agent::enrol::{IDENTITY, Identity};
 use sluice_agent::folder::write_whole;
 use sluice_agent::inventory::Needs;
@@ -37,6 +34,7 @@ use crate::delivery::{agents, probes};
 use crate::feed::Feed;
 use crate::replay::tariff::TICK;
 use crate::sequencer::{Actor, Sequencer, SubmitError};
+use crate::web::session;
 use sandbox::{Running, Start};
 use vantages::Vantage;
 
@@ -454,11 +452,7 @@ impl Machines {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
             _ => {}
         }
-        let mut secret = [0; 32];
-        SysRng
-            .try_fill_bytes(&mut secret)
-            .context("reading random bytes")?;
-        let token = format!("{}{}", agents::TOKEN_PREFIX, HEXLOWER.encode(&secret));
+        let token = format!("{}{}", agents::TOKEN_PREFIX, session::secret()?);
         let now = clock::wall();
         let until = now + jiff::SignedDuration::from_hours(agents::TOKEN_HOURS);
         let hash = agents::hash(&token);

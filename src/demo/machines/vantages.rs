@@ -55,12 +55,14 @@ pub(super) async fn prepare(
         .map(|key| key.public().to_bytes().to_vec())
         .collect();
     // One whose key is gone would be asked for ever, and never answer.
-    store::retire_vantages(db, &keys, clock::wall()).await?;
+    let now = clock::instant(clock.now());
+    for name in store::other_vantages(db, &keys).await? {
+        probes::retire(db, &name, (clock::wall(), now)).await?;
+    }
     let mut known = Vec::new();
     for key in vantages {
         let public = key.public().to_bytes();
         let name = format!("demonstration {}", &key.public().to_hex()[..12]);
-        let now = clock::instant(clock.now());
         let number = match probes::add(db, &name, &public, now).await? {
             Some(number) => number,
             None => store::vantage(db, &public).await?,
